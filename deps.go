@@ -30,6 +30,7 @@ import (
 	_ "github.com/expr-lang/expr"
 	_ "github.com/google/uuid"
 	_ "pgregory.net/rapid"
+	_ "github.com/bufbuild/protocompile"
 	_ "go.uber.org/goleak"
 	_ "github.com/klauspost/compress/zstd"
 	_ "github.com/google/go-cmp/cmp"
