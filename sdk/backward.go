@@ -1,0 +1,23 @@
+package sdk
+
+// BackwardRequest carries the gradient of the loss with respect to h of the last
+// Forward in Train mode.
+type BackwardRequest struct {
+	// DH has the shape of ForwardResponse.H.
+	DH Tensor
+}
+
+// BackwardResponse is the answer, after the parameters were updated.
+type BackwardResponse struct {
+	// Terms are the backbone's own auxiliary losses of this batch, which it has
+	// added to the gradient itself.
+	Terms []Term
+	// GradientNorm is the norm of the whole gradient before clipping.
+	GradientNorm float64
+}
+
+// Term is a named number that is recorded with the epoch.
+type Term struct {
+	Name  string
+	Value float64
+}
