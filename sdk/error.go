@@ -62,11 +62,13 @@ func Errorf(code Code, format string, args ...any) *Error {
 	return &Error{Code: code, Message: fmt.Sprintf(format, args...)}
 }
 
+// Error is the message alone, so that it reads well when it is wrapped; who
+// prints an error to a person adds the code of CodeOf.
 func (e *Error) Error() string {
 	if e.Message == "" {
 		return string(e.Code)
 	}
-	return string(e.Code) + ": " + e.Message
+	return e.Message
 }
 
 // Is makes errors.Is(err, &Error{Code: c}) ask for the code alone.

@@ -128,6 +128,6 @@ func ExampleInfo_Complete() {
 	_, err = info.Complete(map[string]any{"layers": 9})
 	fmt.Println(err)
 	// Output:
-	// bad_request: backbone concat has no hyperparameter "droput", did you mean "dropout"?
-	// backbone concat: bad_request: hyperparameter layers is 9, it takes an integer from 1 to 8
+	// backbone concat has no hyperparameter "droput", did you mean "dropout"?
+	// backbone concat: hyperparameter layers is 9, it takes an integer from 1 to 8
 }
