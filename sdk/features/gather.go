@@ -1,0 +1,127 @@
+package features
+
+import (
+	"errors"
+	"fmt"
+	"math"
+)
+
+// Scaling standardises the columns of a modality: a value x becomes
+// (x - Mean) / Scale. A column with Scale 0 was constant or never seen in the
+// training rows and becomes 0 throughout. The zero Scaling leaves values as they
+// are.
+type Scaling struct {
+	Mean  []float32 // [width]
+	Scale []float32 // [width], standard deviations
+}
+
+// Gather writes the standardised values of rows of a modality into dst, row
+// after row, RowSize values each; a sequence row is [length, width], padded with
+// zeros after its last step. Every value written is finite: cells that are
+// missing, or infinite, become 0. Rows may repeat.
+func (s *Store) Gather(modality int, rows []int32, scaling Scaling, dst []float32) error {
+	m, a, err := s.modality(modality)
+	if err != nil {
+		return err
+	}
+	size, width := m.RowSize(), m.Width
+	if len(dst) != len(rows)*size {
+		return fmt.Errorf("gather %s: dst has %d values, %d rows need %d", m.Name, len(dst), len(rows), len(rows)*size)
+	}
+	if scaling.Mean != nil || scaling.Scale != nil {
+		if len(scaling.Mean) != width || len(scaling.Scale) != width {
+			return fmt.Errorf("gather %s: scaling has %d means and %d scales for %d columns", m.Name, len(scaling.Mean), len(scaling.Scale), width)
+		}
+	}
+	for i, row := range rows {
+		if row < 0 || int(row) >= s.index.Rows {
+			return fmt.Errorf("gather %s: row %d of a store with %d rows", m.Name, row, s.index.Rows)
+		}
+		src, out := a.values[int(row)*size:int(row+1)*size], dst[i*size:(i+1)*size]
+		if m.Kind == Sequence {
+			end := steps(a.lengths[row], m.Length) * width
+			clear(out[end:])
+			src, out = src[:end], out[:end]
+		}
+		for j := 0; j < len(src); j += width {
+			standardise(out[j:j+width], src[j:j+width], scaling)
+		}
+	}
+	return nil
+}
+
+// standardise scales one step or row. The subtraction is done in float64: a
+// column such as a year has a mean that is large against its spread.
+func standardise(out, src []float32, s Scaling) {
+	if s.Mean == nil {
+		for c, x := range src {
+			out[c] = finite(x)
+		}
+		return
+	}
+	for c, x := range src {
+		if scale := float64(s.Scale[c]); scale > 0 {
+			out[c] = finite(float32((float64(x) - float64(s.Mean[c])) / scale))
+		} else {
+			out[c] = 0
+		}
+	}
+}
+
+func finite(x float32) float32 {
+	if math.Float32bits(x)&0x7f800000 == 0x7f800000 { // NaN or infinite
+		return 0
+	}
+	return x
+}
+
+// Lengths writes the number of steps of rows of a sequence modality into dst.
+func (s *Store) Lengths(modality int, rows []int32, dst []int32) error {
+	m, a, err := s.modality(modality)
+	if err != nil {
+		return err
+	}
+	if m.Kind != Sequence {
+		return fmt.Errorf("lengths of %s: it is %s, not a sequence", m.Name, m.Kind)
+	}
+	if len(dst) != len(rows) {
+		return fmt.Errorf("lengths of %s: dst has %d values for %d rows", m.Name, len(dst), len(rows))
+	}
+	for i, row := range rows {
+		if row < 0 || int(row) >= s.index.Rows {
+			return fmt.Errorf("lengths of %s: row %d of a store with %d rows", m.Name, row, s.index.Rows)
+		}
+		dst[i] = int32(steps(a.lengths[row], m.Length))
+	}
+	return nil
+}
+
+// Raw returns the stored values of one row, NaN where a cell is missing and
+// beyond the last step of a sequence. It aliases the file: it must not be
+// written to, nor used after Close.
+func (s *Store) Raw(modality int, row int32) ([]float32, error) {
+	m, a, err := s.modality(modality)
+	if err != nil {
+		return nil, err
+	}
+	if row < 0 || int(row) >= s.index.Rows {
+		return nil, fmt.Errorf("read %s: row %d of a store with %d rows", m.Name, row, s.index.Rows)
+	}
+	size := m.RowSize()
+	return a.values[int(row)*size : int(row+1)*size : int(row+1)*size], nil
+}
+
+func (s *Store) modality(i int) (Modality, *array, error) {
+	if i < 0 || i >= len(s.index.Modalities) {
+		return Modality{}, nil, fmt.Errorf("modality %d of a store with %d", i, len(s.index.Modalities))
+	}
+	if a := &s.arrays[i]; a.maps != nil {
+		return s.index.Modalities[i], a, nil
+	}
+	return Modality{}, nil, errors.New("feature store is closed")
+}
+
+// steps guards against a length that a damaged file made absurd.
+func steps(n int32, length int) int {
+	return min(max(int(n), 0), length)
+}
