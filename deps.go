@@ -15,6 +15,7 @@ import (
 	_ "go4.org/unsafe/assume-no-moving-gc"
 	_ "gonum.org/v1/gonum/blas/blas32"
 	_ "gonum.org/v1/gonum/mat"
+	_ "gonum.org/v1/gonum/optimize"
 	_ "gonum.org/v1/gonum/stat/distuv"
 	_ "google.golang.org/grpc"
 	_ "google.golang.org/protobuf/proto"
