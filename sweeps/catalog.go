@@ -1,0 +1,90 @@
+package sweeps
+
+// Catalog says what a sweep file may refer to. Implementations answer from what
+// is installed; they must not need a database.
+type Catalog interface {
+	// Dataset describes an added dataset.
+	Dataset(name string) (DatasetInfo, error)
+	// Backbone and Strategy describe installed plugins.
+	Backbone(name string) (PluginInfo, error)
+	Strategy(name string) (PluginInfo, error)
+	// Component lists the settings of a built-in component: "missingness" or
+	// "dual_branch".
+	Component(name string) []Parameter
+}
+
+// CatalogWithNames is an optional interface of a Catalog: what exists, for
+// suggestions when a name is unknown. Kind is "dataset", "backbone" or
+// "strategy".
+type CatalogWithNames interface {
+	Names(kind string) []string
+}
+
+// CatalogWithCodes is an optional interface of a Catalog: the error codes a run
+// can fail with, to check run.retry.on against.
+type CatalogWithCodes interface {
+	Codes() []string
+}
+
+// DatasetInfo describes a dataset.
+type DatasetInfo struct {
+	Name, Hash string
+	Modalities []string
+	Groups     []string // subgroup columns; "pattern" is always known
+	Shifts     []string // shifted tests it supports; nil is not checked
+	Rows       int
+	Task       string // binary, multiclass, multilabel
+}
+
+// PluginInfo describes a backbone or strategy plugin. Hash identifies the
+// plugin's whole file tree.
+type PluginInfo struct {
+	Name, Version, Hash string
+	Parameters          []Parameter
+}
+
+// Parameter is one setting of a plugin or component.
+type Parameter struct {
+	Name string
+	Type string // float, int, bool, string
+	// Default is float64, int64, bool or string by Type (int and float32 are
+	// converted).
+	Default any
+	// Min and Max bound numbers; nil is unbounded.
+	Min, Max *float64
+	// Values lists what is allowed; nil allows everything within the bounds.
+	Values []any
+	Text   string
+}
+
+// Builtin lists the settings of the parts of a run that the host itself
+// provides: "optimizer", "head" and "run". It is nil for any other name.
+func Builtin(section string) []Parameter {
+	bound := func(f float64) *float64 { return &f }
+	switch section {
+	case "optimizer":
+		return []Parameter{
+			{Name: "name", Type: "string", Default: "adamw", Values: []any{"adam", "adamw", "sgd"}, Text: "update rule"},
+			{Name: "lr", Type: "float", Default: 1e-3, Min: bound(1e-8), Max: bound(10), Text: "learning rate"},
+			{Name: "weight_decay", Type: "float", Default: 1e-4, Min: bound(0), Max: bound(10), Text: "decoupled for adamw, L2 for adam and sgd"},
+			{Name: "beta1", Type: "float", Default: 0.9, Min: bound(0), Max: bound(0.9999), Text: "decay of the first moment"},
+			{Name: "beta2", Type: "float", Default: 0.999, Min: bound(0), Max: bound(0.999999), Text: "decay of the second moment"},
+			{Name: "epsilon", Type: "float", Default: 1e-8, Min: bound(1e-12), Max: bound(1), Text: "added to the denominator"},
+			{Name: "momentum", Type: "float", Default: 0.9, Min: bound(0), Max: bound(0.9999), Text: "of sgd"},
+			{Name: "clip_norm", Type: "float", Default: 1.0, Min: bound(0), Max: bound(1e6), Text: "largest gradient norm; 0 is off"},
+		}
+	case "head":
+		return []Parameter{
+			{Name: "hidden", Type: "int", Default: int64(32), Min: bound(1), Max: bound(4096), Text: "width of the classifier's hidden layer"},
+			{Name: "dropout", Type: "float", Default: 0.1, Min: bound(0), Max: bound(0.95), Text: "dropout of the classifier"},
+		}
+	case "run":
+		return []Parameter{
+			{Name: "epochs", Type: "int", Default: int64(30), Min: bound(1), Max: bound(100000), Text: "most epochs to train"},
+			{Name: "batch_size", Type: "int", Default: int64(128), Min: bound(2), Max: bound(1 << 20), Text: "rows in a batch"},
+			{Name: "patience", Type: "int", Default: int64(0), Min: bound(0), Max: bound(100000), Text: "epochs without a better validation value before training stops; 0 trains all"},
+			{Name: "width", Type: "int", Default: int64(64), Min: bound(1), Max: bound(8192), Text: "width of the representation h"},
+		}
+	}
+	return nil
+}

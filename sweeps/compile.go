@@ -1,0 +1,190 @@
+package sweeps
+
+import (
+	"crypto/sha256"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"slices"
+)
+
+// Compile checks a file against what is installed and returns the plan. The
+// error is Problems when the file asks for something that does not exist or is
+// out of range.
+func Compile(f *File, catalog Catalog) (*Plan, error) {
+	c := &compiler{
+		file:       f,
+		doc:        &document{file: f.Path, at: f.doc.at},
+		catalog:    catalog,
+		datasets:   map[string]DatasetInfo{},
+		backbones:  map[string]PluginInfo{},
+		strategies: map[string]PluginInfo{},
+		variants:   map[string]Variant{},
+	}
+	c.lookUp()
+	c.checkData()
+	c.checkVariants()
+	c.checkParameters()
+	c.checkCodes()
+	if err := c.doc.problems.err(); err != nil {
+		return nil, err
+	}
+
+	p := &Plan{Name: f.Name, File: f, Seeds: f.Seeds, Metric: f.Metric, Analysis: f.Analysis}
+	if f.Search != nil {
+		p.SearchSeed = f.Search.Seed
+	}
+	for _, cell := range f.Axes.Cells() {
+		p.Cells = append(p.Cells, c.cell(cell))
+	}
+	if err := c.doc.problems.err(); err != nil {
+		return nil, err
+	}
+	var err error
+	if p.AnalysisHash, err = (registration{p.Analysis, p.Metric}).hash(); err != nil {
+		return nil, err
+	}
+	if p.Hash, err = p.hash(); err != nil {
+		return nil, err
+	}
+	return p, nil
+}
+
+// hash covers the hashes of all runs the plan can ask for.
+func (p *Plan) hash() (Hash, error) {
+	h := sha256.New()
+	head, err := json.Marshal([]any{p.Name, p.SearchSeed, p.Seeds, p.AnalysisHash})
+	if err != nil {
+		return Hash{}, fmt.Errorf("hash plan: %w", err)
+	}
+	h.Write(head)
+	for _, cell := range p.Cells {
+		for _, t := range cell.Trials {
+			run, err := t.run(PhaseSearch, p.SearchSeed).Hash()
+			if err != nil {
+				return Hash{}, err
+			}
+			h.Write(run[:])
+		}
+	}
+	return Hash(h.Sum(nil)), nil
+}
+
+type compiler struct {
+	file       *File
+	doc        *document
+	catalog    Catalog
+	datasets   map[string]DatasetInfo
+	backbones  map[string]PluginInfo
+	strategies map[string]PluginInfo
+	variants   map[string]Variant
+}
+
+func (c *compiler) names(kind string) []string {
+	if named, ok := c.catalog.(CatalogWithNames); ok {
+		return named.Names(kind)
+	}
+	return nil
+}
+
+func (c *compiler) lookUp() {
+	axes := keyPath{"axes"}
+	for i, name := range c.file.Axes.Dataset {
+		info, err := c.catalog.Dataset(name)
+		if err != nil {
+			c.doc.report(axes.child("dataset").index(i), "%s%s", err, suggest(name, c.names("dataset")))
+		}
+		c.datasets[name] = info
+	}
+	for i, name := range c.file.Axes.Backbone {
+		info, err := c.catalog.Backbone(name)
+		if err != nil {
+			c.doc.report(axes.child("backbone").index(i), "%s%s", err, suggest(name, c.names("backbone")))
+		}
+		c.backbones[name] = info
+	}
+	for _, v := range c.file.Variants {
+		c.variants[v.Name] = v
+		if v.Strategy == "" {
+			continue
+		}
+		info, err := c.catalog.Strategy(v.Strategy)
+		if err != nil {
+			c.doc.report(v.path.child("strategy"), "%s%s", err, suggest(v.Strategy, c.names("strategy")))
+		}
+		c.strategies[v.Strategy] = info
+	}
+}
+
+func (c *compiler) checkData() {
+	data := keyPath{"data"}
+	for _, dataset := range c.file.Axes.Dataset {
+		info := c.datasets[dataset]
+		if info.Name == "" {
+			continue // unknown, reported
+		}
+		for i, group := range c.file.Data.Groups {
+			known := append(slices.Clone(info.Groups), "pattern")
+			if !slices.Contains(known, group) {
+				c.doc.report(data.child("groups").index(i), "dataset %s has no subgroup column %q%s", dataset, group, suggest(group, known))
+			}
+		}
+		for i, shift := range c.file.Data.Shifts {
+			if info.Shifts != nil && !slices.Contains(info.Shifts, shift) {
+				c.doc.report(data.child("shifts").index(i), "dataset %s has no shifted test %q%s", dataset, shift, suggest(shift, info.Shifts))
+			}
+		}
+	}
+}
+
+func (c *compiler) checkVariants() {
+	for _, v := range c.file.Variants {
+		c.checkSettings(v.path.child("missingness"), v.Missingness, c.catalog.Component("missingness"))
+		c.checkSettings(v.path.child("dual_branch"), v.DualBranch, c.catalog.Component("dual_branch"))
+		if info, ok := c.strategies[v.Strategy]; ok && info.Name != "" {
+			c.checkSettings(v.path.child("strategy"), v.StrategySettings, info.Parameters)
+		}
+	}
+}
+
+func (c *compiler) checkSettings(path keyPath, settings Settings, parameters []Parameter) {
+	for _, key := range slices.Sorted(maps.Keys(settings)) {
+		p, ok := findParameter(parameters, key)
+		if !ok {
+			c.doc.report(path.child(key), "unknown setting%s", suggest(key, parameterNames(parameters)))
+			continue
+		}
+		if _, err := p.Check(settings[key]); err != nil {
+			c.doc.report(path.child(key), "%s", err)
+		}
+	}
+}
+
+func (c *compiler) checkCodes() {
+	coded, ok := c.catalog.(CatalogWithCodes)
+	if !ok {
+		return
+	}
+	known := coded.Codes()
+	for i, code := range c.file.Retry.On {
+		if !slices.Contains(known, code) {
+			c.doc.report(keyPath{"run", "retry", "on"}.index(i), "no run fails with %q%s", code, suggest(code, known))
+		}
+	}
+}
+
+func findParameter(parameters []Parameter, name string) (Parameter, bool) {
+	i := slices.IndexFunc(parameters, func(p Parameter) bool { return p.Name == name })
+	if i < 0 {
+		return Parameter{}, false
+	}
+	return parameters[i], true
+}
+
+func parameterNames(parameters []Parameter) []string {
+	names := make([]string, len(parameters))
+	for i, p := range parameters {
+		names[i] = p.Name
+	}
+	return names
+}

@@ -1,0 +1,80 @@
+package sweeps
+
+import "math"
+
+// Data says how a dataset is split and what is tested.
+type Data struct {
+	Split  Split
+	Groups []string // subgroups that test metrics are reported for
+	Shifts []string // shifted tests, beside the plain one
+}
+
+// Split divides patients into training, validation and test rows.
+type Split struct {
+	Scheme    string    `json:"scheme"` // holdout, kfold, site, time
+	By        string    `json:"by"`
+	Fractions []float64 `json:"fractions,omitempty"` // training, validation, test
+	Folds     int       `json:"folds,omitempty"`     // of kfold
+}
+
+func readData(v value) Data {
+	d := Data{Split: Split{Scheme: "holdout", By: "patient", Fractions: []float64{0.7, 0.1, 0.2}}}
+	if !v.table("split", "groups", "shifts") {
+		return d
+	}
+	d.Split = readSplit(v.get("split"), d.Split)
+	d.Groups = v.get("groups").names()
+	d.Shifts = v.get("shifts").names()
+	return d
+}
+
+func readSplit(v value, fallback Split) Split {
+	if !v.table("scheme", "by", "fractions", "folds") {
+		return fallback
+	}
+	s := fallback
+	if scheme, ok := v.get("scheme").choice("holdout", "kfold", "site", "time"); ok {
+		s.Scheme = scheme
+	}
+	if by, ok := v.get("by").choice("patient"); ok {
+		s.By = by
+	}
+	fractions, folds := v.get("fractions"), v.get("folds")
+	if s.Scheme == "kfold" {
+		s.Fractions, s.Folds = nil, 5
+		if n, ok := folds.integer(3); ok {
+			s.Folds = int(n)
+		}
+		if fractions.present() {
+			fractions.report(`does not go with scheme "kfold"; use folds`)
+		}
+		return s
+	}
+	if folds.present() {
+		folds.report(`goes with scheme "kfold" only; use fractions`)
+	}
+	items, ok := fractions.list()
+	if !ok {
+		return s
+	}
+	if len(items) != 3 {
+		fractions.report("has %d entries; give the shares of training, validation and test rows", len(items))
+		return s
+	}
+	sum, sound := 0.0, true
+	s.Fractions = nil
+	for _, item := range items {
+		f, ok := item.number()
+		if ok && (f <= 0 || f >= 1) {
+			item.report("is %v, a share must lie between 0 and 1", f)
+			ok = false
+		}
+		sound = sound && ok
+		sum += f
+		s.Fractions = append(s.Fractions, f)
+	}
+	if sound && math.Abs(sum-1) > 1e-9 {
+		fractions.report("sum to %v, they must sum to 1", math.Round(sum*1e9)/1e9)
+	}
+	return s
+}

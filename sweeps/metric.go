@@ -1,0 +1,119 @@
+package sweeps
+
+import (
+	"fmt"
+	"maps"
+	"regexp"
+	"slices"
+	"strings"
+)
+
+// Metric is what a sweep is about and how its models are chosen.
+type Metric struct {
+	Name string `json:"name"` // as written, e.g. val/auroc
+	Goal string `json:"goal"` // maximize or minimize, of Name
+	// Select is the rule that chooses epochs and trials, on validation rows only.
+	Select     string `json:"select"`
+	SelectGoal string `json:"select_goal"`
+}
+
+// Selection is a parsed rule such as val/auroc or val/auroc@worst(pattern).
+type Selection struct {
+	Name  string // auroc
+	Split string // val
+	Worst string // the group whose worst level counts; empty for all rows
+}
+
+func (s Selection) String() string {
+	text := s.Split + "/" + s.Name
+	if s.Worst != "" {
+		text += "@worst(" + s.Worst + ")"
+	}
+	return text
+}
+
+// metricGoals are the metrics that are measured on validation rows.
+var metricGoals = map[string]string{
+	"auroc": "maximize", "auprc": "maximize", "accuracy": "maximize", "balanced_accuracy": "maximize",
+	"brier": "minimize", "log_loss": "minimize",
+}
+
+var selectionPattern = regexp.MustCompile(`^([a-z]+)/([a-z0-9_]+)(?:@worst\(([A-Za-z0-9_.-]+)\))?$`)
+
+// ParseSelection reads a metric as users write it. The error says what to write
+// instead.
+func ParseSelection(text string) (Selection, error) {
+	m := selectionPattern.FindStringSubmatch(text)
+	if m == nil {
+		return Selection{}, fmt.Errorf("%q is not a metric; write val/auroc or val/auroc@worst(pattern)", text)
+	}
+	s := Selection{Split: m[1], Name: m[2], Worst: m[3]}
+	if _, ok := metricGoals[s.Name]; !ok {
+		return Selection{}, fmt.Errorf("%q is not measured%s", s.Name, suggest(s.Name, slices.Collect(maps.Keys(metricGoals))))
+	}
+	if s.Split != "val" && s.Split != "test" {
+		return Selection{}, fmt.Errorf("%q is not a split; write val/%s", s.Split, s.Name)
+	}
+	if s.Worst != "" && s.Worst != "pattern" {
+		return Selection{}, fmt.Errorf("only the worst pattern is measured on validation rows; write %s/%s@worst(pattern)", s.Split, s.Name)
+	}
+	return s, nil
+}
+
+// better reports whether value a beats b under the goal; NaN beats nothing.
+func better(goal string, a, b float64) bool {
+	if goal == "minimize" {
+		return a < b
+	}
+	return a > b
+}
+
+func readMetric(v value) Metric {
+	m := Metric{Name: "val/auroc", Goal: "maximize", Select: "val/auroc", SelectGoal: "maximize"}
+	if !v.table("name", "goal", "select") {
+		if !v.present() {
+			v.report(`is missing; write [metric] name = "val/auroc"`)
+		}
+		return m
+	}
+	name, rule := v.get("name"), v.get("select")
+	if !name.present() {
+		name.report(`is missing; write name = "val/auroc"`)
+		return m
+	}
+	s, ok := name.selection()
+	if !ok {
+		return m
+	}
+	m.Name, m.Goal = s.String(), metricGoals[s.Name]
+	if goal, ok := v.get("goal").choice("maximize", "minimize"); ok && goal != m.Goal {
+		v.get("goal").report("is %q, but %s is better when it is %s; remove goal or write %q", goal, s.Name,
+			map[string]string{"maximize": "larger", "minimize": "smaller"}[m.Goal], m.Goal)
+	}
+	from := name
+	if rule.present() {
+		from = rule
+		if s, ok = rule.selection(); !ok {
+			return m
+		}
+	}
+	if s.Split != "val" {
+		s.Split = "val"
+		from.report("models must not be chosen on test rows; write select = %q", s)
+	}
+	m.Select, m.SelectGoal = s.String(), metricGoals[s.Name]
+	return m
+}
+
+func (v value) selection() (Selection, bool) {
+	text, ok := v.str()
+	if !ok {
+		return Selection{}, false
+	}
+	s, err := ParseSelection(strings.TrimSpace(text))
+	if err != nil {
+		v.report("%s", err)
+		return s, false
+	}
+	return s, true
+}

@@ -1,0 +1,109 @@
+package sweeps
+
+import "math"
+
+// State is how far a run has come.
+type State string
+
+// States of a run, as the tracker names them.
+const (
+	StateQueued    State = "queued"
+	StateRunning   State = "running"
+	StateDone      State = "done"
+	StateFailed    State = "failed"
+	StateCancelled State = "cancelled"
+)
+
+// Ended reports whether the run will not go on by itself.
+func (s State) Ended() bool {
+	return s == StateDone || s == StateFailed || s == StateCancelled
+}
+
+// Result is what is known of a run.
+type Result struct {
+	State State
+	// Value is the selection metric on validation rows; NaN when it is not
+	// defined. It counts only if State is done.
+	Value float64
+}
+
+// Winner is the trial chosen in a cell.
+type Winner struct {
+	Cell  Cell
+	Trial int
+	Value float64
+}
+
+// Next returns the runs that should exist now: all of the search, and the
+// replicates of each cell whose search has ended. It depends on nothing but its
+// arguments, so calling it again, in any order of events, adds nothing.
+func (p *Plan) Next(results map[Hash]Result) ([]RunSpec, error) {
+	var out []RunSpec
+	for _, cell := range p.Cells {
+		if cell.Searched {
+			for _, t := range cell.Trials {
+				out = append(out, t.run(PhaseSearch, p.SearchSeed))
+			}
+		}
+	}
+	for _, cell := range p.Cells {
+		number := 0
+		if cell.Searched {
+			winner, settled, err := p.winner(cell, results)
+			if err != nil {
+				return nil, err
+			}
+			if !settled || winner == nil {
+				continue
+			}
+			number = winner.Trial
+		}
+		if t, ok := cell.trial(number); ok {
+			for _, seed := range p.Seeds {
+				out = append(out, t.run(PhaseReplicate, seed))
+			}
+		}
+	}
+	return out, nil
+}
+
+// Winners returns the chosen trial of each cell whose search has ended. A cell
+// without one had no trial with a defined selection metric.
+func (p *Plan) Winners(results map[Hash]Result) ([]Winner, error) {
+	var out []Winner
+	for _, cell := range p.Cells {
+		if !cell.Searched {
+			continue
+		}
+		winner, _, err := p.winner(cell, results)
+		if err != nil {
+			return nil, err
+		}
+		if winner != nil {
+			out = append(out, *winner)
+		}
+	}
+	return out, nil
+}
+
+// winner applies the selection rule once every trial of the cell has ended:
+// only runs that are done count, NaN never wins, ties go to the lower number.
+func (p *Plan) winner(cell CellPlan, results map[Hash]Result) (best *Winner, settled bool, err error) {
+	for _, t := range cell.Trials {
+		hash, err := t.run(PhaseSearch, p.SearchSeed).Hash()
+		if err != nil {
+			return nil, false, err
+		}
+		result, ok := results[hash]
+		if !ok || !result.State.Ended() {
+			return nil, false, nil
+		}
+		if result.State != StateDone || math.IsNaN(result.Value) {
+			continue
+		}
+		if best == nil || better(p.Metric.SelectGoal, result.Value, best.Value) {
+			best = &Winner{Cell: cell.Cell, Trial: t.Number, Value: result.Value}
+		}
+	}
+	return best, true, nil
+}

@@ -1,0 +1,265 @@
+package sweeps
+
+import (
+	"encoding/json"
+	"maps"
+)
+
+// declaration returns what declares a parameter in a cell: its type and bounds.
+// ok is false when the parameter does not apply there.
+func (c *compiler) declaration(cell Cell, d *Distribution) (Parameter, bool) {
+	variant := c.variants[cell.Variant]
+	if !d.when.holds(conditionEnv{
+		Dataset: cell.Dataset, Backbone: cell.Backbone, Variant: cell.Variant, Strategy: variant.Strategy,
+		Missingness: variant.Missingness != nil, DualBranch: variant.DualBranch != nil,
+	}) {
+		return Parameter{}, false
+	}
+	return findParameter(c.declared(cell, d.Section), d.Key)
+}
+
+// declared lists the parameters that a section has in a cell; none if it is off.
+func (c *compiler) declared(cell Cell, section string) []Parameter {
+	variant := c.variants[cell.Variant]
+	switch section {
+	case "backbone":
+		return c.backbones[cell.Backbone].Parameters
+	case "strategy":
+		if variant.Strategy == "" {
+			return nil
+		}
+		return c.strategies[variant.Strategy].Parameters
+	case "missingness":
+		if variant.Missingness == nil {
+			return nil
+		}
+		return c.catalog.Component(section)
+	case "dual_branch":
+		if variant.DualBranch == nil {
+			return nil
+		}
+		return c.catalog.Component(section)
+	}
+	return Builtin(section)
+}
+
+// fixed returns the settings that the file gives a section in a cell outside
+// [parameters].
+func (c *compiler) fixed(cell Cell, section string) Settings {
+	variant := c.variants[cell.Variant]
+	switch section {
+	case "strategy":
+		return variant.StrategySettings
+	case "missingness":
+		return variant.Missingness
+	case "dual_branch":
+		return variant.DualBranch
+	case "optimizer":
+		return c.file.Optimizer
+	case "head":
+		return c.file.Head
+	case "run":
+		return c.file.Run
+	}
+	return nil
+}
+
+// checkParameters reports parameters that nothing declares, that no cell uses,
+// whose values do not fit, or that are set twice.
+func (c *compiler) checkParameters() {
+	cells := c.file.Axes.Cells()
+	for i := range c.file.Parameters {
+		d := &c.file.Parameters[i]
+		used, twice := false, ""
+		var messages []string
+		for _, cell := range cells {
+			p, ok := c.declaration(cell, d)
+			if !ok {
+				continue
+			}
+			used = true
+			if message := d.check(p); message != "" && len(messages) == 0 {
+				messages = append(messages, message)
+			}
+			if _, ok := c.fixed(cell, d.Section)[d.Key]; ok && twice == "" {
+				twice = cell.Variant
+			}
+		}
+		for _, message := range messages {
+			c.doc.report(d.path, "%s", message)
+		}
+		switch {
+		case !used:
+			c.doc.report(d.path, "%s", c.unused(d, cells))
+		case twice != "" && (d.Section == "optimizer" || d.Section == "head" || d.Section == "run"):
+			c.doc.report(d.path, "is also set in [%s]; remove one of the two", d.Section)
+		case twice != "":
+			c.doc.report(d.path, "is also set in [variants.%s]; remove one of the two, or leave the variant out with when", twice)
+		}
+	}
+}
+
+// unused says why no cell uses a parameter.
+func (c *compiler) unused(d *Distribution, cells []Cell) string {
+	var known []string
+	declared, on := false, false
+	for _, cell := range cells {
+		parameters := c.declared(cell, d.Section)
+		on = on || parameters != nil
+		known = append(known, parameterNames(parameters)...)
+		if _, ok := findParameter(parameters, d.Key); ok {
+			declared = true
+		}
+	}
+	switch {
+	case declared:
+		return `applies to no cell: no cell that has it satisfies when = ` + show(d.when.text)
+	case d.Section == "backbone":
+		return "no backbone on the axis declares " + show(d.Key) + suggest(d.Key, unique(known))
+	case !on:
+		return "no variant on the axis has a " + d.Section + "; remove it or add a variant that does"
+	}
+	return "unknown setting of " + d.Section + suggest(d.Key, unique(known))
+}
+
+func unique(names []string) []string {
+	seen := map[string]bool{}
+	var out []string
+	for _, name := range names {
+		if !seen[name] {
+			seen[name] = true
+			out = append(out, name)
+		}
+	}
+	return out
+}
+
+// check says what is wrong with a distribution of the declared parameter, or "".
+func (d *Distribution) check(p Parameter) string {
+	ends := d.Values
+	if d.Kind != "value" && d.Kind != "values" {
+		if p.Type == "int" && !d.whole() {
+			return "is a whole number; use int_uniform, or values"
+		}
+		if p.Type == "bool" || p.Type == "string" {
+			return "has no order (" + p.Type + "); use values"
+		}
+		ends = []any{d.Min, d.Max}
+		if p.Type == "int" {
+			ends = []any{int64(d.Min), int64(d.Max)}
+		}
+		if p.Values != nil {
+			return "allows only " + showAll(p.Values) + "; use values"
+		}
+	}
+	for _, v := range ends {
+		if _, err := p.Check(v); err != nil {
+			return err.Error()
+		}
+	}
+	return ""
+}
+
+// cell plans one cell. The file has been checked.
+func (c *compiler) cell(cell Cell) CellPlan {
+	var apply []*Distribution
+	for i := range c.file.Parameters {
+		d := &c.file.Parameters[i]
+		if _, ok := c.declaration(cell, d); ok {
+			apply = append(apply, d)
+		}
+	}
+	plan := CellPlan{Cell: cell, Searched: c.file.Search != nil}
+	if plan.Searched && c.file.Search.Method == "grid" && gridSize(apply) > gridLimit {
+		c.doc.report(keyPath{"search", "method"}, "grid has more than %d combinations in cell %s; use random", gridLimit, cell)
+		return plan
+	}
+	seen := map[string]bool{}
+	for number, values := range assignments(c.file.Search, cell, apply) {
+		plan.Budget++
+		trial := Trial{Number: number, Parameters: Settings{}}
+		for _, d := range apply {
+			p, _ := c.declaration(cell, d)
+			if v, err := p.Check(values[d.Name]); err != nil {
+				c.doc.report(d.path, "%s", err)
+			} else {
+				trial.Parameters[d.Name] = v
+			}
+		}
+		trial.base = c.spec(cell, trial.Parameters)
+		key, err := json.Marshal(trial.Parameters)
+		if err != nil || seen[string(key)] {
+			continue
+		}
+		seen[string(key)] = true
+		plan.Trials = append(plan.Trials, trial)
+	}
+	return plan
+}
+
+// settings returns the complete settings of a section: defaults, overlaid by
+// the file, overlaid by the trial's parameters.
+func (c *compiler) settings(cell Cell, section string, parameters Settings) Settings {
+	out := Settings{}
+	fixed := c.fixed(cell, section)
+	for _, p := range c.declared(cell, section) {
+		x, ok := fixed[p.Name]
+		if chosen, sampled := parameters[section+"."+p.Name]; sampled {
+			x, ok = chosen, true
+		}
+		if !ok {
+			x = p.Default
+		}
+		if x == nil {
+			continue // no default: the plugin decides
+		}
+		v, err := p.Check(x)
+		if err != nil {
+			c.doc.report(keyPath{section, p.Name}, "the declared default: %s; the declaration of the plugin is wrong", err)
+			continue
+		}
+		out[p.Name] = v
+	}
+	return out
+}
+
+func (c *compiler) spec(cell Cell, parameters Settings) RunSpec {
+	variant := c.variants[cell.Variant]
+	dataset, backbone := c.datasets[cell.Dataset], c.backbones[cell.Backbone]
+	run := c.settings(cell, "run", parameters)
+	integer := func(key string) int { n, _ := run.Int(key); return int(n) }
+	spec := RunSpec{
+		Version: SpecVersion,
+		Dataset: DatasetRef{Name: cell.Dataset, Hash: dataset.Hash},
+		Backbone: PluginRef{
+			Name: cell.Backbone, Version: backbone.Version, Hash: backbone.Hash,
+			Settings: c.settings(cell, "backbone", parameters),
+		},
+		Variant:    cell.Variant,
+		Optimizer:  c.settings(cell, "optimizer", parameters),
+		Head:       c.settings(cell, "head", parameters),
+		Epochs:     integer("epochs"),
+		BatchSize:  integer("batch_size"),
+		Patience:   integer("patience"),
+		Width:      integer("width"),
+		Parameters: maps.Clone(parameters),
+		Split:      c.file.Data.Split,
+		Groups:     append([]string{}, c.file.Data.Groups...),
+		Shifts:     append([]string{}, c.file.Data.Shifts...),
+		Metric:     c.file.Metric,
+	}
+	if variant.Missingness != nil {
+		spec.Missingness = c.settings(cell, "missingness", parameters)
+	}
+	if variant.DualBranch != nil {
+		spec.DualBranch = c.settings(cell, "dual_branch", parameters)
+	}
+	if variant.Strategy != "" {
+		info := c.strategies[variant.Strategy]
+		spec.Strategy = &PluginRef{
+			Name: variant.Strategy, Version: info.Version, Hash: info.Hash,
+			Settings: c.settings(cell, "strategy", parameters),
+		}
+	}
+	return spec
+}

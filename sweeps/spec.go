@@ -1,0 +1,104 @@
+package sweeps
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+)
+
+// SpecVersion is the layout of RunSpec; it is part of every run's hash.
+const SpecVersion = 1
+
+// Phases of a sweep.
+const (
+	PhaseSearch    = "search"    // one run for each trial, on the search seed
+	PhaseReplicate = "replicate" // each cell's winner on matched seeds
+)
+
+// RunSpec is everything that decides the bits of a run, with all defaults
+// filled in. Its hash is the run's identity.
+type RunSpec struct {
+	Version  int        `json:"version"`
+	Dataset  DatasetRef `json:"dataset"`
+	Backbone PluginRef  `json:"backbone"`
+	Variant  string     `json:"variant"`
+	// Missingness and DualBranch are nil when the component is off.
+	Missingness Settings   `json:"missingness"`
+	DualBranch  Settings   `json:"dual_branch"`
+	Strategy    *PluginRef `json:"strategy"` // nil: none
+	Optimizer   Settings   `json:"optimizer"`
+	Head        Settings   `json:"head"`
+	Epochs      int        `json:"epochs"`
+	BatchSize   int        `json:"batch_size"`
+	Patience    int        `json:"patience"`
+	Width       int        `json:"width"`
+	// Parameters are the entries of [parameters] that this cell uses, by full
+	// name; they are already part of the settings above.
+	Parameters Settings `json:"parameters"`
+	Split      Split    `json:"split"`
+	Groups     []string `json:"groups"`
+	Shifts     []string `json:"shifts"`
+	Metric     Metric   `json:"metric"`
+	Phase      string   `json:"phase"`
+	Trial      int      `json:"trial"` // from 0, within the cell
+	// SplitSeed picks the split; InitSeed is the stream of weights, batch order
+	// and every other draw. Replicate s has the same two in every cell.
+	SplitSeed int `json:"split_seed"`
+	InitSeed  int `json:"init_seed"`
+}
+
+// DatasetRef pins a dataset.
+type DatasetRef struct {
+	Name string `json:"name"`
+	Hash string `json:"hash"`
+}
+
+// PluginRef pins a plugin and its settings.
+type PluginRef struct {
+	Name     string   `json:"name"`
+	Version  string   `json:"version"`
+	Hash     string   `json:"hash"`
+	Settings Settings `json:"settings"`
+}
+
+// Cell returns the cell the run belongs to.
+func (s RunSpec) Cell() Cell {
+	return Cell{Dataset: s.Dataset.Name, Backbone: s.Backbone.Name, Variant: s.Variant}
+}
+
+// Canonical returns the JSON that is hashed: fields in the order of the struct,
+// setting names in alphabetical order, no blanks.
+func (s RunSpec) Canonical() ([]byte, error) {
+	text, err := json.Marshal(s)
+	if err != nil {
+		return nil, fmt.Errorf("encode run: %w", err)
+	}
+	return text, nil
+}
+
+// Hash identifies a run.
+type Hash [sha256.Size]byte
+
+func (h Hash) String() string { return hex.EncodeToString(h[:]) }
+
+// Hash returns the SHA-256 of Canonical.
+func (s RunSpec) Hash() (Hash, error) {
+	text, err := s.Canonical()
+	if err != nil {
+		return Hash{}, err
+	}
+	return sha256.Sum256(text), nil
+}
+
+// ParseSpec reads a spec back from its JSON, whatever the order of its keys.
+func ParseSpec(text []byte) (RunSpec, error) {
+	var s RunSpec
+	if err := json.Unmarshal(text, &s); err != nil {
+		return RunSpec{}, fmt.Errorf("decode run: %w", err)
+	}
+	if s.Version != SpecVersion {
+		return RunSpec{}, fmt.Errorf("decode run: it has layout %d, this program reads %d", s.Version, SpecVersion)
+	}
+	return s, nil
+}

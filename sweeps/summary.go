@@ -1,0 +1,99 @@
+package sweeps
+
+import (
+	"math"
+	"slices"
+	"time"
+
+	"gonum.org/v1/gonum/stat/distuv"
+)
+
+// Summary is what a plan will cost.
+type Summary struct {
+	Cells      []CellSummary
+	Search     int // runs of the search
+	Replicates int // runs of the replicates, if every cell finds a winner
+	Runs       int
+	// Equal reports whether every cell has the same tuning budget.
+	Equal bool
+	// Measured is the number of cells whose time is known from earlier runs;
+	// the others are taken to last as long as the median of those.
+	Measured int
+	// Estimate is the wall time with the given number of workers; 0 when
+	// nothing has been measured.
+	Estimate time.Duration
+}
+
+// CellSummary is one row of the budget table.
+type CellSummary struct {
+	Cell Cell
+	// Budget counts trials, Distinct those that differ.
+	Budget, Distinct, Replicates, Runs int
+	// RunTime is how long one run lasts; 0 when nothing is known.
+	RunTime time.Duration
+}
+
+// Summarize counts the runs of a plan. measured holds the time that one run of
+// a cell took before; it may be nil. workers is at least 1.
+func (p *Plan) Summarize(measured map[Cell]time.Duration, workers int) Summary {
+	s := Summary{Equal: true}
+	var known []time.Duration
+	for _, cell := range p.Cells {
+		if d := measured[cell.Cell]; d > 0 {
+			known = append(known, d)
+		}
+	}
+	s.Measured = len(known)
+	fallback := median(known)
+	var total time.Duration
+	for _, cell := range p.Cells {
+		row := CellSummary{Cell: cell.Cell, Budget: cell.Budget, Distinct: len(cell.Trials), Replicates: len(p.Seeds), RunTime: measured[cell.Cell]}
+		if !cell.Searched {
+			row.Budget, row.Distinct = 0, 0
+		}
+		if row.RunTime <= 0 {
+			row.RunTime = fallback
+		}
+		row.Runs = row.Distinct + row.Replicates
+		s.Search += row.Distinct
+		s.Replicates += row.Replicates
+		s.Runs += row.Runs
+		total += time.Duration(row.Runs) * row.RunTime
+		s.Equal = s.Equal && row.Budget == p.Cells[0].budget()
+		s.Cells = append(s.Cells, row)
+	}
+	s.Estimate = total / time.Duration(max(1, workers))
+	return s
+}
+
+func (c CellPlan) budget() int {
+	if !c.Searched {
+		return 0
+	}
+	return c.Budget
+}
+
+func median(ds []time.Duration) time.Duration {
+	if len(ds) == 0 {
+		return 0
+	}
+	sorted := slices.Sorted(slices.Values(ds))
+	n := len(sorted)
+	return (sorted[(n-1)/2] + sorted[n/2]) / 2
+}
+
+// DetectableDifference is the smallest mean difference between two cells that a
+// two-sided paired t test on n matched seeds finds with the given power:
+//
+//	(t(1-alpha/2; n-1) + t(power; n-1)) * sd / sqrt(n)
+//
+// sd is the standard deviation of the difference between seeds, alpha the level
+// of one comparison (divide by their number for Bonferroni). It is NaN with
+// fewer than two seeds.
+func DetectableDifference(n int, sd, alpha, power float64) float64 {
+	if n < 2 {
+		return math.NaN()
+	}
+	t := distuv.StudentsT{Mu: 0, Sigma: 1, Nu: float64(n - 1)}
+	return (t.Quantile(1-alpha/2) + t.Quantile(power)) * sd / math.Sqrt(float64(n))
+}
