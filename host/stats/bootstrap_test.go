@@ -1,0 +1,154 @@
+package stats
+
+import (
+	"math"
+	"math/rand/v2"
+	"testing"
+)
+
+func twoArms(seed uint64, rows int, seeds []int64, noiseA, noiseB float64) []Paired {
+	var out []Paired
+	for _, s := range seeds {
+		a, b := simulateRun(seed, rows, s, "a", noiseA), simulateRun(seed, rows, s, "b", noiseB)
+		clusters := make([]int64, rows)
+		for i := range clusters {
+			clusters[i] = s*1_000_000 + int64(i)
+		}
+		out = append(out, Paired{Baseline: a.Sample, Variant: b.Scores, Clusters: clusters})
+	}
+	return out
+}
+
+var binary = Task{Kind: Binary}
+
+func TestPairedBootstrap_SignAndDirection(t *testing.T) {
+	arms := twoArms(1, 600, []int64{0, 1, 2}, 3, 0.2) // the variant has less noise: it is better
+	for _, metric := range []Metric{MetricAUROC, MetricAUPRC, MetricBrier, MetricLogLoss, MetricAccuracy} {
+		got, err := PairedBootstrap(binary, metric, arms, Bootstrap{500, 0.95}, rand.New(rand.NewPCG(1, 1)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		var want float64
+		for _, s := range arms {
+			e, _ := newEvaluator(metric, binary, s.Baseline, sequence(600), []int{0})
+			f, _ := newEvaluator(metric, binary, Sample{Scores: s.Variant, Labels: s.Baseline.Labels}, sequence(600), []int{0})
+			want += (f.value(orOnes(nil, 600)) - e.value(orOnes(nil, 600))) / 3
+		}
+		near(t, string(metric), float64(got.Estimate), want, 1e-12)
+		if positive := metric.Better() == Higher; (got.Low > 0) != positive || (got.High < 0) == positive {
+			t.Errorf("%s (better is %s): interval %v to %v of a clear improvement", metric, metric.Better(), got.Low, got.High)
+		}
+		near(t, "p of a clear difference", float64(got.P), 2.0/501, 1e-12)
+	}
+}
+
+func TestPairedBootstrap_NoDifference(t *testing.T) {
+	arms := twoArms(2, 200, []int64{0, 1, 2}, 1, 1)
+	for i := range arms {
+		arms[i].Variant = arms[i].Baseline.Scores
+	}
+	got, err := PairedBootstrap(binary, MetricAUROC, arms, Bootstrap{200, 0.95}, rand.New(rand.NewPCG(1, 1)))
+	if err != nil || got.Estimate != 0 || got.Low != 0 || got.High != 0 || got.P != 1 || got.Resamples != 200 {
+		t.Errorf("of equal arms: %+v, %v", got, err)
+	}
+}
+
+// With the same patients and the same predictions in every seed there is only
+// sampling of patients, and the standard error must be DeLong's: seeds do not
+// multiply patients.
+func TestPairedBootstrap_SharedPatientsCountOnce(t *testing.T) {
+	one := twoArms(3, 1000, []int64{0}, 2, 1)[0]
+	_, variance, p := DeLongPaired(one.Baseline.Scores, one.Variant, one.Baseline.Labels)
+	for _, seeds := range []int{1, 4} {
+		arms := make([]Paired, seeds)
+		for s := range arms {
+			arms[s] = one
+		}
+		got, err := PairedBootstrap(binary, MetricAUROC, arms, Bootstrap{2000, 0.95}, rand.New(rand.NewPCG(5, 5)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		se := float64(got.High-got.Low) / (2 * 1.96)
+		if ratio := se / math.Sqrt(variance); ratio < 0.9 || ratio > 1.1 {
+			t.Errorf("%d equal seeds: standard error is %.3f of DeLong's", seeds, ratio)
+		}
+	}
+	if p > 1e-6 {
+		t.Errorf("DeLong's p is %v for a clear difference", p)
+	}
+}
+
+// Rows of a patient are drawn together: doubling every row must not narrow the
+// interval.
+func TestPairedBootstrap_ClustersAreDrawnTogether(t *testing.T) {
+	one := twoArms(4, 500, []int64{0}, 2, 1)[0]
+	twice := Paired{Clusters: append(append([]int64{}, one.Clusters...), one.Clusters...)}
+	twice.Variant = append(append([]float64{}, one.Variant...), one.Variant...)
+	twice.Baseline.Scores = append(append([]float64{}, one.Baseline.Scores...), one.Baseline.Scores...)
+	twice.Baseline.Labels = append(append([]float64{}, one.Baseline.Labels...), one.Baseline.Labels...)
+	opts := Bootstrap{500, 0.95}
+	a, _ := PairedBootstrap(binary, MetricAUROC, []Paired{one}, opts, rand.New(rand.NewPCG(1, 1)))
+	b, _ := PairedBootstrap(binary, MetricAUROC, []Paired{twice}, opts, rand.New(rand.NewPCG(1, 1)))
+	near(t, "low", float64(b.Low), float64(a.Low), 1e-9)
+	near(t, "high", float64(b.High), float64(a.High), 1e-9)
+}
+
+// Under the null the test must not reject much more often than it says.
+func TestPairedBootstrap_NullRejections(t *testing.T) {
+	const tries = 120
+	rejected := 0
+	for k := range uint64(tries) {
+		arms := twoArms(100+k, 150, []int64{0, 1, 2, 3, 4}, 1.5, 1.5)
+		got, err := PairedBootstrap(binary, MetricBrier, arms, Bootstrap{199, 0.95}, rand.New(rand.NewPCG(k, 9)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got.P < 0.05 {
+			rejected++
+		}
+	}
+	if rate := float64(rejected) / tries; rate > 0.12 {
+		t.Errorf("rejects %.3f of true nulls at 0.05", rate)
+	}
+}
+
+func TestPairedBootstrap_BadInput(t *testing.T) {
+	opts, r := Bootstrap{10, 0.95}, rand.New(rand.NewPCG(1, 1))
+	good := twoArms(1, 50, []int64{0}, 1, 1)[0]
+	bad := good
+	bad.Variant = good.Variant[:3]
+	if _, err := PairedBootstrap(binary, MetricAUROC, []Paired{bad}, opts, r); err == nil {
+		t.Error("3 scores for 50 labels are accepted")
+	}
+	bad = good
+	bad.Baseline.Scores = nil
+	if _, err := PairedBootstrap(binary, MetricAUROC, []Paired{bad}, opts, r); err == nil {
+		t.Error("no scores for 50 labels are accepted")
+	}
+	if _, err := PairedBootstrap(binary, "nonsense", []Paired{good}, opts, r); err == nil {
+		t.Error("an unknown metric is accepted")
+	}
+	bad = good
+	bad.Clusters = good.Clusters[:3]
+	if !panics(func() { _, _ = PairedBootstrap(binary, MetricAUROC, []Paired{bad}, opts, r) }) {
+		t.Error("3 clusters for 50 rows do not panic")
+	}
+	few := twoArms(1, 12, []int64{0}, 1, 1)
+	got, err := PairedBootstrap(binary, MetricAUROC, few, opts, r)
+	if err != nil || got.Estimate.Defined() || got.P.Defined() {
+		t.Errorf("of 12 rows: %+v, %v; want nothing defined", got, err)
+	}
+}
+
+func BenchmarkPairedBootstrap(b *testing.B) {
+	arms := twoArms(1, 2117, []int64{0, 1, 2}, 2, 1)
+	for _, metric := range []Metric{MetricAUROC, MetricAUPRC, MetricBrier} {
+		b.Run(string(metric), func(b *testing.B) {
+			for b.Loop() {
+				if _, err := PairedBootstrap(binary, metric, arms, Bootstrap{2000, 0.95}, rand.New(rand.NewPCG(1, 1))); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
+}

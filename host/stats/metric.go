@@ -1,0 +1,75 @@
+package stats
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// Metric is the name of a measurement, the same in files, tables and SQL.
+type Metric string
+
+// The metrics of Evaluate.
+const (
+	MetricAUROC                Metric = "auroc"
+	MetricAUPRC                Metric = "auprc"
+	MetricBrier                Metric = "brier"
+	MetricLogLoss              Metric = "log_loss"
+	MetricECE                  Metric = "ece"
+	MetricECEMass              Metric = "ece_mass"
+	MetricAccuracy             Metric = "accuracy"
+	MetricBalancedAccuracy     Metric = "balanced_accuracy"
+	MetricCalibrationSlope     Metric = "calibration_slope"
+	MetricCalibrationIntercept Metric = "calibration_intercept"
+)
+
+// Metrics returns every metric of Evaluate in the order they are reported.
+func Metrics() []Metric {
+	return []Metric{
+		MetricAUROC, MetricAUPRC, MetricBrier, MetricLogLoss, MetricECE, MetricECEMass,
+		MetricAccuracy, MetricBalancedAccuracy, MetricCalibrationSlope, MetricCalibrationIntercept,
+	}
+}
+
+// Direction says which way a metric improves.
+type Direction string
+
+// The directions. Neither is a metric with a target in the middle, such as the
+// calibration slope, which is best at 1.
+const (
+	Higher  Direction = "higher"
+	Lower   Direction = "lower"
+	Neither Direction = "neither"
+)
+
+// Better returns the direction in which the metric improves.
+func (m Metric) Better() Direction {
+	switch m {
+	case MetricAUROC, MetricAUPRC, MetricAccuracy, MetricBalancedAccuracy:
+		return Higher
+	case MetricBrier, MetricLogLoss, MetricECE, MetricECEMass:
+		return Lower
+	default:
+		return Neither
+	}
+}
+
+// ParseMetric returns the metric with the given name.
+func ParseMetric(name string) (Metric, error) {
+	if m := Metric(name); slices.Contains(Metrics(), m) {
+		return m, nil
+	}
+	names := make([]string, 0, len(Metrics()))
+	for _, m := range Metrics() {
+		names = append(names, string(m))
+	}
+	return "", fmt.Errorf("unknown metric %q: use one of %s", name, strings.Join(names, ", "))
+}
+
+// worse reports whether a is worse than b in direction d; NaN is never worse.
+func (d Direction) worse(a, b float64) bool {
+	if d == Lower {
+		return a > b
+	}
+	return a < b
+}

@@ -1,0 +1,107 @@
+package stats
+
+import (
+	"cmp"
+	"math"
+	"slices"
+)
+
+// AUROC is the area under the receiver operating characteristic: the weighted
+// share of (event, non-event) pairs in which the event has the higher score,
+// ties counting one half. Scores may be any real numbers. It is NaN when events
+// or non-events have no weight.
+func AUROC(scores, labels, weights []float64) float64 {
+	checkLengths(scores, labels, weights)
+	w := orOnes(weights, len(scores))
+	r, ok := newRanking(scores, labels, sequence(len(scores)))
+	if !ok || !validWeights(w) {
+		return math.NaN()
+	}
+	return r.auroc(w)
+}
+
+// AUPRC is the average precision Σ (Rₙ − Rₙ₋₁) Pₙ over the distinct scores in
+// descending order, as scikit-learn defines it (no interpolation). It is NaN
+// when events or non-events have no weight: with one class alone the figure
+// says nothing about the scores.
+func AUPRC(scores, labels, weights []float64) float64 {
+	checkLengths(scores, labels, weights)
+	w := orOnes(weights, len(scores))
+	r, ok := newRanking(scores, labels, sequence(len(scores)))
+	if !ok || !validWeights(w) {
+		return math.NaN()
+	}
+	return r.auprc(w)
+}
+
+// ranking is a binary problem sorted once, so that a metric under other weights
+// costs one pass: bootstrap replicates only change the weights.
+type ranking []ranked
+
+type ranked struct {
+	label float64
+	row   int32 // index into the weights
+	last  bool  // of the rows with the same score
+}
+
+// newRanking sorts by descending score; rows[i] is the index of the i-th
+// weight. It is false on NaN scores and labels other than 0, 1 and NaN.
+func newRanking(scores, labels []float64, rows []int32) (ranking, bool) {
+	order := make([]int32, 0, len(scores))
+	for i, y := range labels {
+		if math.IsNaN(y) {
+			continue
+		}
+		if math.IsNaN(scores[i]) || (y != 0 && y != 1) {
+			return nil, false
+		}
+		order = append(order, int32(i))
+	}
+	slices.SortFunc(order, func(a, b int32) int { return cmp.Compare(scores[b], scores[a]) })
+	r := make(ranking, len(order))
+	for k, i := range order {
+		last := k == len(order)-1 || scores[order[k+1]] != scores[i]
+		r[k] = ranked{label: labels[i], row: rows[i], last: last}
+	}
+	return r, true
+}
+
+func (r ranking) auroc(weights []float64) float64 {
+	var events, nonEvents, groupEvents, groupAll, area float64
+	for _, e := range r {
+		w := weights[e.row]
+		groupAll += w
+		groupEvents += w * e.label
+		if e.last {
+			groupNon := groupAll - groupEvents
+			area += groupNon * (events + groupEvents/2)
+			events += groupEvents
+			nonEvents += groupNon
+			groupEvents, groupAll = 0, 0
+		}
+	}
+	if !(events > 0) || !(nonEvents > 0) {
+		return math.NaN()
+	}
+	return area / (events * nonEvents)
+}
+
+func (r ranking) auprc(weights []float64) float64 {
+	var events, all, groupEvents, sum float64
+	for _, e := range r {
+		w := weights[e.row]
+		all += w
+		groupEvents += w * e.label
+		if e.last {
+			events += groupEvents
+			if groupEvents > 0 {
+				sum += groupEvents * events / all
+			}
+			groupEvents = 0
+		}
+	}
+	if !(events > 0) || !(all > events) {
+		return math.NaN()
+	}
+	return sum / events
+}

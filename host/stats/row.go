@@ -1,0 +1,237 @@
+package stats
+
+import (
+	"cmp"
+	"fmt"
+	"math"
+	"slices"
+	"strings"
+
+	"github.com/deconfound/deconfound/sdk/rng"
+)
+
+// newRow measures one cell and compares it to its baseline, if there is one.
+func newRow(in Input, c, baseline Cell, hasBaseline bool) (Row, error) {
+	row := Row{
+		Dataset: c.Dataset, Backbone: c.Backbone, Variant: c.Variant,
+		IsBaseline: c.Variant == in.Baseline, Seeds: c.seeds(), Trials: c.Trials,
+	}
+	if err := row.measure(in, c); err != nil {
+		return Row{}, fmt.Errorf("measure cell %s: %w", c.name(), err)
+	}
+	row.flagRuns(in, c)
+	if row.IsBaseline {
+		return row, nil
+	}
+	if !hasBaseline {
+		row.flag("no baseline %q for this dataset and backbone", in.Baseline)
+		return row, nil
+	}
+	if baseline.Trials != c.Trials && baseline.Trials != 0 && c.Trials != 0 {
+		row.flag("unequal budget: %d trials, baseline %d", c.Trials, baseline.Trials)
+	}
+	m := match(in.Task, baseline, c)
+	row.Matched = &m.Matched
+	row.flagMatch()
+	if err := row.compare(in, m); err != nil {
+		return Row{}, fmt.Errorf("compare cell %s: %w", c.name(), err)
+	}
+	return row, nil
+}
+
+func (r *Row) flag(format string, args ...any) {
+	r.Flags = append(r.Flags, fmt.Sprintf(format, args...))
+}
+
+func (r *Row) flagRuns(in Input, c Cell) {
+	switch len(c.Runs) {
+	case 0:
+		r.flag("no runs")
+		return
+	case 1:
+		r.flag("1 seed: no CI")
+	}
+	var missing []int64
+	for _, s := range in.Seeds {
+		if !slices.Contains(r.Seeds, s) {
+			missing = append(missing, s)
+		}
+	}
+	if len(missing) > 0 {
+		r.flag("missing runs: seeds %s", join(missing))
+	}
+}
+
+func (r *Row) flagMatch() {
+	if s := r.Matched.UnmatchedSeeds; len(s) > 0 {
+		r.flag("unequal seeds: %s not in both arms, left out of the difference", join(s))
+	}
+	if n := r.Matched.UnmatchedUnits; n > 0 {
+		r.flag("%d units not in both arms, left out of the difference", n)
+	}
+	if n := r.Matched.Conflicting; n > 0 {
+		r.flag("%d units whose label, pattern, patient or weight differ between the arms, left out of the difference", n)
+	}
+	if len(r.Matched.Seeds) == 1 && len(r.Seeds) > 1 {
+		r.flag("1 matched seed: no CI of the difference")
+	}
+}
+
+func join(seeds []int64) string {
+	words := make([]string, len(seeds))
+	for i, s := range seeds {
+		words[i] = fmt.Sprint(s)
+	}
+	return strings.Join(words, ", ")
+}
+
+// measure fills Overall, Worst and Patterns from all rows of the cell.
+func (r *Row) measure(in Input, c Cell) error {
+	overall := make([]Report, len(c.Runs))
+	patterns := map[string][]Report{}
+	worst := make([]Report, len(c.Runs))
+	times := map[string]int{}
+	for s, run := range c.Runs {
+		report := func(rows []int32) (Report, error) {
+			return evaluate(in.Task, run.Sample, rows, []Metric{in.Metric})
+		}
+		var err error
+		if overall[s], err = report(sequence(len(run.Units))); err != nil {
+			return err
+		}
+		level := map[string]Report{}
+		for name, rows := range byLevel(run.Patterns, sequence(len(run.Units))) {
+			if level[name], err = report(rows); err != nil {
+				return err
+			}
+			if patterns[name] == nil {
+				patterns[name] = make([]Report, len(c.Runs))
+			}
+			patterns[name][s] = level[name]
+		}
+		if name, _, ok := Worst(level, in.Metric); ok {
+			worst[s] = level[name]
+			times[name]++
+		}
+	}
+	confidence := in.Bootstrap.Confidence
+	r.Overall = newGroup("", in.Metric, overall, confidence)
+	for name, reports := range patterns {
+		r.Patterns = append(r.Patterns, newGroup(name, in.Metric, reports, confidence))
+	}
+	slices.SortFunc(r.Patterns, func(a, b Group) int {
+		return cmp.Or(cmp.Compare(b.N, a.N), strings.Compare(a.Level, b.Level))
+	})
+	for _, name := range sortedKeys(times) {
+		if times[name] > r.LevelSeeds {
+			r.Worst.Level, r.LevelSeeds = name, times[name]
+		}
+	}
+	r.Worst = newGroup(r.Worst.Level, in.Metric, worst, confidence)
+	if r.LevelSeeds == 0 {
+		r.Worst.NA = fmt.Sprintf("no pattern has %d events and %d non-events", MinEvents, MinEvents)
+	}
+	return nil
+}
+
+// newGroup sums up one report a seed; a zero Report is a seed without rows of
+// the group.
+func newGroup(level string, metric Metric, reports []Report, confidence float64) Group {
+	g := Group{Level: level}
+	values := make([]float64, len(reports))
+	var n, events float64
+	for s, r := range reports {
+		v, ok := r.Values[metric]
+		if ok {
+			g.Defined++
+		} else {
+			v = math.NaN()
+			g.NA = cmp.Or(g.NA, r.Undefined[metric], "no rows")
+		}
+		values[s] = v
+		n += float64(r.N)
+		events += float64(r.Events)
+	}
+	if g.Defined > 0 {
+		g.NA = ""
+	}
+	if len(reports) > 0 {
+		g.N = int(math.Round(n / float64(len(reports))))
+		g.Events = int(math.Round(events / float64(len(reports))))
+	} else {
+		g.NA = "no runs"
+	}
+	g.Mean, g.PerSeed = MeanInterval(values, confidence), numbers(values)
+	return g
+}
+
+// compare fills the differences of Overall, Worst and Patterns.
+func (r *Row) compare(in Input, m matching) error {
+	if len(m.Matched.Seeds) == 0 {
+		r.flag("no matched run: no difference")
+		return nil
+	}
+	names := map[string]int{} // pattern -> target
+	for i, g := range r.Patterns {
+		names[g.Level] = targetPattern + i
+	}
+	pairs, clusters, err := m.pairs(in, names)
+	if err != nil {
+		return err
+	}
+	targets := targetPattern + len(r.Patterns)
+	worse := in.Metric.Better().worse
+	differences := make([]*Difference, targets)
+	for t, b := range r.replicate(in, pairs, clusters, targets) {
+		if b.Estimate.Defined() {
+			differences[t] = &Difference{Interval: b.Interval, P: b.P, Resamples: b.Resamples, Improves: worse(0, float64(b.Estimate))}
+		}
+	}
+	perSeed := perSeedDifferences(pairs, clusters, targets, worse)
+	for t, d := range differences {
+		if d == nil {
+			continue
+		}
+		known := finite(perSeed[t])
+		d.PerSeed, d.Seeds = numbers(perSeed[t]), len(known)
+		d.Adjusted, d.Wilcoxon, d.SignFlip = Number(math.NaN()), Number(math.NaN()), Number(math.NaN())
+		if len(known) < 2 {
+			d.Low, d.High, d.P = Number(math.NaN()), Number(math.NaN()), Number(math.NaN())
+			d.Resamples = 0
+			continue
+		}
+		_, p := Wilcoxon(known)
+		d.Wilcoxon = Number(p)
+		d.SignFlip = Number(SignFlip(known, in.Bootstrap.Resamples, rng.Stream(in.Seed, "sign flip", r.Dataset, r.Backbone, r.Variant, t)))
+	}
+	r.Overall.Difference, r.Worst.Difference = differences[targetOverall], differences[targetWorst]
+	for i := range r.Patterns {
+		r.Patterns[i].Difference = differences[targetPattern+i]
+	}
+	return nil
+}
+
+// replicate bootstraps, or gives the estimates alone when one seed is matched.
+// Every variant of a dataset and backbone sees the same draws of patients.
+func (r *Row) replicate(in Input, pairs []pair, clusters, targets int) []Replicated {
+	opts := in.Bootstrap
+	if len(pairs) == 1 {
+		opts.Resamples = 0
+	}
+	return resample(pairs, clusters, targets, in.Metric.Better().worse, opts, rng.Stream(in.Seed, "compare", r.Dataset, r.Backbone))
+}
+
+// perSeedDifferences returns [target][seed].
+func perSeedDifferences(pairs []pair, clusters, targets int, worse func(a, b float64) bool) [][]float64 {
+	m := newMeasure(pairs, targets, worse)
+	once := orOnes(nil, clusters)
+	out := make([][]float64, targets)
+	for s := range pairs {
+		seed := make([]float64, len(pairs))
+		seed[s] = 1
+		for t, d := range m.differences(seed, once) {
+			out[t] = append(out[t], d)
+		}
+	}
+	return out
+}
