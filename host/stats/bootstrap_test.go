@@ -4,6 +4,8 @@ import (
 	"math"
 	"math/rand/v2"
 	"testing"
+
+	"gonum.org/v1/gonum/stat"
 )
 
 func twoArms(seed uint64, rows int, seeds []int64, noiseA, noiseB float64) []Paired {
@@ -75,6 +77,28 @@ func TestPairedBootstrap_SharedPatientsCountOnce(t *testing.T) {
 	}
 	if p > 1e-6 {
 		t.Errorf("DeLong's p is %v for a clear difference", p)
+	}
+}
+
+// With far more variation between trainings than between patients, the standard
+// error must be that of a mean over seeds.
+func TestPairedBootstrap_SeedsAreDrawn(t *testing.T) {
+	var arms []Paired
+	var differences []float64
+	for s, noise := range []float64{0, 1, 3, 6, 12, 0.5, 20, 2} {
+		one := twoArms(6, 3000, []int64{int64(s)}, 2, noise)[0]
+		arms = append(arms, one)
+		d, _, _ := DeLongPaired(one.Baseline.Scores, one.Variant, one.Baseline.Labels)
+		differences = append(differences, d)
+	}
+	got, err := PairedBootstrap(binary, MetricAUROC, arms, Bootstrap{1000, 0.95}, rand.New(rand.NewPCG(5, 5)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	n := float64(len(differences))
+	plugIn := math.Sqrt(stat.Variance(differences, nil)*(n-1)/n) / math.Sqrt(n)
+	if ratio := float64(got.High-got.Low) / (2 * 1.96) / plugIn; ratio < 0.85 || ratio > 1.2 {
+		t.Errorf("standard error is %.3f of that over seeds", ratio)
 	}
 }
 
