@@ -511,3 +511,19 @@ func TestLoad(t *testing.T) {
 		t.Errorf("got %v", err)
 	}
 }
+
+func TestShipped(t *testing.T) {
+	for name, want := range map[string]int{"nafld_demo.toml": 12*2 + 12*3, "quick.toml": 2 * 2} {
+		file, err := Load(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		plan, err := Compile(file, fakeCatalog{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := plan.Summarize(nil, 1).Runs; got != want {
+			t.Errorf("%s: got %d runs, want %d", name, got, want)
+		}
+	}
+}

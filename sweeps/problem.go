@@ -10,10 +10,11 @@ import (
 // Problem is one mistake in a sweep file. Line and Column count from 1, columns
 // in characters; both are 0 when the mistake has no place (an empty file).
 type Problem struct {
-	File         string
-	Line, Column int
-	Key          string
-	Message      string // what is wrong and what to do about it
+	File    string `json:"file"`
+	Line    int    `json:"line"`
+	Column  int    `json:"column"`
+	Key     string `json:"key"`
+	Message string `json:"message"` // what is wrong and what to do about it
 }
 
 func (p Problem) Error() string {

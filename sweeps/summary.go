@@ -10,27 +10,29 @@ import (
 
 // Summary is what a plan will cost.
 type Summary struct {
-	Cells      []CellSummary
-	Search     int // runs of the search
-	Replicates int // runs of the replicates, if every cell finds a winner
-	Runs       int
+	Cells      []CellSummary `json:"cells"`
+	Search     int           `json:"search"`     // runs of the search
+	Replicates int           `json:"replicates"` // runs of the replicates, if every cell finds a winner
+	Runs       int           `json:"runs"`
 	// Equal reports whether every cell has the same tuning budget.
-	Equal bool
+	Equal bool `json:"equal_budget"`
 	// Measured is the number of cells whose time is known from earlier runs;
 	// the others are taken to last as long as the median of those.
-	Measured int
+	Measured int `json:"measured_cells"`
 	// Estimate is the wall time with the given number of workers; 0 when
 	// nothing has been measured.
-	Estimate time.Duration
+	Estimate time.Duration `json:"estimate_ns"`
 }
 
 // CellSummary is one row of the budget table.
 type CellSummary struct {
-	Cell Cell
-	// Budget counts trials, Distinct those that differ.
-	Budget, Distinct, Replicates, Runs int
+	Cell       Cell `json:"cell"`
+	Budget     int  `json:"budget"`   // trials
+	Distinct   int  `json:"distinct"` // trials that differ
+	Replicates int  `json:"replicates"`
+	Runs       int  `json:"runs"`
 	// RunTime is how long one run lasts; 0 when nothing is known.
-	RunTime time.Duration
+	RunTime time.Duration `json:"run_ns"`
 }
 
 // Summarize counts the runs of a plan. measured holds the time that one run of
