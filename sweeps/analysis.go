@@ -73,10 +73,10 @@ type registration struct {
 }
 
 // hash is the SHA-256 of the analysis and the selection rule, defaults filled in.
-func (r registration) hash() ([32]byte, error) {
+func (r registration) hash() (Hash, error) {
 	text, err := json.Marshal(r)
 	if err != nil {
-		return [32]byte{}, fmt.Errorf("hash analysis: %w", err)
+		return Hash{}, fmt.Errorf("hash analysis: %w", err)
 	}
 	return sha256.Sum256(text), nil
 }

@@ -30,7 +30,10 @@ func Compile(f *File, catalog Catalog) (*Plan, error) {
 		return nil, err
 	}
 
-	p := &Plan{Name: f.Name, File: f, Seeds: f.Seeds, Metric: f.Metric, Analysis: f.Analysis}
+	p := &Plan{
+		Name: f.Name, Seeds: f.Seeds, Metric: f.Metric, Analysis: f.Analysis,
+		Retry: f.Retry, Slice: f.Slice, File: f,
+	}
 	if f.Search != nil {
 		p.SearchSeed = f.Search.Seed
 	}

@@ -1,45 +1,51 @@
 package sweeps
 
+import "time"
+
 // Plan is a checked sweep: which cells, which trials in each, which seeds. It
-// is a pure value; Next says which runs it takes.
+// is a pure value, complete in itself; Next says which runs it takes. Its JSON
+// is stored with the sweep, so that any worker can go on without the file and
+// without a catalog.
 type Plan struct {
-	Name         string
-	File         *File
-	Cells        []CellPlan
-	SearchSeed   int
-	Seeds        []int // of the replicates
-	Metric       Metric
-	Analysis     Analysis
-	AnalysisHash [32]byte
-	// Hash identifies the plan: every cell, trial, seed and setting.
-	Hash Hash
+	Name         string        `json:"name"`
+	Cells        []CellPlan    `json:"cells"`
+	SearchSeed   int           `json:"search_seed"`
+	Seeds        []int         `json:"seeds"` // of the replicates
+	Metric       Metric        `json:"metric"`
+	Analysis     Analysis      `json:"analysis"`
+	AnalysisHash Hash          `json:"analysis_hash"`
+	Retry        Retry         `json:"retry"`
+	Slice        time.Duration `json:"slice_ns"`
+	// Hash identifies the plan: every cell, trial, seed and setting. How runs
+	// are distributed (Retry, Slice) is no part of it.
+	Hash Hash `json:"hash"`
+	// File is what the plan was compiled from; nil when it was read back.
+	File *File `json:"-"`
 }
 
 // CellPlan is one cell of a plan.
 type CellPlan struct {
-	Cell Cell
+	Cell Cell `json:"cell"`
 	// Trials are the distinct configurations in order of their number. A trial
 	// that repeats an earlier one of its cell is left out: it would give the
 	// same result to the last bit.
-	Trials []Trial
+	Trials []Trial `json:"trials"`
 	// Budget is the number of trials before repetitions were left out.
-	Budget int
+	Budget int `json:"budget"`
 	// Searched is false when the sweep has no search; Trials then has one entry,
 	// the fixed configuration.
-	Searched bool
+	Searched bool `json:"searched"`
 }
 
-// Trial is one configuration of a cell.
+// Trial is one configuration of a cell: a run without phase and seeds.
 type Trial struct {
-	Number     int
-	Parameters Settings
-	// base is the run without phase and seeds.
-	base RunSpec
+	Number int     `json:"number"`
+	Base   RunSpec `json:"base"`
 }
 
 // run returns the trial's run in a phase with the given seed.
 func (t Trial) run(phase string, seed int) RunSpec {
-	spec := t.base
+	spec := t.Base
 	spec.Phase, spec.Trial, spec.SplitSeed, spec.InitSeed = phase, t.Number, seed, seed
 	return spec
 }

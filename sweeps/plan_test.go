@@ -317,11 +317,11 @@ func TestGrid(t *testing.T) {
 			t.Errorf("%s: got %d trials, want %d", c.Cell, len(c.Trials), want)
 		}
 	}
-	got := p.Cells[0].Trials[1].Parameters
+	got := p.Cells[0].Trials[1].Base.Parameters
 	if diff := cmp.Diff(Settings{"head.dropout": 0.0, "optimizer.beta1": 0.8, "optimizer.lr": 0.01}, got); diff != "" {
 		t.Errorf("second trial (-want +got):\n%s", diff)
 	}
-	if last := p.Cells[0].Trials[11].Parameters["head.dropout"]; last != 0.3 {
+	if last := p.Cells[0].Trials[11].Base.Parameters["head.dropout"]; last != 0.3 {
 		t.Errorf("got the last dropout %v, want 0.3", last)
 	}
 	if s := p.Summarize(nil, 1); s.Equal {
@@ -524,6 +524,31 @@ func TestShipped(t *testing.T) {
 		}
 		if got := plan.Summarize(nil, 1).Runs; got != want {
 			t.Errorf("%s: got %d runs, want %d", name, got, want)
+		}
+	}
+}
+
+// A stored plan asks for the same runs as the one it was made from.
+func TestPlan_JSON(t *testing.T) {
+	p := compile(t, demo(t))
+	text, err := json.Marshal(p)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var back Plan
+	if err := json.Unmarshal(text, &back); err != nil {
+		t.Fatal(err)
+	}
+	if p.Hash != back.Hash || p.AnalysisHash != back.AnalysisHash || p.Slice != back.Slice {
+		t.Error("hashes or the slice changed")
+	}
+	if diff := cmp.Diff(everything(t, p, doneWith(1)), everything(t, &back, doneWith(1))); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+	for _, bad := range []string{"00", strings.Repeat("x", 64)} {
+		var h Hash
+		if err := h.UnmarshalText([]byte(bad)); err == nil {
+			t.Errorf("%s was accepted", bad)
 		}
 	}
 }

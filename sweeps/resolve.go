@@ -177,22 +177,21 @@ func (c *compiler) cell(cell Cell) CellPlan {
 	seen := map[string]bool{}
 	for number, values := range assignments(c.file.Search, cell, apply) {
 		plan.Budget++
-		trial := Trial{Number: number, Parameters: Settings{}}
+		parameters := Settings{}
 		for _, d := range apply {
 			p, _ := c.declaration(cell, d)
 			if v, err := p.Check(values[d.Name]); err != nil {
 				c.doc.report(d.path, "%s", err)
 			} else {
-				trial.Parameters[d.Name] = v
+				parameters[d.Name] = v
 			}
 		}
-		trial.base = c.spec(cell, trial.Parameters)
-		key, err := json.Marshal(trial.Parameters)
+		key, err := json.Marshal(parameters)
 		if err != nil || seen[string(key)] {
 			continue
 		}
 		seen[string(key)] = true
-		plan.Trials = append(plan.Trials, trial)
+		plan.Trials = append(plan.Trials, Trial{Number: number, Base: c.spec(cell, parameters)})
 	}
 	return plan
 }

@@ -8,8 +8,8 @@ import (
 
 // Retry says which failures are tried again, and how often.
 type Retry struct {
-	Max int
-	On  []string // error codes
+	Max int      `json:"max"`
+	On  []string `json:"on"` // error codes
 }
 
 // Allows reports whether a run that failed with code on its n-th attempt

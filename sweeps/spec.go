@@ -82,6 +82,20 @@ type Hash [sha256.Size]byte
 
 func (h Hash) String() string { return hex.EncodeToString(h[:]) }
 
+// MarshalText writes the hash in hexadecimal.
+func (h Hash) MarshalText() ([]byte, error) { return []byte(h.String()), nil }
+
+// UnmarshalText reads what MarshalText wrote.
+func (h *Hash) UnmarshalText(text []byte) error {
+	if hex.DecodedLen(len(text)) != len(h) {
+		return fmt.Errorf("decode hash: %d characters, want %d", len(text), hex.EncodedLen(len(h)))
+	}
+	if _, err := hex.Decode(h[:], text); err != nil {
+		return fmt.Errorf("decode hash: %w", err)
+	}
+	return nil
+}
+
 // Hash returns the SHA-256 of Canonical.
 func (s RunSpec) Hash() (Hash, error) {
 	text, err := s.Canonical()
