@@ -55,12 +55,21 @@ const (
 type Error struct {
 	Code    Code
 	Message string
+	cause   error // stays on this side of the wire
 }
 
 // Errorf returns an Error with a formatted message.
 func Errorf(code Code, format string, args ...any) *Error {
 	return &Error{Code: code, Message: fmt.Sprintf(format, args...)}
 }
+
+// Wrap returns an Error that also unwraps to cause, whose text it ends with.
+func Wrap(code Code, cause error, format string, args ...any) *Error {
+	return &Error{Code: code, Message: fmt.Sprintf(format, args...) + ": " + cause.Error(), cause: cause}
+}
+
+// Unwrap returns the cause given to Wrap, or nil.
+func (e *Error) Unwrap() error { return e.cause }
 
 // Error is the message alone, so that it reads well when it is wrapped; who
 // prints an error to a person adds the code of CodeOf.

@@ -1,0 +1,94 @@
+package transport
+
+import (
+	"context"
+
+	"google.golang.org/grpc"
+
+	"github.com/deconfound/deconfound/sdk"
+	"github.com/deconfound/deconfound/sdk/pb/v1"
+)
+
+// Client is the host's end of the connection to one plugin process.
+type Client struct {
+	rpc   pb.PluginClient
+	arena *Arena
+	limit int
+}
+
+// NewClient returns a client on conn. arena is the memory that the process
+// shares, or nil; limit is the size of the largest message in bytes, 0 for
+// MaxMessage. The caller keeps conn and arena and closes them after the client's
+// sessions have ended.
+func NewClient(conn grpc.ClientConnInterface, arena *Arena, limit int) *Client {
+	if limit <= 0 {
+		limit = MaxMessage
+	}
+	return &Client{rpc: pb.NewPluginClient(conn), arena: arena, limit: limit}
+}
+
+// Info asks the plugin to describe itself. What it answers is not checked.
+func (c *Client) Info(ctx context.Context) (sdk.Info, error) {
+	m, err := c.rpc.Info(ctx, &pb.InfoRequest{})
+	if err != nil {
+		return sdk.Info{}, streamError(err)
+	}
+	return unpackInfo(m), nil
+}
+
+// OpenBackbone opens a session of a backbone plugin.
+func (c *Client) OpenBackbone(ctx context.Context, req sdk.OpenRequest) (*BackboneSession, error) {
+	s, err := c.open(ctx, func(w *writer, channel *pb.Channel) *pb.HostMessage {
+		m := packOpenBackbone(w, req)
+		m.Channel = channel
+		return &pb.HostMessage{Request: &pb.HostMessage_OpenBackbone{OpenBackbone: m}}
+	})
+	if err != nil {
+		return nil, err
+	}
+	return &BackboneSession{s}, nil
+}
+
+// OpenStrategy opens a session of a strategy plugin.
+func (c *Client) OpenStrategy(ctx context.Context, req sdk.StrategyOpenRequest) (*StrategySession, error) {
+	s, err := c.open(ctx, func(w *writer, channel *pb.Channel) *pb.HostMessage {
+		m := packOpenStrategy(w, req)
+		m.Channel = channel
+		return &pb.HostMessage{Request: &pb.HostMessage_OpenStrategy{OpenStrategy: m}}
+	})
+	if err != nil {
+		return nil, err
+	}
+	return &StrategySession{s}, nil
+}
+
+// open starts a stream whose life does not depend on ctx and sends the first
+// message, which has no slot yet on the plugin's side and so carries bytes.
+func (c *Client) open(ctx context.Context, pack func(*writer, *pb.Channel) *pb.HostMessage) (*session, error) {
+	life, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	stream, err := c.rpc.Session(life)
+	if err != nil {
+		cancel()
+		return nil, streamError(err)
+	}
+	s := newSession(stream, cancel, c.arena, uint64(c.limit))
+	channel := &pb.Channel{MaxMessage: uint64(c.limit), Offset: s.slab.offset, SlotSize: s.slab.slotSize}
+	err = s.call(ctx, "open", func(*writer) *pb.HostMessage {
+		return pack(&writer{}, channel)
+	}, func(_ *reader, m *pb.PluginMessage) error {
+		if m.GetOpen() == nil {
+			return unexpected("open", m)
+		}
+		return nil
+	})
+	if err != nil {
+		s.end()
+		return nil, err
+	}
+	return s, nil
+}
+
+// unexpected is the error for a reply of the wrong type.
+func unexpected(to string, m *pb.PluginMessage) error {
+	return sdk.Errorf(sdk.CodeProtocol, "the plugin answered %s with %T", to, m.GetReply())
+}

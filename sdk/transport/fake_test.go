@@ -1,0 +1,139 @@
+package transport
+
+import (
+	"context"
+	"net"
+	"testing"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/credentials/insecure"
+	"google.golang.org/grpc/test/bufconn"
+
+	"github.com/deconfound/deconfound/sdk"
+)
+
+// fakeBackbone is an author by fields.
+type fakeBackbone struct {
+	info func(*sdk.InfoResponse) error
+	open func(sdk.OpenRequest) (sdk.BackboneSession, error)
+}
+
+func (f fakeBackbone) Info(_ context.Context, _ sdk.InfoRequest, resp *sdk.InfoResponse) error {
+	return f.info(resp)
+}
+
+func (f fakeBackbone) Open(_ context.Context, req sdk.OpenRequest, resp *sdk.OpenResponse) (err error) {
+	resp.Session, err = f.open(req)
+	return err
+}
+
+type fakeStrategy struct {
+	open func(sdk.StrategyOpenRequest) (sdk.StrategySession, error)
+}
+
+func (f fakeStrategy) Info(context.Context, sdk.InfoRequest, *sdk.InfoResponse) error { return nil }
+
+func (f fakeStrategy) Open(_ context.Context, req sdk.StrategyOpenRequest, resp *sdk.StrategyOpenResponse) (err error) {
+	resp.Session, err = f.open(req)
+	return err
+}
+
+// fakeSession is a session of either kind by fields; nil fields do nothing.
+type fakeSession struct {
+	forward   func(context.Context, sdk.ForwardRequest, *sdk.ForwardResponse) error
+	backward  func(sdk.BackwardRequest, *sdk.BackwardResponse) error
+	augment   func(sdk.AugmentRequest, *sdk.AugmentResponse) error
+	objective func(sdk.ObjectiveRequest, *sdk.ObjectiveResponse) error
+	snapshot  func(*sdk.SnapshotResponse) error
+	restore   func(sdk.RestoreRequest) error
+	close     func() error
+}
+
+func (f *fakeSession) Forward(ctx context.Context, req sdk.ForwardRequest, resp *sdk.ForwardResponse) error {
+	return f.forward(ctx, req, resp)
+}
+
+func (f *fakeSession) Backward(_ context.Context, req sdk.BackwardRequest, resp *sdk.BackwardResponse) error {
+	return f.backward(req, resp)
+}
+
+func (f *fakeSession) Augment(_ context.Context, req sdk.AugmentRequest, resp *sdk.AugmentResponse) error {
+	return f.augment(req, resp)
+}
+
+func (f *fakeSession) Objective(_ context.Context, req sdk.ObjectiveRequest, resp *sdk.ObjectiveResponse) error {
+	return f.objective(req, resp)
+}
+
+func (f *fakeSession) Snapshot(_ context.Context, _ sdk.SnapshotRequest, resp *sdk.SnapshotResponse) error {
+	return f.snapshot(resp)
+}
+
+func (f *fakeSession) Restore(_ context.Context, req sdk.RestoreRequest, _ *sdk.RestoreResponse) error {
+	return f.restore(req)
+}
+
+func (f *fakeSession) Close(context.Context, sdk.CloseRequest, *sdk.CloseResponse) error {
+	if f.close == nil {
+		return nil
+	}
+	return f.close()
+}
+
+// connect serves what register registers in this process and returns the host's
+// end. With shared, both ends map the same memory, each at its own address.
+func connect(t testing.TB, shared bool, limit int, register func(grpc.ServiceRegistrar, *Arena)) *Client {
+	t.Helper()
+	var host, plugin *Arena
+	if shared {
+		var err error
+		if host, err = NewArena(); err != nil {
+			t.Skipf("no shared memory here: %v", err)
+		}
+		if plugin, err = MapArena(int(host.File().Fd())); err != nil {
+			t.Fatal(err)
+		}
+	}
+	listener := bufconn.Listen(1 << 20)
+	srv := grpc.NewServer(ServerOptions()...)
+	register(srv, plugin)
+	served := make(chan error, 1)
+	go func() { served <- srv.Serve(listener) }()
+
+	most := limit
+	if most == 0 {
+		most = MaxMessage
+	}
+	options := append(DialOptions(most),
+		grpc.WithTransportCredentials(insecure.NewCredentials()),
+		grpc.WithContextDialer(func(ctx context.Context, _ string) (net.Conn, error) { return listener.DialContext(ctx) }))
+	conn, err := grpc.NewClient("passthrough:plugin", options...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		conn.Close()
+		srv.Stop()
+		<-served
+		if shared {
+			plugin.Close()
+			if err := host.Close(); err != nil {
+				t.Error(err)
+			}
+		}
+	})
+	return NewClient(conn, host, limit)
+}
+
+// openBackbone opens a session on a plugin whose sessions are f.
+func openBackbone(t testing.TB, shared bool, limit int, f *fakeSession) *BackboneSession {
+	t.Helper()
+	client := connect(t, shared, limit, func(s grpc.ServiceRegistrar, a *Arena) {
+		RegisterBackbone(s, fakeBackbone{open: func(sdk.OpenRequest) (sdk.BackboneSession, error) { return f, nil }}, a)
+	})
+	session, err := client.OpenBackbone(t.Context(), sdk.OpenRequest{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return session
+}

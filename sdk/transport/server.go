@@ -1,0 +1,132 @@
+package transport
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"runtime/debug"
+
+	"google.golang.org/grpc"
+
+	"github.com/deconfound/deconfound/sdk"
+	"github.com/deconfound/deconfound/sdk/pb/v1"
+)
+
+// RegisterBackbone serves b on a gRPC server. arena is the memory that the
+// process inherited, or nil.
+func RegisterBackbone(s grpc.ServiceRegistrar, b sdk.Backbone, arena *Arena) {
+	pb.RegisterPluginServer(s, &server{arena: arena, info: b.Info, openBackbone: b.Open})
+}
+
+// RegisterStrategy serves st on a gRPC server. arena is the memory that the
+// process inherited, or nil.
+func RegisterStrategy(s grpc.ServiceRegistrar, st sdk.Strategy, arena *Arena) {
+	pb.RegisterPluginServer(s, &server{arena: arena, info: st.Info, openStrategy: st.Open})
+}
+
+// server is the plugin's end.
+type server struct {
+	pb.UnimplementedPluginServer
+	arena        *Arena
+	info         func(context.Context, sdk.InfoRequest, *sdk.InfoResponse) error
+	openBackbone func(context.Context, sdk.OpenRequest, *sdk.OpenResponse) error
+	openStrategy func(context.Context, sdk.StrategyOpenRequest, *sdk.StrategyOpenResponse) error
+}
+
+// Info answers the author's description.
+func (s *server) Info(ctx context.Context, _ *pb.InfoRequest) (*pb.InfoResponse, error) {
+	var resp sdk.InfoResponse
+	if err := guard(func() error { return s.info(ctx, sdk.InfoRequest{}, &resp) }); err != nil {
+		return nil, err
+	}
+	return packInfo(resp.Info), nil
+}
+
+// Session serves one session until the host closes it, ends its side of the
+// stream or goes away.
+func (s *server) Session(stream grpc.BidiStreamingServer[pb.HostMessage, pb.PluginMessage]) error {
+	h := &handler{server: s, limit: MaxMessage}
+	defer h.finish()
+	for {
+		m, err := stream.Recv()
+		if errors.Is(err, io.EOF) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		reply, last := h.answer(stream.Context(), m)
+		if err := stream.Send(reply); err != nil {
+			return err
+		}
+		if last {
+			return nil
+		}
+	}
+}
+
+// handler serves the messages of one session, one after the other.
+type handler struct {
+	server   *server
+	slab     slab
+	limit    uint64
+	backbone sdk.BackboneSession
+	strategy sdk.StrategySession
+}
+
+// author is what both kinds of session have in common.
+type author interface {
+	Snapshot(context.Context, sdk.SnapshotRequest, *sdk.SnapshotResponse) error
+	Restore(context.Context, sdk.RestoreRequest, *sdk.RestoreResponse) error
+	Close(context.Context, sdk.CloseRequest, *sdk.CloseResponse) error
+}
+
+// author returns the open session, or nil.
+func (h *handler) author() author {
+	switch {
+	case h.backbone != nil:
+		return h.backbone
+	case h.strategy != nil:
+		return h.strategy
+	}
+	return nil
+}
+
+// finish closes a session that the host did not close.
+func (h *handler) finish() {
+	if a := h.author(); a != nil {
+		h.backbone, h.strategy = nil, nil
+		_ = guard(func() error {
+			return a.Close(context.Background(), sdk.CloseRequest{}, &sdk.CloseResponse{})
+		})
+	}
+}
+
+// answer handles one message. last says that the session ends with this reply.
+func (h *handler) answer(ctx context.Context, m *pb.HostMessage) (reply *pb.PluginMessage, last bool) {
+	reply = &pb.PluginMessage{}
+	err := guard(func() error { return h.handle(ctx, m, reply) })
+	if err == nil {
+		reply.Sequence = m.GetSequence()
+		err = checkSize(reply, fmt.Sprintf("the answer to %T", m.GetRequest()), h.limit)
+	}
+	if err != nil {
+		reply = &pb.PluginMessage{Reply: &pb.PluginMessage_Error{Error: packError(err)}}
+	}
+	reply.Sequence = m.GetSequence()
+	return reply, h.author() == nil || sdk.CodeOf(err) == sdk.CodePanic
+}
+
+// guard runs f and turns a panic of the author's code into an error; the stack
+// goes to standard error, which is the plugin's log.
+func guard(f func() error) (err error) {
+	defer func() {
+		if v := recover(); v != nil {
+			fmt.Fprintf(os.Stderr, "panic: %v\n\n%s\n", v, debug.Stack())
+			err = sdk.Errorf(sdk.CodePanic, "the plugin panicked: %v", v)
+		}
+	}()
+	return f()
+}
