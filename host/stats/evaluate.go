@@ -105,15 +105,15 @@ func (r *Report) count(task Task, s Sample, rows []int32) (outputs []int, reason
 		if s.weight(int(i)) == 0 {
 			continue
 		}
-		any := false
+		labelled := false
 		for c := range events {
 			if y := s.label(task, int(i), c); !math.IsNaN(y) {
-				any = true
+				labelled = true
 				known[c]++
 				events[c] += int(y)
 			}
 		}
-		if any {
+		if labelled {
 			r.N++
 		}
 	}

@@ -1,0 +1,110 @@
+# Everything builds without cgo: no C compiler is needed, and the same source
+# gives the same bytes on every machine. Only the race detector needs one.
+SHELL := bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DELETE_ON_ERROR:
+export CGO_ENABLED ?= 0
+
+GO ?= go
+# Trees of plugins are hashed into plugins.lock.toml and into every run, so paths
+# and the state of the checkout must stay out of the binaries.
+BUILD := $(GO) build -trimpath -buildvcs=false
+VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
+
+# Packages for test, test-race, cover and bench, e.g. make test PKG=./host/stats/...
+PKG ?= ./...
+# More flags for go test, e.g. make test TEST_FLAGS='-run Compare -v'
+TEST_FLAGS ?=
+
+GOLANGCI_VERSION := v2.15.0
+GOLANGCI := .bin/golangci-lint-$(GOLANGCI_VERSION)
+
+.DEFAULT_GOAL := help
+
+.PHONY: help
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z][a-z-]*:.*## / { printf "  %-12s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+
+.PHONY: build
+build: plugins ## bin/deconfound and the shipped plugins
+	$(BUILD) -ldflags '-X main.version=$(VERSION)' -o bin/deconfound ./host/cmd/deconfound
+
+# One compilation for a whole kind, then one directory a plugin. A binary that is
+# in use is replaced, never written into.
+.PHONY: plugins
+plugins: ## the shipped plugins, bin/plugins/<kind>/<name>
+	@for kind in backbone strategy; do \
+	  rm -rf bin/.build; mkdir -p bin/.build bin/plugins/$$kind; \
+	  $(BUILD) -o bin/.build/ ./plugins/$$kind/...; \
+	  for binary in bin/.build/*; do \
+	    name=$${binary##*/}; into=bin/plugins/$$kind/$$name; mkdir -p $$into; \
+	    cmp -s plugins/$$kind/$$name/plugin.toml $$into/plugin.toml || cp plugins/$$kind/$$name/plugin.toml $$into/plugin.toml; \
+	    cmp -s $$binary $$into/$$name || mv -f $$binary $$into/$$name; \
+	  done; \
+	done; rm -rf bin/.build
+
+.PHONY: demo
+demo: build ## a sweep on real data with a private PostgreSQL, and its comparison
+	bin/deconfound demo
+
+.PHONY: test
+test: ## all tests; finds or fetches PostgreSQL by itself
+	$(GO) test $(TEST_FLAGS) $(PKG)
+
+.PHONY: test-race
+test-race: ## the tests under the race detector, without the long ones
+	@command -v $$($(GO) env CC) >/dev/null || { echo "make test-race: the race detector needs a C compiler, and there is no $$($(GO) env CC)" >&2; exit 1; }
+	CGO_ENABLED=1 $(GO) test -race -short $(TEST_FLAGS) $(PKG)
+
+.PHONY: test-chaos
+test-chaos: ## kill workers, plugins and the database, and expect the same bits
+	DECONFOUND_CHAOS=1 $(GO) test -tags chaos -count=1 -timeout 30m $(TEST_FLAGS) ./host/e2e/...
+
+.PHONY: cover
+cover: ## test coverage, cover.html
+	$(GO) test -coverprofile=cover.out $(TEST_FLAGS) $(PKG)
+	$(GO) tool cover -html=cover.out -o cover.html
+	$(GO) tool cover -func=cover.out | tail -n 1
+
+.PHONY: bench
+bench: ## the benchmarks; figures and how they were taken are in BENCHMARKS.md
+	$(GO) test -run '^$$' -bench . -benchmem $(TEST_FLAGS) $(PKG)
+
+.PHONY: generate
+generate: ## write generated code anew
+	$(GO) generate ./...
+
+.PHONY: fmt
+fmt: $(GOLANGCI) ## format the code
+	$(GOLANGCI) fmt
+
+.PHONY: vet
+vet: ## go vet
+	$(GO) vet ./...
+
+.PHONY: lint
+lint: $(GOLANGCI) ## golangci-lint, installed into .bin on first use
+	$(GOLANGCI) config verify
+	$(GOLANGCI) run
+
+$(GOLANGCI):
+	@mkdir -p .bin
+	GOBIN=$(CURDIR)/.bin $(GO) install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(GOLANGCI_VERSION)
+	mv .bin/golangci-lint $@
+
+.PHONY: verify
+verify: vet ## what reviewers need not look for: format, modules, generated code, repository rules
+	@bad=$$(git ls-files '*.go' | xargs gofmt -l); [ -z "$$bad" ] || { echo "not formatted by gofmt:" $$bad >&2; exit 1; }
+	$(GO) mod verify
+	$(GO) mod tidy -diff
+	@before=$$(git ls-files '*.pb.go' | xargs sha256sum); $(GO) generate ./...; \
+	  [ "$$before" = "$$(git ls-files '*.pb.go' | xargs sha256sum)" ] || { echo "generated code was stale and is now written anew: commit it" >&2; exit 1; }
+	$(GO) test -count=1 ./host/rules/... ./sdk/pb/...
+
+.PHONY: ci
+ci: verify lint build test ## what .ci/run runs
+	@if command -v $$($(GO) env CC) >/dev/null; then $(MAKE) test-race; else echo "no C compiler: the race detector is left out"; fi
+
+.PHONY: clean
+clean: ## remove what was built; keeps .bin and the data of the program
+	rm -rf bin cover.out cover.html
