@@ -9,7 +9,7 @@ GO ?= go
 # Trees of plugins are hashed into plugins.lock.toml and into every run, so paths
 # and the state of the checkout must stay out of the binaries.
 BUILD := $(GO) build -trimpath -buildvcs=false
-VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
+REVISION := $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
 
 # Packages for test, test-race, cover and bench, e.g. make test PKG=./host/stats/...
 PKG ?= ./...
@@ -27,21 +27,22 @@ help: ## list the targets
 
 .PHONY: build
 build: plugins ## bin/deconfound and the shipped plugins
-	$(BUILD) -ldflags '-X main.version=$(VERSION)' -o bin/deconfound ./host/cmd/deconfound
+	$(BUILD) -ldflags '-X main.revision=$(REVISION)' -o bin/deconfound ./host/cmd/deconfound
 
 # One compilation for a whole kind, then one directory a plugin. A binary that is
 # in use is replaced, never written into.
 .PHONY: plugins
 plugins: ## the shipped plugins, bin/plugins/<kind>/<name>
-	@for kind in backbone strategy; do \
-	  rm -rf bin/.build; mkdir -p bin/.build bin/plugins/$$kind; \
-	  $(BUILD) -o bin/.build/ ./plugins/$$kind/...; \
-	  for binary in bin/.build/*; do \
+	@mkdir -p bin; build=$$(mktemp -d bin/.build.XXXXXX); trap 'rm -rf $$build' EXIT; \
+	for kind in backbone strategy; do \
+	  mkdir -p $$build/$$kind bin/plugins/$$kind; \
+	  $(BUILD) -o $$build/$$kind/ ./plugins/$$kind/...; \
+	  for binary in $$build/$$kind/*; do \
 	    name=$${binary##*/}; into=bin/plugins/$$kind/$$name; mkdir -p $$into; \
 	    cmp -s plugins/$$kind/$$name/plugin.toml $$into/plugin.toml || cp plugins/$$kind/$$name/plugin.toml $$into/plugin.toml; \
 	    cmp -s $$binary $$into/$$name || mv -f $$binary $$into/$$name; \
 	  done; \
-	done; rm -rf bin/.build
+	done
 
 .PHONY: demo
 demo: build ## a sweep on real data with a private PostgreSQL, and its comparison

@@ -18,7 +18,7 @@ var words = []struct {
 	{regexp.MustCompile(`(?i)\bnot (yet )?imple` + `mented\b`), "what is not there is not offered"},
 	{regexp.MustCompile(`(^|[\s"'(=])/(wo` + `rk|ro` + `ot|ho` + `me/[a-z]+|tmp/br` + `ief)/`), "paths of one machine mean nothing on another"},
 	{regexp.MustCompile(`(?i)https?://(proxy\.go` + `lang|registry\.|deb\.de` + `bian|py` + `pi\.)`), "where packages come from is a setting of the machine"},
-	{regexp.MustCompile(`(?i)\b(AI assis` + `tant|language mo` + `del wrote|co-authored` + `-by|this ses` + `sion)\b`), "the repository speaks of the product, not of how it came about"},
+	{regexp.MustCompile(`(?i)\b(AI assis` + `tant|language mo` + `del wrote|co-authored` + `-by|coding ses` + `sion)\b`), "the repository speaks of the product, not of how it came about"},
 	{regexp.MustCompile(`(?i)\biss` + `ue #\d+\b`), "numbers of a tracker outlive it badly: say what it was about"},
 }
 
