@@ -176,3 +176,12 @@ func BenchmarkPairedBootstrap(b *testing.B) {
 		})
 	}
 }
+
+func BenchmarkCompare(b *testing.B) {
+	in := Input{Task: binary, Metric: MetricAUROC, Baseline: "a", Cells: simulate(1, 2117, []int64{0, 1, 2, 3, 4}, map[string]float64{"a": 2, "b": 1, "c": 3, "d": 2})}
+	for b.Loop() {
+		if _, err := Compare(in); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
