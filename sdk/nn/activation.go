@@ -1,0 +1,80 @@
+package nn
+
+import "math"
+
+// Activation is an operation on every element, for example (*Tape).ReLU.
+type Activation func(t *Tape, x *Var) *Var
+
+// ReLU is max(x, 0), with gradient 0 at 0.
+func (t *Tape) ReLU(x *Var) *Var {
+	out := t.op(x.Rows, x.Cols, func(out *Var) {
+		dx, value := x.Grad[:len(out.Grad)], x.Value[:len(out.Grad)]
+		for i, g := range out.Grad {
+			if value[i] > 0 {
+				dx[i] += g
+			}
+		}
+	}, x)
+	y := out.Value[:len(x.Value)]
+	for i, v := range x.Value {
+		y[i] = max(v, 0)
+	}
+	return out
+}
+
+// LeakyReLU is x where x > 0, and slope·x elsewhere.
+func (t *Tape) LeakyReLU(x *Var, slope float64) *Var {
+	s := float32(slope)
+	out := t.op(x.Rows, x.Cols, func(out *Var) {
+		dx, value := x.Grad[:len(out.Grad)], x.Value[:len(out.Grad)]
+		for i, g := range out.Grad {
+			if value[i] > 0 {
+				dx[i] += g
+			} else {
+				dx[i] += s * g
+			}
+		}
+	}, x)
+	y := out.Value[:len(x.Value)]
+	for i, v := range x.Value {
+		if v <= 0 {
+			v *= s
+		}
+		y[i] = v
+	}
+	return out
+}
+
+// GELU is x·Φ(x) with the exact normal distribution function (Hendrycks and
+// Gimpel, arXiv 1606.08415).
+func (t *Tape) GELU(x *Var) *Var {
+	return t.each(x, func(v float32) float32 {
+		return float32(float64(v) * 0.5 * math.Erfc(-float64(v)/math.Sqrt2))
+	}, func(v, _ float32) float32 {
+		u := float64(v)
+		return float32(0.5*math.Erfc(-u/math.Sqrt2) + u*math.Exp(-u*u/2)/math.Sqrt(2*math.Pi))
+	})
+}
+
+// Tanh is the hyperbolic tangent.
+func (t *Tape) Tanh(x *Var) *Var {
+	return t.each(x, tanh32, func(_, y float32) float32 { return 1 - y*y })
+}
+
+// Sigmoid is 1/(1 + e^-x).
+func (t *Tape) Sigmoid(x *Var) *Var {
+	return t.each(x, sigmoid32, func(_, y float32) float32 { return y * (1 - y) })
+}
+
+// each applies f to every element; slope is the derivative at x, given y = f(x).
+func (t *Tape) each(x *Var, f func(x float32) float32, slope func(x, y float32) float32) *Var {
+	out := t.op(x.Rows, x.Cols, func(out *Var) {
+		for i, g := range out.Grad {
+			x.Grad[i] += g * slope(x.Value[i], out.Value[i])
+		}
+	}, x)
+	for i, v := range x.Value {
+		out.Value[i] = f(v)
+	}
+	return out
+}

@@ -1,0 +1,150 @@
+package nn
+
+import "math"
+
+// Add is a + b.
+func (t *Tape) Add(a, b *Var) *Var {
+	checkSame("add", a, b)
+	out := t.op(a.Rows, a.Cols, func(out *Var) {
+		if a.Grad != nil {
+			addTo(a.Grad, out.Grad)
+		}
+		if b.Grad != nil {
+			addTo(b.Grad, out.Grad)
+		}
+	}, a, b)
+	y, right := out.Value, b.Value[:len(a.Value)]
+	for i, v := range a.Value {
+		y[i] = v + right[i]
+	}
+	return out
+}
+
+// Sub is a - b.
+func (t *Tape) Sub(a, b *Var) *Var {
+	checkSame("sub", a, b)
+	out := t.op(a.Rows, a.Cols, func(out *Var) {
+		if a.Grad != nil {
+			addTo(a.Grad, out.Grad)
+		}
+		if b.Grad != nil {
+			addScaled(b.Grad, -1, out.Grad)
+		}
+	}, a, b)
+	y, right := out.Value, b.Value[:len(a.Value)]
+	for i, v := range a.Value {
+		y[i] = v - right[i]
+	}
+	return out
+}
+
+// Mul is the product, element by element.
+func (t *Tape) Mul(a, b *Var) *Var {
+	checkSame("mul", a, b)
+	out := t.op(a.Rows, a.Cols, func(out *Var) {
+		if a.Grad != nil {
+			addProduct(a.Grad, out.Grad, b.Value)
+		}
+		if b.Grad != nil {
+			addProduct(b.Grad, out.Grad, a.Value)
+		}
+	}, a, b)
+	y, right := out.Value, b.Value[:len(a.Value)]
+	for i, v := range a.Value {
+		y[i] = v * right[i]
+	}
+	return out
+}
+
+// Div is a/b, element by element.
+func (t *Tape) Div(a, b *Var) *Var {
+	checkSame("div", a, b)
+	out := t.op(a.Rows, a.Cols, func(out *Var) {
+		for i, g := range out.Grad {
+			g /= b.Value[i]
+			if a.Grad != nil {
+				a.Grad[i] += g
+			}
+			if b.Grad != nil {
+				b.Grad[i] -= g * out.Value[i]
+			}
+		}
+	}, a, b)
+	for i, v := range a.Value {
+		out.Value[i] = v / b.Value[i]
+	}
+	return out
+}
+
+// Scale is c·x.
+func (t *Tape) Scale(x *Var, c float64) *Var {
+	f := float32(c)
+	out := t.op(x.Rows, x.Cols, func(out *Var) { addScaled(x.Grad, f, out.Grad) }, x)
+	y := out.Value
+	for i, v := range x.Value {
+		y[i] = f * v
+	}
+	return out
+}
+
+// Shift is x + c.
+func (t *Tape) Shift(x *Var, c float64) *Var {
+	f := float32(c)
+	out := t.op(x.Rows, x.Cols, func(out *Var) { addTo(x.Grad, out.Grad) }, x)
+	y := out.Value
+	for i, v := range x.Value {
+		y[i] = v + f
+	}
+	return out
+}
+
+// Exp is e^x.
+func (t *Tape) Exp(x *Var) *Var {
+	return t.each(x, exp32, func(_, y float32) float32 { return y })
+}
+
+// Log is the natural logarithm.
+func (t *Tape) Log(x *Var) *Var {
+	return t.each(x, func(v float32) float32 { return float32(math.Log(float64(v))) },
+		func(v, _ float32) float32 { return 1 / v })
+}
+
+// Square is x².
+func (t *Tape) Square(x *Var) *Var {
+	return t.each(x, func(v float32) float32 { return v * v }, func(v, _ float32) float32 { return 2 * v })
+}
+
+// Sqrt is √x; its gradient is infinite at 0.
+func (t *Tape) Sqrt(x *Var) *Var {
+	return t.each(x, func(v float32) float32 { return float32(math.Sqrt(float64(v))) },
+		func(_, y float32) float32 { return 0.5 / y })
+}
+
+// Abs is |x|, with gradient 0 at 0.
+func (t *Tape) Abs(x *Var) *Var {
+	return t.each(x, func(v float32) float32 { return float32(math.Abs(float64(v))) }, func(v, _ float32) float32 {
+		switch {
+		case v > 0:
+			return 1
+		case v < 0:
+			return -1
+		}
+		return 0
+	})
+}
+
+// addScaled adds c·x to sum.
+func addScaled(sum []float32, c float32, x []float32) {
+	sum = sum[:len(x)]
+	for i, v := range x {
+		sum[i] += c * v
+	}
+}
+
+// addProduct adds x·y to sum.
+func addProduct(sum, x, y []float32) {
+	sum, y = sum[:len(x)], y[:len(x)]
+	for i, v := range x {
+		sum[i] += v * y[i]
+	}
+}

@@ -1,0 +1,102 @@
+package nn
+
+import (
+	"fmt"
+	"math"
+)
+
+// CrossEntropy is -log softmax(logits)[class] of every row, [B, 1], for logits
+// [B, C] and classes from 0 to C-1. The list is not copied.
+func (t *Tape) CrossEntropy(logits *Var, class []int32) *Var {
+	checkLength("cross entropy", "classes", len(class), logits.Rows)
+	for i, c := range class {
+		if c < 0 || int(c) >= logits.Cols {
+			panic(fmt.Sprintf("nn: cross entropy: row %d has class %d of %d", i, c, logits.Cols))
+		}
+	}
+	p := t.arena.alloc(len(logits.Value))
+	out := t.op(logits.Rows, 1, func(out *Var) {
+		for i, g := range out.Grad {
+			if g == 0 {
+				continue
+			}
+			d := logits.gradRow(i)
+			for j, v := range p[i*len(d) : (i+1)*len(d)] {
+				d[j] += g * v
+			}
+			d[class[i]] -= g
+		}
+	}, logits)
+	for i := range out.Value {
+		z := logits.row(i)
+		q := p[i*len(z) : (i+1)*len(z)]
+		norm := logNormalizer(z)
+		for j, v := range z {
+			q[j] = float32(math.Exp(float64(v) - norm))
+		}
+		out.Value[i] = float32(norm - float64(z[class[i]]))
+	}
+	return out
+}
+
+// BCE is the binary cross-entropy with logits of every row, [B, 1]: the mean over
+// the columns whose target is not NaN, and 0 for a row without any. Targets are
+// [B*C], from 0 to 1, and not copied.
+func (t *Tape) BCE(logits *Var, targets []float32) *Var {
+	checkLength("binary cross entropy", "targets", len(targets), len(logits.Value))
+	out := t.op(logits.Rows, 1, func(out *Var) {
+		for i, g := range out.Grad {
+			if g == 0 {
+				continue
+			}
+			z, d := logits.row(i), logits.gradRow(i)
+			y := targets[i*len(z) : (i+1)*len(z)]
+			share := g / float32(max(1, present(y)))
+			for j, target := range y {
+				if target == target {
+					d[j] += share * (sigmoid32(z[j]) - target)
+				}
+			}
+		}
+	}, logits)
+	for i := range out.Value {
+		z := logits.row(i)
+		y := targets[i*len(z) : (i+1)*len(z)]
+		var sum float64
+		for j, target := range y {
+			if target == target {
+				v := float64(z[j])
+				sum += max(v, 0) - v*float64(target) + math.Log1p(math.Exp(-math.Abs(v)))
+			}
+		}
+		out.Value[i] = float32(sum / float64(max(1, present(y))))
+	}
+	return out
+}
+
+// present counts the values that are not NaN.
+func present(y []float32) int {
+	n := 0
+	for _, v := range y {
+		if v == v {
+			n++
+		}
+	}
+	return n
+}
+
+// logNormalizer is log Σ exp z.
+func logNormalizer(z []float32) float64 {
+	top := math.Inf(-1)
+	for _, v := range z {
+		top = max(top, float64(v))
+	}
+	if math.IsInf(top, 0) || math.IsNaN(top) {
+		return top
+	}
+	var sum float64
+	for _, v := range z {
+		sum += math.Exp(float64(v) - top)
+	}
+	return top + math.Log(sum)
+}

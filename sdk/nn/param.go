@@ -1,0 +1,72 @@
+package nn
+
+import "fmt"
+
+// Param is a trained matrix. Value and Grad are row-major, [Rows*Cols], and keep
+// their memory for the life of the parameter.
+type Param struct {
+	Name       string
+	Rows, Cols int
+	Value      []float32
+	// Grad is added to by Backward; ZeroGrad clears it.
+	Grad []float32
+	// NoDecay exempts the parameter from weight decay. Layers set it for biases and
+	// for the gains of normalisations.
+	NoDecay bool
+}
+
+// Params are the parameters of a model in the order in which they were made. The
+// zero value is ready to use.
+type Params struct {
+	all   []*Param
+	names map[string]bool
+}
+
+// New makes a parameter and initialises it; init nil leaves zeros. A name that is
+// taken panics.
+func (p *Params) New(name string, rows, cols int, init Init) *Param {
+	if rows < 0 || cols < 0 {
+		panic(fmt.Sprintf("nn: parameter %s is [%d, %d]", name, rows, cols))
+	}
+	if p.names[name] {
+		panic(fmt.Sprintf("nn: two parameters are named %q", name))
+	}
+	if p.names == nil {
+		p.names = map[string]bool{}
+	}
+	p.names[name] = true
+	n := &Param{Name: name, Rows: rows, Cols: cols, Value: make([]float32, rows*cols), Grad: make([]float32, rows*cols)}
+	if init != nil {
+		init(n)
+	}
+	p.all = append(p.all, n)
+	return n
+}
+
+// All returns the parameters in order. The slice belongs to the caller.
+func (p *Params) All() []*Param {
+	return append([]*Param(nil), p.all...)
+}
+
+// ZeroGrad sets all gradients to zero.
+func (p *Params) ZeroGrad() {
+	for _, n := range p.all {
+		clear(n.Grad)
+	}
+}
+
+// Count is the number of trained values.
+func (p *Params) Count() int {
+	count := 0
+	for _, n := range p.all {
+		count += len(n.Value)
+	}
+	return count
+}
+
+// noDecay makes a parameter that weight decay leaves alone.
+func (p *Params) noDecay(name string, rows, cols int, init Init) *Param {
+	n := p.New(name, rows, cols, init)
+	n.NoDecay = true
+	return n
+}

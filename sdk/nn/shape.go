@@ -1,0 +1,97 @@
+package nn
+
+import "fmt"
+
+// Concat puts matrices of equally many rows side by side.
+func (t *Tape) Concat(vars ...*Var) *Var {
+	if len(vars) == 0 {
+		panic("nn: concat: no matrices")
+	}
+	cols := 0
+	for _, v := range vars {
+		if v.Rows != vars[0].Rows {
+			panic(fmt.Sprintf("nn: concat: %d and %d rows", vars[0].Rows, v.Rows))
+		}
+		cols += v.Cols
+	}
+	vars = append([]*Var(nil), vars...) // the caller may reuse its slice
+	out := t.op(vars[0].Rows, cols, func(out *Var) {
+		at := 0
+		for _, v := range vars {
+			if v.Grad != nil {
+				for i := range v.Rows {
+					addTo(v.gradRow(i), out.gradRow(i)[at:at+v.Cols])
+				}
+			}
+			at += v.Cols
+		}
+	}, vars...)
+	at := 0
+	for _, v := range vars {
+		for i := range v.Rows {
+			copy(out.row(i)[at:], v.row(i))
+		}
+		at += v.Cols
+	}
+	return out
+}
+
+// Slice takes the columns from (inclusive) to (exclusive).
+func (t *Tape) Slice(x *Var, from, to int) *Var {
+	if from < 0 || to < from || to > x.Cols {
+		panic(fmt.Sprintf("nn: slice %d:%d of %d columns", from, to, x.Cols))
+	}
+	out := t.op(x.Rows, to-from, func(out *Var) {
+		for i := range x.Rows {
+			addTo(x.gradRow(i)[from:to], out.gradRow(i))
+		}
+	}, x)
+	for i := range x.Rows {
+		copy(out.row(i), x.row(i)[from:to])
+	}
+	return out
+}
+
+// Gather takes rows of x, in the order of rows; a row may be taken repeatedly.
+// The list is not copied.
+func (t *Tape) Gather(x *Var, rows []int32) *Var {
+	for _, r := range rows {
+		checkRow("gather", r, x.Rows)
+	}
+	out := t.op(len(rows), x.Cols, func(out *Var) {
+		for i, r := range rows {
+			addTo(x.gradRow(int(r)), out.gradRow(i))
+		}
+	}, x)
+	for i, r := range rows {
+		copy(out.row(i), x.row(int(r)))
+	}
+	return out
+}
+
+// Scatter is a matrix of n rows: row rows[i] is row i of x, rows not named are
+// zero, and a row named repeatedly is the sum. The list is not copied.
+func (t *Tape) Scatter(x *Var, rows []int32, n int) *Var {
+	checkLength("scatter", "rows are named", len(rows), x.Rows)
+	for _, r := range rows {
+		checkRow("scatter", r, n)
+	}
+	out := t.op(n, x.Cols, func(out *Var) {
+		for i, r := range rows {
+			addTo(x.gradRow(i), out.gradRow(int(r)))
+		}
+	}, x)
+	clear(out.Value)
+	for i, r := range rows {
+		addTo(out.row(int(r)), x.row(i))
+	}
+	return out
+}
+
+// addTo adds x to sum.
+func addTo(sum, x []float32) {
+	sum = sum[:len(x)]
+	for i, v := range x {
+		sum[i] += v
+	}
+}

@@ -1,0 +1,66 @@
+package nn
+
+import "math"
+
+// Softmax is the softmax of every row. A row of -Inf becomes zero.
+func (t *Tape) Softmax(x *Var) *Var {
+	out := t.op(x.Rows, x.Cols, func(out *Var) {
+		for i := range out.Rows {
+			y, g, d := out.row(i), out.gradRow(i), x.gradRow(i)
+			mean := float32(dot64(y, g))
+			for j, v := range y {
+				d[j] += v * (g[j] - mean)
+			}
+		}
+	}, x)
+	for i := range x.Rows {
+		softmax(out.row(i), x.row(i))
+	}
+	return out
+}
+
+// softmax writes the softmax of x to y, which may be x.
+func softmax(y, x []float32) {
+	top := float32(math.Inf(-1))
+	for _, v := range x {
+		top = max(top, v)
+	}
+	if math.IsInf(float64(top), -1) {
+		clear(y)
+		return
+	}
+	var sum float64
+	for j, v := range x {
+		y[j] = exp32(v - top)
+		sum += float64(y[j])
+	}
+	f := float32(1 / sum)
+	for j := range y {
+		y[j] *= f
+	}
+}
+
+// LogSoftmax is the logarithm of the softmax of every row.
+func (t *Tape) LogSoftmax(x *Var) *Var {
+	out := t.op(x.Rows, x.Cols, func(out *Var) {
+		for i := range out.Rows {
+			y, g, d := out.row(i), out.gradRow(i), x.gradRow(i)
+			var sum float64
+			for _, v := range g {
+				sum += float64(v)
+			}
+			s := float32(sum)
+			for j, v := range y {
+				d[j] += g[j] - s*exp32(v)
+			}
+		}
+	}, x)
+	for i := range x.Rows {
+		z, y := x.row(i), out.row(i)
+		norm := logNormalizer(z)
+		for j, v := range z {
+			y[j] = float32(float64(v) - norm)
+		}
+	}
+	return out
+}

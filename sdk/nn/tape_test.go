@@ -1,0 +1,53 @@
+package nn_test
+
+import (
+	"testing"
+
+	"github.com/deconfound/deconfound/sdk/nn"
+	"github.com/deconfound/deconfound/sdk/rng"
+)
+
+// exclusiveOr trains a small network for some steps and returns its losses.
+func exclusiveOr(t testing.TB, config nn.OptimizerConfig, steps int) []float32 {
+	t.Helper()
+	ps := &nn.Params{}
+	hidden := nn.NewLinear(ps, "hidden", 2, 16, rng.Stream(1, "hidden"))
+	last := nn.NewLinear(ps, "out", 16, 2, rng.Stream(1, "out"))
+	optimizer, err := nn.NewOptimizer(ps.All(), config)
+	if err != nil {
+		t.Fatalf("new optimizer: %v", err)
+	}
+	tape := nn.NewTape()
+	var losses []float32
+	for range steps {
+		tape.Reset()
+		ps.ZeroGrad()
+		x := tape.Const(4, 2, []float32{0, 0, 0, 1, 1, 0, 1, 1})
+		logits := last.Apply(tape, tape.ReLU(hidden.Apply(tape, x)))
+		loss := tape.CrossEntropy(logits, []int32{0, 1, 1, 0})
+		losses = append(losses, (loss.Value[0]+loss.Value[1]+loss.Value[2]+loss.Value[3])/4)
+		for i := range loss.Grad {
+			loss.Grad[i] = 0.25
+		}
+		tape.Backward()
+		optimizer.Step()
+	}
+	return losses
+}
+
+func TestTape_TrainsExclusiveOr(t *testing.T) {
+	losses := exclusiveOr(t, nn.OptimizerConfig{Name: "adam", LearningRate: 0.02}, 300)
+	if last := losses[len(losses)-1]; last > 0.02 {
+		t.Fatalf("the loss is %v after training, it began at %v", last, losses[0])
+	}
+}
+
+func TestTape_SameInputsGiveSameBits(t *testing.T) {
+	config := nn.OptimizerConfig{Name: "adam", LearningRate: 0.02}
+	first, second := exclusiveOr(t, config, 20), exclusiveOr(t, config, 20)
+	for i := range first {
+		if first[i] != second[i] {
+			t.Fatalf("the loss of step %d is %v the first time and %v the second", i, first[i], second[i])
+		}
+	}
+}
