@@ -3,6 +3,7 @@ package transport
 import (
 	"context"
 	"math"
+	"slices"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -39,9 +40,16 @@ func clone(values []float32) []float32 {
 // kept copies a request's tensor, as an author must who keeps it.
 func kept(t sdk.Tensor) sdk.Tensor { return sdk.Tensor{Shape: t.Shape, Data: clone(t.Data)} }
 
+// sameBits tells -0 from 0 and nil from empty.
+func sameBits(a, b []float32) bool {
+	return (a == nil) == (b == nil) && slices.EqualFunc(a, b, func(x, y float32) bool {
+		return math.Float32bits(x) == math.Float32bits(y)
+	})
+}
+
 func same(t *testing.T, what string, got, want any) {
 	t.Helper()
-	if diff := cmp.Diff(want, got); diff != "" {
+	if diff := cmp.Diff(want, got, cmp.Comparer(sameBits)); diff != "" {
 		t.Errorf("%s differs (-want +got):\n%s", what, diff)
 	}
 }
