@@ -1,0 +1,131 @@
+package tracker
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/jackc/pgx/v5"
+)
+
+// PauseSweep lets no further slice of the sweep begin. Waiting runs are paused
+// at once, running ones at the end of their slice. Pausing twice changes
+// nothing.
+func (s *Store) PauseSweep(ctx context.Context, tx pgx.Tx, sweepID int64) error {
+	if err := lockSweep(ctx, tx, sweepID); err != nil {
+		return fmt.Errorf("pause sweep %d: %w", sweepID, err)
+	}
+	if _, err := tx.Exec(ctx, `update sweep set paused_at = coalesce(paused_at, now()) where sweep_id = $1`, sweepID); err != nil {
+		return fmt.Errorf("pause sweep %d: %w", sweepID, err)
+	}
+	if _, err := tx.Exec(ctx, `update run set state = 'paused', fence = fence + 1 where sweep_id = $1 and state = 'queued'`, sweepID); err != nil {
+		return fmt.Errorf("pause sweep %d: %w", sweepID, err)
+	}
+	return nil
+}
+
+// ResumeSweep takes a pause or a cancellation of the sweep back and answers its
+// runs that now wait; the caller enqueues a job for each in the same
+// transaction. Runs that were cancelled stay so until RetryRuns.
+func (s *Store) ResumeSweep(ctx context.Context, tx pgx.Tx, sweepID int64) ([]Run, error) {
+	if err := lockSweep(ctx, tx, sweepID); err != nil {
+		return nil, fmt.Errorf("resume sweep %d: %w", sweepID, err)
+	}
+	if _, err := tx.Exec(ctx, `update sweep set paused_at = null, cancelled_at = null where sweep_id = $1`, sweepID); err != nil {
+		return nil, fmt.Errorf("resume sweep %d: %w", sweepID, err)
+	}
+	return s.requeue(ctx, tx, fmt.Sprintf("resume sweep %d", sweepID), `sweep_id = $1 and state = 'paused' and planned and not held`, sweepID)
+}
+
+// CancelSweep ends every run of the sweep that has not ended. A worker that is
+// training one finds its lease fenced off. Cancelling twice changes nothing.
+func (s *Store) CancelSweep(ctx context.Context, tx pgx.Tx, sweepID int64) error {
+	if err := lockSweep(ctx, tx, sweepID); err != nil {
+		return fmt.Errorf("cancel sweep %d: %w", sweepID, err)
+	}
+	if _, err := tx.Exec(ctx, `update sweep set cancelled_at = coalesce(cancelled_at, now()) where sweep_id = $1`, sweepID); err != nil {
+		return fmt.Errorf("cancel sweep %d: %w", sweepID, err)
+	}
+	return s.cancel(ctx, tx, `sweep_id = $1`, sweepID)
+}
+
+// CancelRuns ends the given runs of one sweep, for example those that a search
+// method stopped early. Runs that have ended stay as they are.
+func (s *Store) CancelRuns(ctx context.Context, tx pgx.Tx, sweepID int64, ids []int64) error {
+	if err := lockSweep(ctx, tx, sweepID); err != nil {
+		return fmt.Errorf("cancel runs of sweep %d: %w", sweepID, err)
+	}
+	return s.cancel(ctx, tx, `sweep_id = $1 and run_id = any($2)`, sweepID, ids)
+}
+
+func (s *Store) cancel(ctx context.Context, tx pgx.Tx, where string, args ...any) error {
+	query := `update run set state = 'cancelled', fence = fence + 1, worker_id = null, ended_at = now()
+		where state in ('queued', 'running', 'paused') and ` + where
+	if _, err := tx.Exec(ctx, query, args...); err != nil {
+		return fmt.Errorf("cancel runs: %w", err)
+	}
+	return nil
+}
+
+// ResumeRuns lets the given runs of one sweep go on that CommitSlice held, for
+// example at a rung, and answers those that now wait. In a paused sweep they go
+// on when the sweep does.
+func (s *Store) ResumeRuns(ctx context.Context, tx pgx.Tx, sweepID int64, ids []int64) ([]Run, error) {
+	if err := lockSweep(ctx, tx, sweepID); err != nil {
+		return nil, fmt.Errorf("resume runs of sweep %d: %w", sweepID, err)
+	}
+	const release = `update run set held = false where sweep_id = $1 and run_id = any($2) and held returning run_id`
+	rows, err := tx.Query(ctx, release, sweepID, ids)
+	if err != nil {
+		return nil, fmt.Errorf("resume runs of sweep %d: %w", sweepID, err)
+	}
+	released, err := pgx.CollectRows(rows, pgx.RowTo[int64])
+	if err != nil {
+		return nil, fmt.Errorf("resume runs of sweep %d: %w", sweepID, err)
+	}
+	return s.requeue(ctx, tx, fmt.Sprintf("resume runs of sweep %d", sweepID), `run_id = any($1) and state = 'paused' and planned
+		and exists (select from sweep s where s.sweep_id = run.sweep_id and s.paused_at is null and s.cancelled_at is null)`, released)
+}
+
+// RetryRuns gives planned runs of the sweep that ended in one of the states
+// (Failed, Lost, Cancelled) a new attempt, from their last checkpoint if there
+// is one, and answers those that now wait.
+func (s *Store) RetryRuns(ctx context.Context, tx pgx.Tx, sweepID int64, states []State) ([]Run, error) {
+	if err := lockSweep(ctx, tx, sweepID); err != nil {
+		return nil, fmt.Errorf("retry runs of sweep %d: %w", sweepID, err)
+	}
+	var names []string
+	for _, state := range states {
+		if state == Failed || state == Lost || state == Cancelled {
+			names = append(names, string(state))
+		}
+	}
+	return s.requeue(ctx, tx, fmt.Sprintf("retry runs of sweep %d", sweepID), `sweep_id = $1 and state::text = any($2) and planned`, sweepID, names)
+}
+
+// requeue puts the runs that where selects back into the queue. One that had
+// ended gets a new attempt.
+func (s *Store) requeue(ctx context.Context, tx pgx.Tx, doing, where string, args ...any) ([]Run, error) {
+	query := `update run set fence = fence + 1, ended_at = null, worker_id = null,
+			attempt = attempt + case when state = 'paused' then 0 else 1 end,
+			max_attempts = greatest(max_attempts, attempt + case when state = 'paused' then 0 else 1 end),
+			error_code = '', error_message = '', error_log = '', state = 'queued'
+		where ` + where + ` returning run_id`
+	rows, err := tx.Query(ctx, query, args...)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", doing, err)
+	}
+	ids, err := pgx.CollectRows(rows, pgx.RowTo[int64])
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", doing, err)
+	}
+	if len(ids) == 0 {
+		return nil, nil
+	}
+	return s.In(tx).Runs(ctx, RunFilter{IDs: ids})
+}
+
+// lockSweep takes the lock that every transaction on a sweep takes first.
+func lockSweep(ctx context.Context, tx pgx.Tx, sweepID int64) error {
+	var id int64
+	return notFound(tx.QueryRow(ctx, `select sweep_id from sweep where sweep_id = $1 for no key update`, sweepID).Scan(&id))
+}

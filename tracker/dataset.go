@@ -1,0 +1,77 @@
+package tracker
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/jackc/pgx/v5"
+)
+
+// datasetID answers the number of the dataset with this content hash. The first
+// name that a content was stored under stays.
+func datasetID(ctx context.Context, db querier, name, hash string) (int32, error) {
+	if _, err := db.Exec(ctx, `insert into dataset (name, hash) values ($1, $2) on conflict do nothing`, name, hash); err != nil {
+		return 0, err
+	}
+	var id int32
+	err := db.QueryRow(ctx, `select dataset_id from dataset where hash = $1`, hash).Scan(&id)
+	return id, err
+}
+
+// UnitGroup is the level of one subgroup column for one unit (row) of a dataset.
+type UnitGroup struct {
+	Unit  int64 // keyed hash, as in Prediction
+	Group string
+	Level string
+}
+
+// DatasetInfo is what the views need to know about a dataset beside its name.
+type DatasetInfo struct {
+	Name     string
+	Hash     string
+	Patterns map[uint64]string // availability -> text, for example base+lipid
+	Groups   []UnitGroup
+}
+
+// DescribeDataset stores names of patterns and subgroup levels. It adds what is
+// not there and leaves the rest alone, so any worker may call it at any time.
+func (s *Store) DescribeDataset(ctx context.Context, info DatasetInfo) error {
+	err := s.InTx(ctx, func(tx pgx.Tx) error {
+		id, err := datasetID(ctx, tx, info.Name, info.Hash)
+		if err != nil {
+			return err
+		}
+		var patterns []int64
+		var names []string
+		for p, name := range info.Patterns {
+			patterns, names = append(patterns, int64(p)), append(names, name)
+		}
+		const addPatterns = `insert into pattern_name (dataset_id, pattern, name)
+			select $1, p, n from unnest($2::bigint[], $3::text[]) u(p, n) order by p on conflict do nothing`
+		if _, err := tx.Exec(ctx, addPatterns, id, patterns, names); err != nil {
+			return err
+		}
+		units := make([]int64, len(info.Groups))
+		groups, levels := make([]string, len(info.Groups)), make([]string, len(info.Groups))
+		for i, g := range info.Groups {
+			units[i], groups[i], levels[i] = g.Unit, g.Group, g.Level
+		}
+		const addGroups = `insert into unit_group (dataset_id, unit_hash, grp, lvl)
+			select $1, u, g, l from unnest($2::bigint[], $3::text[], $4::text[]) x(u, g, l) order by u, g on conflict do nothing`
+		_, err = tx.Exec(ctx, addGroups, id, units, groups, levels)
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("describe dataset %q: %w", info.Name, err)
+	}
+	return nil
+}
+
+// notFound turns "no rows" into ErrNotFound.
+func notFound(err error) error {
+	if errors.Is(err, pgx.ErrNoRows) {
+		return ErrNotFound
+	}
+	return err
+}

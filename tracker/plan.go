@@ -1,0 +1,161 @@
+package tracker
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/jackc/pgx/v5"
+)
+
+// PlannedRun is a run that a sweep wants.
+type PlannedRun struct {
+	Hash         []byte // SHA-256 of the canonical run spec; its identity within the sweep
+	Dataset      string
+	DatasetHash  string // of the dataset's content, not empty
+	Backbone     string
+	BackboneHash string
+	Variant      string
+	Strategy     string
+	StrategyHash string
+	Phase        Phase
+	Trial        int
+	Replicate    *int // needed in the replicate phase, nil in the search phase
+	SplitSeed    int64
+	InitSeed     int64
+	Spec         json.RawMessage
+	Priority     int // 1 (first) to 4; 0 = 2
+	MaxAttempts  int // 0 = 1
+	Epochs       int
+}
+
+// PlanRuns makes the runs of a sweep that do not exist yet and answers those
+// that now wait for a worker because of this call, by ascending ID: the new
+// ones, and those that an earlier plan had dropped. The caller enqueues a job
+// for each in the same transaction. In a paused sweep new runs are paused and
+// nothing is answered.
+//
+// With full the list is the whole plan: runs outside it lose Planned, and are
+// cancelled if they were waiting. A running one ends with its slice.
+//
+// The same call again changes nothing and answers nothing.
+func (s *Store) PlanRuns(ctx context.Context, tx pgx.Tx, sweepID int64, plan []PlannedRun, full bool) ([]Run, error) {
+	fail := func(err error) ([]Run, error) { return nil, fmt.Errorf("plan runs of sweep %d: %w", sweepID, err) }
+	var paused, cancelled bool
+	err := tx.QueryRow(ctx, `select paused_at is not null, cancelled_at is not null from sweep where sweep_id = $1 for no key update`, sweepID).
+		Scan(&paused, &cancelled)
+	if err != nil {
+		return fail(notFound(err))
+	}
+	if cancelled {
+		return nil, nil
+	}
+	state := Queued
+	if paused {
+		state = Paused
+	}
+	plan = slices.Clone(plan)
+	slices.SortStableFunc(plan, func(a, b PlannedRun) int { return bytes.Compare(a.Hash, b.Hash) })
+	datasets, err := datasetIDs(ctx, tx, plan)
+	if err != nil {
+		return fail(err)
+	}
+
+	hashes := make([][]byte, len(plan))
+	batch := &pgx.Batch{}
+	const insert = `insert into run (sweep_id, run_hash, dataset_id, backbone, backbone_hash, variant, strategy, strategy_hash,
+			phase, trial, replicate, split_seed, init_seed, spec, priority, max_attempts, epochs, state)
+		values ($1, $2, $3, $4, $5, $6, $7, $8, $9::text::run_phase, $10, $11, $12, $13, $14, $15, $16, $17, $18::text::run_state)
+		on conflict (sweep_id, run_hash) do nothing returning run_id`
+	for i, p := range plan {
+		hashes[i] = p.Hash
+		if p.Spec == nil {
+			p.Spec = json.RawMessage("{}")
+		}
+		batch.Queue(insert, sweepID, p.Hash, datasets[p.DatasetHash], p.Backbone, p.BackboneHash, p.Variant, p.Strategy, p.StrategyHash,
+			string(p.Phase), p.Trial, p.Replicate, p.SplitSeed, p.InitSeed, p.Spec, orDefault(p.Priority, 2), orDefault(p.MaxAttempts, 1), p.Epochs, string(state))
+	}
+	var fresh []int64
+	results := tx.SendBatch(ctx, batch)
+	for range plan {
+		rows, err := results.Query()
+		if err == nil {
+			var ids []int64
+			ids, err = pgx.CollectRows(rows, pgx.RowTo[int64])
+			fresh = append(fresh, ids...)
+		}
+		if err != nil {
+			results.Close()
+			return fail(err)
+		}
+	}
+	if err := results.Close(); err != nil {
+		return fail(err)
+	}
+	if len(fresh) > 0 {
+		if _, err := tx.Exec(ctx, `select ensure_point_partitions($1)`, slices.Max(fresh)); err != nil {
+			return fail(err)
+		}
+	}
+
+	const revive = `update run set planned = true, fence = fence + 1, error_code = '', error_message = '', ended_at = null,
+			state = case when state = 'cancelled' then $3::text::run_state else state end
+		where sweep_id = $1 and run_hash = any($2) and not planned returning run_id, state::text`
+	rows, err := tx.Query(ctx, `with u as (`+revive+`) select run_id from u where state = 'queued'`, sweepID, hashes, string(state))
+	if err != nil {
+		return fail(err)
+	}
+	revived, err := pgx.CollectRows(rows, pgx.RowTo[int64])
+	if err != nil {
+		return fail(err)
+	}
+	if full {
+		const drop = `update run set planned = false,
+				fence = fence + case when state in ('queued', 'paused') then 1 else 0 end,
+				ended_at = case when state in ('queued', 'paused') then now() else ended_at end,
+				state = case when state in ('queued', 'paused') then 'cancelled' else state end
+			where sweep_id = $1 and planned and not run_hash = any($2)`
+		if _, err := tx.Exec(ctx, drop, sweepID, hashes); err != nil {
+			return fail(err)
+		}
+	}
+	if paused {
+		return nil, nil
+	}
+	return s.In(tx).Runs(ctx, RunFilter{IDs: append(fresh, revived...), States: []State{Queued}})
+}
+
+// datasetIDs answers the number of each dataset hash in the plan.
+func datasetIDs(ctx context.Context, tx pgx.Tx, plan []PlannedRun) (map[string]int32, error) {
+	names := map[string]string{}
+	var hashes []string
+	for _, p := range plan {
+		if p.DatasetHash == "" {
+			return nil, fmt.Errorf("dataset %q has no hash", p.Dataset)
+		}
+		if _, ok := names[p.DatasetHash]; !ok {
+			names[p.DatasetHash] = p.Dataset
+			hashes = append(hashes, p.DatasetHash)
+		}
+	}
+	slices.SortFunc(hashes, strings.Compare)
+	ids := map[string]int32{}
+	for _, h := range hashes {
+		id, err := datasetID(ctx, tx, names[h], h)
+		if err != nil {
+			return nil, err
+		}
+		ids[h] = id
+	}
+	return ids, nil
+}
+
+func orDefault(v, def int) int {
+	if v == 0 {
+		return def
+	}
+	return v
+}

@@ -1,0 +1,113 @@
+package tracker
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+)
+
+// QueryTimeout ends a query of ReadOnly.
+const QueryTimeout = 60 * time.Second
+
+// Isolation says what keeps a user's SQL from writing.
+type Isolation string
+
+// The isolations of ReadOnly, the strongest first.
+const (
+	// LoginIsolation: the connection logged in as the analyst. Nothing that is
+	// sent over it can gain a right that the analyst does not have.
+	LoginIsolation Isolation = "login"
+	// RoleIsolation: the connection logged in as the store's user and took the
+	// analyst's role. It stops mistakes. It does not stop somebody who wants to
+	// get out, which is no loss where the person at the keyboard holds the
+	// store's DSN anyway; a server for others must insist on LoginIsolation.
+	RoleIsolation Isolation = "role"
+	// TransactionIsolation: there is no analyst role, only a transaction that is
+	// read-only.
+	TransactionIsolation Isolation = "transaction"
+)
+
+// ReadOnly runs SQL that users wrote: one statement at a time, in a read-only
+// transaction that is rolled back, with a timeout. It is one connection and
+// serves one query at a time.
+type ReadOnly struct {
+	Isolation Isolation
+	conn      *pgx.Conn
+}
+
+// ReadOnly opens a connection for SQL of users. It tries to log in as the
+// analyst, with WithAnalystDSN or else by the store's own DSN with the user
+// replaced, which works on a private cluster and wherever no password is asked
+// for; then it falls back, see Isolation. The caller closes it.
+func (s *Store) ReadOnly(ctx context.Context) (*ReadOnly, error) {
+	analyst := s.pool.Config().ConnConfig.Copy()
+	if s.analystDSN != "" {
+		var err error
+		if analyst, err = pgx.ParseConfig(s.analystDSN); err != nil {
+			return nil, fmt.Errorf("open read-only connection: %w", err)
+		}
+	} else {
+		analyst.User, analyst.Password = AnalystRole, ""
+	}
+	conn, err := openAnalyst(ctx, analyst)
+	if err == nil {
+		return &ReadOnly{Isolation: LoginIsolation, conn: conn}, nil
+	}
+	if s.analystDSN != "" {
+		return nil, fmt.Errorf("open read-only connection: %w", err)
+	}
+	conn, err = openAnalyst(ctx, s.pool.Config().ConnConfig.Copy())
+	if err != nil {
+		return nil, fmt.Errorf("open read-only connection: %w", err)
+	}
+	isolation := RoleIsolation
+	if _, err := conn.Exec(ctx, `set role `+AnalystRole); err != nil {
+		isolation = TransactionIsolation
+	}
+	return &ReadOnly{Isolation: isolation, conn: conn}, nil
+}
+
+func openAnalyst(ctx context.Context, config *pgx.ConnConfig) (*pgx.Conn, error) {
+	config.RuntimeParams["search_path"] = Schema
+	config.RuntimeParams["application_name"] = "deconfound sql"
+	config.RuntimeParams["default_transaction_read_only"] = "on"
+	config.RuntimeParams["statement_timeout"] = fmt.Sprint(QueryTimeout.Milliseconds())
+	// A result's types are not known before: describe each statement, keep none.
+	config.DefaultQueryExecMode = pgx.QueryExecModeDescribeExec
+	return pgx.ConnectConfig(ctx, config)
+}
+
+// Query runs one statement and hands its rows to f, in a transaction of its own.
+// The rows are closed when Query returns.
+func (r *ReadOnly) Query(ctx context.Context, sql string, f func(rows pgx.Rows) error) error {
+	ctx, cancel := context.WithTimeout(ctx, QueryTimeout)
+	defer cancel()
+	tx, err := r.conn.BeginTx(ctx, pgx.TxOptions{AccessMode: pgx.ReadOnly})
+	if err != nil {
+		return fmt.Errorf("query: %w", err)
+	}
+	defer tx.Rollback(context.WithoutCancel(ctx))
+	// An earlier statement may have changed the session's settings.
+	const settings = `select set_config('search_path', $1, true), set_config('statement_timeout', $2, true)`
+	if _, err := tx.Exec(ctx, settings, Schema, fmt.Sprint(QueryTimeout.Milliseconds())); err != nil {
+		return fmt.Errorf("query: %w", err)
+	}
+	rows, err := tx.Query(ctx, sql)
+	if err != nil {
+		return fmt.Errorf("query: %w", err)
+	}
+	defer rows.Close()
+	if err := f(rows); err != nil {
+		return err
+	}
+	rows.Close()
+	if err := rows.Err(); err != nil {
+		return fmt.Errorf("query: %w", err)
+	}
+	return nil
+}
+
+// Close closes the connection.
+func (r *ReadOnly) Close(ctx context.Context) error { return r.conn.Close(ctx) }

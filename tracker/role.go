@@ -1,0 +1,121 @@
+package tracker
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+)
+
+// The roles that the schema's privileges are granted to. They belong to the
+// whole server, not to one database.
+const (
+	// AnalystRole may read the views and call the aggregates, nothing else.
+	AnalystRole = "deconfound_analyst"
+	// WorkerRole may do what a worker process does. A server's administrator
+	// grants it to the logins of people who train.
+	WorkerRole = "deconfound_worker"
+)
+
+// analystViews are the views the analyst may read.
+var analystViews = []string{"runs", "results", "leaderboard", "paired", "paired_seeds", "pattern_results", "diagnostics",
+	"metrics", "points", "predictions", "all_predictions", "unit_groups", "sweeps", "events"}
+
+// createRole makes a role unless it exists. Other databases of the server may
+// be doing the same at this moment, hence the handlers.
+const createRole = `do $$ begin
+	if not exists (select from pg_roles where rolname = '%[1]s') then
+		create role %[1]s %[2]s;
+	end if;
+exception when duplicate_object or unique_violation then null;
+end $$`
+
+// grant creates the roles if it may, and grants them their privileges. It is run
+// after every migration, so that roles made later by an administrator get
+// theirs.
+func grant(ctx context.Context, conn *pgx.Conn) error {
+	if _, err := conn.Exec(ctx, `revoke all on schema `+Schema+` from public`); err != nil {
+		return fmt.Errorf("revoke from public: %w", err)
+	}
+	for role, how := range map[string]string{AnalystRole: "login", WorkerRole: "nologin"} {
+		if _, err := conn.Exec(ctx, fmt.Sprintf(createRole, role, how)); err != nil && !insufficientPrivilege(err) {
+			return fmt.Errorf("create role %s: %w", role, err)
+		}
+	}
+	roles, err := readRoles(ctx, conn)
+	if err != nil {
+		return err
+	}
+	if roles.Worker {
+		for _, sql := range []string{
+			`grant usage on schema deconfound to deconfound_worker`,
+			`grant select, insert, update, delete on all tables in schema deconfound to deconfound_worker`,
+			`revoke insert, update, delete on deconfound.schema_version from deconfound_worker`,
+			`grant usage, select on all sequences in schema deconfound to deconfound_worker`,
+			`grant execute on all functions in schema deconfound to deconfound_worker`,
+		} {
+			if _, err := conn.Exec(ctx, sql); err != nil {
+				return fmt.Errorf("grant to %s: %w", WorkerRole, err)
+			}
+		}
+	}
+	if roles.Analyst {
+		if err := grantAnalyst(ctx, conn); err != nil {
+			return fmt.Errorf("grant to %s: %w", AnalystRole, err)
+		}
+	}
+	return nil
+}
+
+func grantAnalyst(ctx context.Context, conn *pgx.Conn) error {
+	statements := []string{`grant usage on schema deconfound to deconfound_analyst`}
+	for _, v := range analystViews {
+		statements = append(statements, `grant select on deconfound.`+v+` to deconfound_analyst`)
+	}
+	for _, sql := range statements {
+		if _, err := conn.Exec(ctx, sql); err != nil {
+			return err
+		}
+	}
+	// What holds for a login by hand (psql -U deconfound_analyst). A program's
+	// connection sets it again, see ReadOnly.
+	const defaults = `do $$ begin
+		execute format('alter role deconfound_analyst in database %I set search_path = deconfound', current_database());
+		execute format('alter role deconfound_analyst in database %I set default_transaction_read_only = on', current_database());
+		execute format('alter role deconfound_analyst in database %I set statement_timeout = ''60s''', current_database());
+	exception when insufficient_privilege then null;
+	end $$`
+	_, err := conn.Exec(ctx, defaults)
+	return err
+}
+
+// Roles says which of the roles exist on the server.
+type Roles struct {
+	Analyst, Worker bool
+	CanCreate       bool // the database user may create the others
+}
+
+// Roles looks for the roles. Without Analyst, ReadOnly falls back to a weaker
+// isolation. An administrator makes the missing ones with
+// "create role deconfound_analyst login; create role deconfound_worker", and the
+// next Migrate grants them their privileges.
+func (s *Store) Roles(ctx context.Context) (Roles, error) {
+	return readRoles(ctx, s.pool)
+}
+
+func readRoles(ctx context.Context, db querier) (Roles, error) {
+	var r Roles
+	const query = `select exists (select from pg_roles where rolname = $1), exists (select from pg_roles where rolname = $2),
+		(select rolcreaterole or rolsuper from pg_roles where rolname = current_user)`
+	if err := db.QueryRow(ctx, query, AnalystRole, WorkerRole).Scan(&r.Analyst, &r.Worker, &r.CanCreate); err != nil {
+		return Roles{}, fmt.Errorf("read roles: %w", err)
+	}
+	return r, nil
+}
+
+func insufficientPrivilege(err error) bool {
+	var e *pgconn.PgError
+	return errors.As(err, &e) && e.Code == "42501"
+}

@@ -1,0 +1,131 @@
+package tracker
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+)
+
+// Run is one training of a sweep.
+type Run struct {
+	ID           int64
+	SweepID      int64
+	Hash         []byte // SHA-256 of the canonical run spec
+	Dataset      string
+	DatasetHash  string
+	Backbone     string
+	BackboneHash string
+	Variant      string
+	Strategy     string // "" if the variant has none
+	StrategyHash string
+	Phase        Phase
+	Trial        int
+	Replicate    *int // nil in the search phase
+	SplitSeed    int64
+	InitSeed     int64
+	Spec         json.RawMessage
+	Priority     int // River's: 1 first, 4 last
+
+	State       State
+	Planned     bool // the sweep's current revision wants it
+	Fence       int64
+	Attempt     int // from 1; a lost or failed attempt counts, a slice does not
+	MaxAttempts int
+	WorkerID    *int32
+	Epoch       int // completed epochs
+	Epochs      int // of the whole run
+
+	StopReason   string // of a run that is done: completed, early_stop ...
+	ErrorCode    string
+	ErrorMessage string
+	ErrorLog     string // last lines of the log; read by Run, left out by Runs
+
+	CreatedAt time.Time
+	StartedAt *time.Time
+	EndedAt   *time.Time
+	Provenance
+}
+
+// Provenance says with what code and where a run was trained.
+type Provenance struct {
+	GitCommit   string
+	GitDirty    bool
+	HostVersion string
+	Environment json.RawMessage // a JSON object; nil = {}
+}
+
+const runColumns = `r.run_id, r.sweep_id, r.run_hash, d.name, d.hash, r.backbone, r.backbone_hash, r.variant, r.strategy,
+	r.strategy_hash, r.phase::text, r.trial, r.replicate, r.split_seed, r.init_seed, r.spec, r.priority, r.state::text,
+	r.planned, r.fence, r.attempt, r.max_attempts, r.worker_id, r.epoch, r.epochs, r.stop_reason, r.error_code,
+	r.error_message, r.created_at, r.started_at, r.ended_at, r.git_commit, coalesce(r.git_dirty, false),
+	r.host_version, r.environment`
+
+func (r *Run) targets() []any {
+	return []any{&r.ID, &r.SweepID, &r.Hash, &r.Dataset, &r.DatasetHash, &r.Backbone, &r.BackboneHash, &r.Variant, &r.Strategy,
+		&r.StrategyHash, &r.Phase, &r.Trial, &r.Replicate, &r.SplitSeed, &r.InitSeed, &r.Spec, &r.Priority, &r.State,
+		&r.Planned, &r.Fence, &r.Attempt, &r.MaxAttempts, &r.WorkerID, &r.Epoch, &r.Epochs, &r.StopReason, &r.ErrorCode,
+		&r.ErrorMessage, &r.CreatedAt, &r.StartedAt, &r.EndedAt, &r.GitCommit, &r.GitDirty,
+		&r.HostVersion, &r.Environment}
+}
+
+func scanRun(row pgx.CollectableRow) (Run, error) {
+	var r Run
+	err := row.Scan(r.targets()...)
+	return r, err
+}
+
+// RunFilter selects runs; a zero field selects everything.
+type RunFilter struct {
+	SweepID  int64
+	IDs      []int64 // nil = all, empty = none
+	Phase    Phase
+	States   []State
+	Backbone string
+	Variant  string
+	Planned  *bool
+}
+
+// where is the condition of a filter on the table run, named r, with its
+// arguments from $1 on.
+func (f RunFilter) where() (string, []any) {
+	states := make([]string, len(f.States))
+	for i, s := range f.States {
+		states[i] = string(s)
+	}
+	return `($1 = 0 or r.sweep_id = $1) and ($2::bigint[] is null or r.run_id = any($2))
+		and ($3 = '' or r.phase::text = $3) and (cardinality($4::text[]) = 0 or r.state::text = any($4))
+		and ($5 = '' or r.backbone = $5) and ($6 = '' or r.variant = $6) and ($7::bool is null or r.planned = $7)`,
+		[]any{f.SweepID, f.IDs, string(f.Phase), states, f.Backbone, f.Variant, f.Planned}
+}
+
+// Runs lists the runs that the filter selects, by ascending ID.
+func (r Reader) Runs(ctx context.Context, f RunFilter) ([]Run, error) {
+	where, args := f.where()
+	rows, err := r.db.Query(ctx, `select `+runColumns+` from run r join dataset d using (dataset_id) where `+where+` order by r.run_id`, args...)
+	if err != nil {
+		return nil, fmt.Errorf("list runs: %w", err)
+	}
+	runs, err := pgx.CollectRows(rows, scanRun)
+	if err != nil {
+		return nil, fmt.Errorf("list runs: %w", err)
+	}
+	return runs, nil
+}
+
+// Run reads one run, its error log too.
+func (r Reader) Run(ctx context.Context, id int64) (Run, error) {
+	var run Run
+	row := r.db.QueryRow(ctx, `select `+runColumns+`, r.error_log from run r join dataset d using (dataset_id) where r.run_id = $1`, id)
+	err := row.Scan(append(run.targets(), &run.ErrorLog)...)
+	if errors.Is(err, pgx.ErrNoRows) {
+		err = ErrNotFound
+	}
+	if err != nil {
+		return Run{}, fmt.Errorf("read run %d: %w", id, err)
+	}
+	return run, nil
+}

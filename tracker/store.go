@@ -1,0 +1,115 @@
+package tracker
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/pgxpool"
+)
+
+// Schema is the PostgreSQL schema that holds the tracker's tables and River's.
+// A River client needs it in its Config.Schema.
+const Schema = "deconfound"
+
+// Store is a connection pool to one tracker database. It is safe for use by
+// many goroutines at once.
+type Store struct {
+	Reader
+	pool       *pgxpool.Pool
+	dict       *dictionary
+	dsn        string
+	analystDSN string
+}
+
+// Option changes how Open connects.
+type Option func(*Store)
+
+// WithAnalystDSN names a DSN that logs in as the role deconfound_analyst. It is
+// needed where that role has a password of its own; see Store.ReadOnly.
+func WithAnalystDSN(dsn string) Option {
+	return func(s *Store) { s.analystDSN = dsn }
+}
+
+// Open connects to the database that dsn names (a libpq URL or keyword string).
+// It does not create or change anything; see Migrate. The caller closes it.
+func Open(ctx context.Context, dsn string, options ...Option) (*Store, error) {
+	config, err := pgxpool.ParseConfig(dsn)
+	if err != nil {
+		return nil, fmt.Errorf("open tracker: %w", err)
+	}
+	config.ConnConfig.RuntimeParams["search_path"] = Schema
+	if config.ConnConfig.RuntimeParams["application_name"] == "" {
+		config.ConnConfig.RuntimeParams["application_name"] = "deconfound"
+	}
+	pool, err := pgxpool.NewWithConfig(ctx, config)
+	if err != nil {
+		return nil, fmt.Errorf("open tracker: %w", err)
+	}
+	if err := pool.Ping(ctx); err != nil {
+		pool.Close()
+		return nil, fmt.Errorf("open tracker: %w", err)
+	}
+	// The dictionary writes outside the callers' transactions; from the same
+	// pool it could wait for ever for a connection that they hold.
+	small := config.Copy()
+	small.MaxConns = 1
+	small.MinConns = 0
+	dictPool, err := pgxpool.NewWithConfig(ctx, small)
+	if err != nil {
+		pool.Close()
+		return nil, fmt.Errorf("open tracker: %w", err)
+	}
+	s := &Store{Reader: Reader{db: pool}, pool: pool, dict: newDictionary(dictPool), dsn: dsn}
+	for _, o := range options {
+		o(s)
+	}
+	return s, nil
+}
+
+// Pool is the store's connection pool, for River. The store keeps owning it.
+func (s *Store) Pool() *pgxpool.Pool { return s.pool }
+
+// DSN is what Open was called with.
+func (s *Store) DSN() string { return s.dsn }
+
+// Close waits for connections that are in use and closes them all.
+func (s *Store) Close() {
+	s.dict.pool.Close()
+	s.pool.Close()
+}
+
+// InTx runs f in a transaction and commits it if f answers nil. When
+// PostgreSQL aborts it because of a deadlock or a serialization failure, f runs
+// again in a new transaction, at most three times in all.
+func (s *Store) InTx(ctx context.Context, f func(tx pgx.Tx) error) error {
+	for attempt := 1; ; attempt++ {
+		err := pgx.BeginFunc(ctx, s.pool, f)
+		if attempt < 3 && retryable(err) {
+			continue
+		}
+		return err
+	}
+}
+
+// retryable says whether PostgreSQL aborted the transaction for no fault of its
+// own: 40001 serialization_failure, 40P01 deadlock_detected.
+func retryable(err error) bool {
+	var e *pgconn.PgError
+	return errors.As(err, &e) && (e.Code == "40001" || e.Code == "40P01")
+}
+
+// querier is what a pool and a transaction have in common.
+type querier interface {
+	Exec(ctx context.Context, sql string, args ...any) (pgconn.CommandTag, error)
+	Query(ctx context.Context, sql string, args ...any) (pgx.Rows, error)
+	QueryRow(ctx context.Context, sql string, args ...any) pgx.Row
+}
+
+// Reader reads runs and measurements.
+type Reader struct{ db querier }
+
+// In reads through a transaction, so that its own writes are seen.
+func (s *Store) In(tx pgx.Tx) Reader { return Reader{db: tx} }
