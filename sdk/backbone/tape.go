@@ -1,0 +1,85 @@
+package backbone
+
+import (
+	"github.com/deconfound/deconfound/sdk"
+	"github.com/deconfound/deconfound/sdk/nn"
+)
+
+// TapeModel is a model whose forward pass is recorded on a tape; the gradient
+// follows from the tape.
+type TapeModel interface {
+	// Forward records the pass and returns h, [batch.Size, Width], and the
+	// auxiliary losses in training, if the model has any.
+	Forward(tape *nn.Tape, batch *Batch) (h *nn.Var, auxiliary []Term)
+	// Params returns the parameters that Forward uses.
+	Params() *nn.Params
+}
+
+// Term is an auxiliary loss of a TapeModel.
+type Term struct {
+	Name string
+	// Weight is the factor with which the loss enters the objective. The recorded
+	// value includes it.
+	Weight float64
+	// Value is a scalar, [1, 1].
+	Value *nn.Var
+}
+
+// FromTape makes a Model of a TapeModel, with the [Stateful] and io.Closer methods
+// that m may have.
+func FromTape(m TapeModel) Model {
+	t := &tapeModel{model: m, tape: nn.NewTape()}
+	if s, ok := m.(Stateful); ok {
+		return struct {
+			*tapeModel
+			Stateful
+		}{t, s}
+	}
+	return t
+}
+
+type tapeModel struct {
+	model     TapeModel
+	tape      *nn.Tape
+	h         *nn.Var // of a Forward in training that has had no Backward
+	auxiliary []Term
+}
+
+func (t *tapeModel) Params() []*nn.Param { return t.model.Params().All() }
+
+func (t *tapeModel) Forward(batch *Batch) ([]float32, error) {
+	t.h, t.auxiliary = nil, nil
+	t.tape.Reset()
+	h, auxiliary := t.model.Forward(t.tape, batch)
+	if err := batch.Err(); err != nil {
+		return nil, err
+	}
+	if batch.Train {
+		t.h, t.auxiliary = h, auxiliary
+	}
+	return h.Value, nil
+}
+
+func (t *tapeModel) Backward(dh []float32) ([]sdk.Term, error) {
+	if t.h == nil {
+		return nil, errNoForward
+	}
+	h, auxiliary := t.h, t.auxiliary
+	t.h, t.auxiliary = nil, nil
+	// Grad is nil when no parameter reaches h, and h may be the value of an
+	// auxiliary loss as well: gradients are added, never set.
+	for i := range h.Grad {
+		h.Grad[i] += dh[i]
+	}
+	var terms []sdk.Term
+	for _, a := range auxiliary {
+		if a.Value.Grad != nil {
+			a.Value.Grad[0] += float32(a.Weight)
+		}
+		terms = append(terms, sdk.Term{Name: a.Name, Value: a.Weight * float64(a.Value.Value[0])})
+	}
+	t.tape.Backward()
+	return terms, nil
+}
+
+func (t *tapeModel) unwrap() TapeModel { return t.model }
