@@ -59,7 +59,7 @@ func readParquet(path string, opts Options) (_ part, err error) {
 // readLeaf reads all values of a column: numbers, unless it holds texts or
 // whole numbers too large for a float64, such as some identifiers.
 func readLeaf(source *parquet.File, column *parquet.Column) (*Column, error) {
-	convert, err := scale(column.Type())
+	convert, err := conversion(column.Type())
 	if err != nil {
 		return nil, err
 	}
@@ -172,9 +172,9 @@ func toNumber(v parquet.Value) (float64, error) {
 	return 0, fmt.Errorf("values of type %s are not supported", v.Kind())
 }
 
-// scale turns stored numbers into numbers: seconds for dates and times, the
+// conversion turns stored numbers into numbers: seconds for dates and times, the
 // value of decimals. It is nil where they are the same.
-func scale(t parquet.Type) (func(float64) float64, error) {
+func conversion(t parquet.Type) (func(float64) float64, error) {
 	logical := t.LogicalType()
 	if logical == nil {
 		return nil, nil
