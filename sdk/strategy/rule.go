@@ -1,0 +1,74 @@
+package strategy
+
+import (
+	"math/rand/v2"
+
+	"github.com/deconfound/deconfound/sdk"
+)
+
+// Rule is a debiasing rule of one session. It implements at least one of
+//
+//	Augmenter    changes which modalities the backbone sees of a training row
+//	Weigher      gives training rows weights
+//	Penalizer    adds a penalty on h or on the logits, with its gradient
+//	Representer  changes the representation that the head reads
+//	Stateful     has state that a checkpoint must keep
+//
+// Methods are called by one goroutine at a time.
+type Rule any
+
+// Augmenter changes the availability of training rows.
+type Augmenter interface {
+	// Augment returns the availability that the backbone is shown: of every row a
+	// non-empty subset of what it has. It must not change the argument. r is keyed
+	// by the session's seed and the step.
+	Augment(availability []uint64, r *rand.Rand) []uint64
+}
+
+// Weigher weighs the rows of a training batch.
+type Weigher interface {
+	// Weights returns one finite, non-negative weight a row; the host minimises
+	// the weighted mean loss.
+	Weights(batch Batch) (weights []float32, terms []sdk.Term, err error)
+}
+
+// Penalizer adds a penalty to the loss of a batch.
+type Penalizer interface {
+	// Penalty returns the value and its gradients with respect to h
+	// [rows, width] and the logits [rows, outputs]; a nil gradient is zero.
+	Penalty(batch Batch) (value float64, dh, dlogits []float32, terms []sdk.Term, err error)
+}
+
+// Representer changes the representation, in training and in prediction.
+type Representer interface {
+	// Width is the width of what Represent returns.
+	Width() int
+	// Represent returns [rows, Width()].
+	Represent(h sdk.Tensor, availability []uint64) []float32
+	// RepresentBackward returns the gradient with respect to the h of the last
+	// Represent call, given the gradient with respect to its result.
+	RepresentBackward(d sdk.Tensor) []float32
+}
+
+// Stateful is a rule with state beyond its configuration.
+type Stateful interface {
+	State() ([]byte, error)
+	SetState([]byte) error
+}
+
+// Batch is what a rule sees of one training step. The slices belong to the
+// session and are valid during the call.
+type Batch struct {
+	// Rows are positions in the training split.
+	Rows []int32
+	// H is [rows, width], Logits [rows, outputs].
+	H, Logits sdk.Tensor
+	// RowLoss is the unweighted loss of every row.
+	RowLoss []float32
+	// Labels are the training labels of the rows, as in the open request.
+	Labels       []float32
+	Availability []uint64
+	// Groups are the group numbers of the rows.
+	Groups []int32
+	Step   uint64
+}

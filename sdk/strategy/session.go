@@ -1,0 +1,148 @@
+package strategy
+
+import (
+	"context"
+	"math"
+
+	"github.com/deconfound/deconfound/sdk"
+	"github.com/deconfound/deconfound/sdk/rng"
+)
+
+// New makes a strategy plugin of a rule. build is called once a session, with
+// complete and checked hyperparameters.
+func New(info sdk.Info, build func(Config) (Rule, error)) sdk.Strategy {
+	return &plugin{info: info, build: build}
+}
+
+type plugin struct {
+	info  sdk.Info
+	build func(Config) (Rule, error)
+}
+
+// Info describes the plugin.
+func (p *plugin) Info(_ context.Context, _ sdk.InfoRequest, resp *sdk.InfoResponse) error {
+	resp.Info = p.info
+	return nil
+}
+
+// Open builds the rule from the training rows.
+func (p *plugin) Open(_ context.Context, req sdk.StrategyOpenRequest, resp *sdk.StrategyOpenResponse) error {
+	values, err := p.info.Complete(req.Hyperparameters)
+	if err != nil {
+		return err
+	}
+	req.Hyperparameters = values
+	if err := check(req); err != nil {
+		return err
+	}
+	rule, err := p.build(Config{Open: req})
+	if err != nil {
+		return err
+	}
+	resp.Session = &session{rule: rule, seed: req.Seed, rows: len(req.Availability)}
+	return nil
+}
+
+func check(req sdk.StrategyOpenRequest) error {
+	n := len(req.Availability)
+	switch {
+	case n == 0:
+		return sdk.Errorf(sdk.CodeBadRequest, "open a strategy on no training rows")
+	case req.Modalities < 1 || req.Modalities > 64:
+		return sdk.Errorf(sdk.CodeBadRequest, "open a strategy on %d modalities", req.Modalities)
+	case len(req.Labels) != n*req.Task.LabelWidth():
+		return sdk.Errorf(sdk.CodeBadShape, "%d labels for %d training rows", len(req.Labels), n)
+	case req.Groups != nil && len(req.Groups) != n:
+		return sdk.Errorf(sdk.CodeBadShape, "%d groups for %d training rows", len(req.Groups), n)
+	case len(req.Covariates.Data) > 0 && (len(req.Covariates.Shape) != 2 || req.Covariates.Shape[0] != n):
+		return sdk.Errorf(sdk.CodeBadShape, "covariates have shape %v for %d training rows", req.Covariates.Shape, n)
+	}
+	return nil
+}
+
+// session keeps one rule. It is used by one call at a time.
+type session struct {
+	rule Rule
+	seed uint64
+	rows int
+}
+
+// Augment asks the rule, if it augments, for the availability to train with.
+func (s *session) Augment(_ context.Context, req sdk.AugmentRequest, resp *sdk.AugmentResponse) error {
+	resp.Availability = req.Availability
+	if rule, ok := s.rule.(Augmenter); ok {
+		resp.Availability = rule.Augment(req.Availability, rng.Stream(s.seed, "augment", req.Step))
+	}
+	return nil
+}
+
+// Objective asks the rule for weights and penalties.
+func (s *session) Objective(_ context.Context, req sdk.ObjectiveRequest, resp *sdk.ObjectiveResponse) error {
+	n := len(req.Rows)
+	if len(req.RowLoss) != n || len(req.Availability) != n || (req.Groups != nil && len(req.Groups) != n) {
+		return sdk.Errorf(sdk.CodeBadShape, "objective of %d rows has %d losses, %d availabilities and %d groups",
+			n, len(req.RowLoss), len(req.Availability), len(req.Groups))
+	}
+	for _, row := range req.Rows {
+		if row < 0 || int(row) >= s.rows {
+			return sdk.Errorf(sdk.CodeBadRequest, "row %d is not one of %d training positions", row, s.rows)
+		}
+	}
+	batch := Batch{
+		Rows: req.Rows, H: req.H, Logits: req.Logits, RowLoss: req.RowLoss, Labels: req.Labels,
+		Availability: req.Availability, Groups: req.Groups, Step: req.Step,
+	}
+	if rule, ok := s.rule.(Weigher); ok {
+		weights, terms, err := rule.Weights(batch)
+		if err != nil {
+			return err
+		}
+		for i, w := range weights {
+			if !(w >= 0) || math.IsInf(float64(w), 0) {
+				return sdk.Errorf(sdk.CodeNotFinite, "weight of batch row %d is %v", i, w)
+			}
+		}
+		resp.Weights, resp.Terms = weights, append(resp.Terms, terms...)
+	}
+	if rule, ok := s.rule.(Penalizer); ok {
+		value, dh, dlogits, terms, err := rule.Penalty(batch)
+		if err != nil {
+			return err
+		}
+		resp.Penalty, resp.Terms = value, append(resp.Terms, terms...)
+		if dh != nil {
+			resp.DH = sdk.Tensor{Shape: req.H.Shape, Data: dh}
+		}
+		if dlogits != nil {
+			resp.DLogits = sdk.Tensor{Shape: req.Logits.Shape, Data: dlogits}
+		}
+	}
+	return nil
+}
+
+// Snapshot keeps the state of a stateful rule; every other one is a function of
+// the open request.
+func (s *session) Snapshot(_ context.Context, _ sdk.SnapshotRequest, resp *sdk.SnapshotResponse) error {
+	rule, ok := s.rule.(Stateful)
+	if !ok {
+		return nil
+	}
+	state, err := rule.State()
+	resp.State = state
+	return err
+}
+
+// Restore brings a stateful rule back.
+func (s *session) Restore(_ context.Context, req sdk.RestoreRequest, _ *sdk.RestoreResponse) error {
+	rule, ok := s.rule.(Stateful)
+	switch {
+	case ok:
+		return rule.SetState(req.State)
+	case len(req.State) > 0 || len(req.Parameters) > 0:
+		return sdk.Errorf(sdk.CodeBadRequest, "restore a state into a strategy that has none")
+	}
+	return nil
+}
+
+// Close has nothing to release.
+func (s *session) Close(context.Context, sdk.CloseRequest, *sdk.CloseResponse) error { return nil }
