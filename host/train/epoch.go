@@ -1,0 +1,178 @@
+package train
+
+import (
+	"context"
+	"fmt"
+	"math"
+
+	"github.com/deconfound/deconfound/host/causal"
+	"github.com/deconfound/deconfound/sdk"
+	"github.com/deconfound/deconfound/sdk/rng"
+)
+
+// trainEpoch trains one epoch, measures the validation rows and keeps the best
+// candidate. It returns the values of the epoch and advances r.epoch.
+func (r *Run) trainEpoch(ctx context.Context) (Values, error) {
+	if r.head.NeedsRepresentations(r.epoch) {
+		h, err := r.represent(ctx, r.data.Split.Train, nil)
+		if err != nil {
+			return nil, fmt.Errorf("represent training rows: %w", err)
+		}
+		if err := r.head.Refresh(r.epoch, h); err != nil {
+			return nil, fmt.Errorf("refresh dictionary: %w", err)
+		}
+	}
+	means := newMeans()
+	for _, positions := range batches(len(r.data.Split.Train), r.cfg.BatchSize, r.cfg.InitSeed, r.epoch) {
+		if err := ctx.Err(); err != nil {
+			return nil, err
+		}
+		if err := r.trainBatch(ctx, positions, means); err != nil {
+			return nil, fmt.Errorf("step %d: %w", r.step, err)
+		}
+		r.step++
+	}
+	values := means.values("train")
+	if err := r.validate(ctx, values); err != nil {
+		return nil, err
+	}
+	r.epoch++
+	return values, nil
+}
+
+// trainBatch does one step on training rows given by their positions in the
+// training split.
+func (r *Run) trainBatch(ctx context.Context, positions []int32, means *means) error {
+	rows := gather(r.data.Split.Train, positions, 1)
+	own := gather(r.availability, rows, 1)
+	labels := gather(r.labels, rows, r.labelWidth)
+
+	seen := own
+	if r.strategy != nil {
+		var augmented sdk.AugmentResponse
+		if err := r.strategy.Augment(ctx, sdk.AugmentRequest{Rows: positions, Availability: own, Step: r.step}, &augmented); err != nil {
+			return fmt.Errorf("augment: %w", err)
+		}
+		seen = augmented.Availability
+	}
+	seen = r.head.Availability(positions, seen, r.step)
+	if err := subsets(own, seen); err != nil {
+		return err
+	}
+
+	forward := sdk.ForwardRequest{Rows: rows, Availability: seen, Mode: sdk.Train, Step: r.step}
+	if r.needsLabels {
+		forward.Labels = labels
+	}
+	var represented sdk.ForwardResponse
+	if err := r.backbone.Forward(ctx, forward, &represented); err != nil {
+		return fmt.Errorf("forward: %w", err)
+	}
+	h := represented.H.Data
+
+	// The head sees the data's own availability: an intervened mask says nothing
+	// about the confounder, the observed one does.
+	out, err := r.head.Forward(h, causal.Batch{Positions: positions, Availability: own, Labels: labels}, r.epoch, r.step)
+	if err != nil {
+		return fmt.Errorf("head forward: %w", err)
+	}
+	for i, loss := range out.RowLoss {
+		if math.IsNaN(float64(loss)) || math.IsInf(float64(loss), 0) {
+			return &sdk.Error{Code: sdk.CodeNotFinite, Message: fmt.Sprintf(
+				"training diverged: the loss of batch row %d is %v in epoch %d; lower optimizer.lr or raise optimizer.weight_decay", i, loss, r.epoch)}
+		}
+	}
+
+	var weights, dlogits, dh []float32
+	if r.strategy != nil {
+		var objective sdk.ObjectiveResponse
+		if err := r.strategy.Objective(ctx, sdk.ObjectiveRequest{
+			Rows:         positions,
+			H:            sdk.Tensor{Shape: []int{len(rows), r.cfg.Width}, Data: h},
+			Logits:       sdk.Tensor{Shape: []int{len(rows), len(out.Logits) / len(rows)}, Data: out.Logits},
+			RowLoss:      out.RowLoss,
+			Labels:       labels,
+			Availability: own,
+			Groups:       gather(r.groups, positions, 1),
+			Step:         r.step,
+		}, &objective); err != nil {
+			return fmt.Errorf("objective: %w", err)
+		}
+		weights, dlogits, dh = objective.Weights, objective.DLogits.Data, objective.DH.Data
+		means.add("strategy/penalty", objective.Penalty, 1)
+		for _, term := range objective.Terms {
+			means.add("strategy/"+term.Name, term.Value, 1)
+		}
+	}
+
+	gradient, terms, err := r.head.Backward(weights, dlogits)
+	if err != nil {
+		return fmt.Errorf("head backward: %w", err)
+	}
+	for i := range dh {
+		gradient[i] += dh[i]
+	}
+	var backward sdk.BackwardResponse
+	if err := r.backbone.Backward(ctx, sdk.BackwardRequest{
+		DH: sdk.Tensor{Shape: []int{len(rows), r.cfg.Width}, Data: gradient},
+	}, &backward); err != nil {
+		return fmt.Errorf("backward: %w", err)
+	}
+
+	means.add("loss", weightedMean(out.RowLoss, weights), float64(len(rows)))
+	for _, term := range terms {
+		means.add(term.Name, term.Value, float64(len(rows)))
+	}
+	for _, term := range backward.Terms {
+		means.add("backbone/"+term.Name, term.Value, float64(len(rows)))
+	}
+	means.add("backbone/gradient_norm", backward.GradientNorm, 1)
+	return nil
+}
+
+// batches returns the positions 0..n-1 in the order of the epoch, cut into the
+// fewest batches of at most size; sizes differ by one at most, so that no
+// straggler of a few rows distorts a step.
+func batches(n, size int, seed uint64, epoch int) [][]int32 {
+	order := make([]int32, n)
+	for i, p := range rng.Stream(seed, "order", epoch).Perm(n) {
+		order[i] = int32(p)
+	}
+	count := (n + size - 1) / size
+	out := make([][]int32, count)
+	for i := range out {
+		out[i] = order[i*n/count : (i+1)*n/count]
+	}
+	return out
+}
+
+// subsets refuses an availability that claims a modality the row does not have
+// or leaves a row with none.
+func subsets(own, seen []uint64) error {
+	if len(seen) != len(own) {
+		return &sdk.Error{Code: sdk.CodeBadShape, Message: fmt.Sprintf("augment answered %d rows for %d", len(seen), len(own))}
+	}
+	for i := range seen {
+		if seen[i]&^own[i] != 0 || (seen[i] == 0 && own[i] != 0) {
+			return &sdk.Error{Code: sdk.CodeBadRequest, Message: fmt.Sprintf(
+				"augment answered availability %b for batch row %d, whose own is %b: it must be a subset with at least one modality", seen[i], i, own[i])}
+		}
+	}
+	return nil
+}
+
+func weightedMean(values, weights []float32) float64 {
+	var sum, total float64
+	for i, v := range values {
+		w := 1.0
+		if weights != nil {
+			w = float64(weights[i])
+		}
+		sum += w * float64(v)
+		total += w
+	}
+	if total == 0 {
+		return 0
+	}
+	return sum / total
+}

@@ -1,0 +1,153 @@
+package train
+
+import (
+	"context"
+	"fmt"
+	"math"
+
+	"github.com/deconfound/deconfound/host/stats"
+)
+
+// PatternGroup is the group whose levels are availability patterns.
+const PatternGroup = "pattern"
+
+// validate measures the validation rows, adds the values to those of the epoch
+// and keeps the state if the epoch is the best candidate so far.
+func (r *Run) validate(ctx context.Context, values Values) error {
+	if err := r.measureValidation(ctx, values); err != nil {
+		return err
+	}
+	if !r.head.Settled(r.epoch) {
+		return nil
+	}
+	value, defined := values[r.cfg.Select.Metric()]
+	if !defined {
+		value = math.NaN()
+	}
+	if !r.cfg.Select.better(value, r.best.Value) {
+		r.stale++
+		r.ended = r.cfg.Patience > 0 && r.stale >= r.cfg.Patience && r.best.Epoch >= 0
+		return nil
+	}
+	backbone, err := snapshotBackbone(ctx, r.backbone)
+	if err != nil {
+		return err
+	}
+	head, err := r.head.Snapshot()
+	if err != nil {
+		return fmt.Errorf("snapshot head: %w", err)
+	}
+	r.best = best{Epoch: r.epoch, Value: value, Backbone: backbone, Head: head}
+	r.stale = 0
+	return nil
+}
+
+func (r *Run) measureValidation(ctx context.Context, values Values) error {
+	rows := r.data.Split.Validation
+	s, err := r.predict(ctx, rows, nil)
+	if err != nil {
+		return fmt.Errorf("score validation rows: %w", err)
+	}
+	return r.measure(values, "val", rows, gather(r.availability, rows, 1), nil, s, []string{PatternGroup})
+}
+
+// measure adds the metrics of scored rows to values: all rows together, the
+// worst pattern, and every level of the given groups. n and events are always
+// there; a metric that is not defined (too few events) is NaN, never a guess.
+func (r *Run) measure(values Values, split string, rows []int32, availability []uint64, weights []float32, s scores, groups []string) error {
+	task := stats.Task{Kind: stats.Kind(r.task.Kind), Classes: r.task.Classes}
+	sample := stats.Sample{
+		Scores:  widen(s.Do),
+		Labels:  widen(gather(r.labels, rows, r.labelWidth)),
+		Weights: widen(weights),
+	}
+	report, err := stats.Evaluate(task, sample)
+	if err != nil {
+		return fmt.Errorf("measure %s: %w", split, err)
+	}
+	values.add(split, "", "", report)
+	values[Metric{Name: "interventional_gap", Split: split}] = meanGap(s)
+
+	for _, group := range groups {
+		levels := r.levels(group, rows, availability)
+		reports, err := stats.EvaluateGroups(task, sample, levels)
+		if err != nil {
+			return fmt.Errorf("measure %s by %s: %w", split, group, err)
+		}
+		for level, report := range reports {
+			values.add(split, group, level, report)
+		}
+		if group != PatternGroup {
+			continue
+		}
+		for _, metric := range stats.Metrics() {
+			if metric.Better() == stats.Neither {
+				continue
+			}
+			if _, worst, ok := stats.Worst(reports, metric); ok {
+				values[Metric{Name: string(metric), Split: split, Group: "worst_" + group}] = worst
+			}
+		}
+	}
+	return nil
+}
+
+// add records one report.
+func (v Values) add(split, group, level string, report stats.Report) {
+	metric := Metric{Split: split, Group: group, Level: level}
+	set := func(name string, value float64) {
+		metric.Name = name
+		v[metric] = value
+	}
+	set("n", float64(report.N))
+	set("events", float64(report.Events))
+	for _, name := range stats.Metrics() {
+		if value, defined := report.Values[name]; defined {
+			set(string(name), value)
+		} else {
+			set(string(name), math.NaN())
+		}
+	}
+}
+
+// levels returns the level of every row in a group, "" for rows without one.
+func (r *Run) levels(group string, rows []int32, availability []uint64) []string {
+	out := make([]string, len(rows))
+	if group == PatternGroup {
+		for i, a := range availability {
+			out[i] = r.data.Store.PatternName(a)
+		}
+		return out
+	}
+	column, _ := r.data.Store.Group(group)
+	for i, row := range rows {
+		if code := column.Values[row]; code >= 0 {
+			out[i] = column.Levels[code]
+		}
+	}
+	return out
+}
+
+// meanGap is the interventional gap, mean |p(y|do x) - p(y|x)|: how far the
+// adjustment moves the predictions. 0 everywhere means it does nothing.
+func meanGap(s scores) float64 {
+	if len(s.Do) == 0 {
+		return 0
+	}
+	var sum float64
+	for i := range s.Do {
+		sum += math.Abs(float64(s.Do[i]) - float64(s.Observed[i]))
+	}
+	return sum / float64(len(s.Do))
+}
+
+func widen(values []float32) []float64 {
+	if values == nil {
+		return nil
+	}
+	out := make([]float64, len(values))
+	for i, v := range values {
+		out[i] = float64(v)
+	}
+	return out
+}

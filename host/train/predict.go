@@ -1,0 +1,67 @@
+package train
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/deconfound/deconfound/sdk"
+)
+
+// scores are the predictions of a set of rows, [rows, outputs] row-major.
+type scores struct {
+	// Do is what the variant reports: adjusted where the variant adjusts.
+	Do []float32
+	// Observed is the same model's prediction without the adjustment.
+	Observed []float32
+}
+
+// represent returns h [len(rows), width] in evaluation mode. availability
+// replaces the data's own when it is not nil.
+func (r *Run) represent(ctx context.Context, rows []int32, availability []uint64) ([]float32, error) {
+	if availability == nil {
+		availability = gather(r.availability, rows, 1)
+	}
+	h := make([]float32, 0, len(rows)*r.cfg.Width)
+	for from := 0; from < len(rows); from += r.cfg.BatchSize {
+		to := min(from+r.cfg.BatchSize, len(rows))
+		var resp sdk.ForwardResponse
+		if err := r.backbone.Forward(ctx, sdk.ForwardRequest{
+			Rows: rows[from:to], Availability: availability[from:to], Mode: sdk.Eval, Step: r.step,
+		}, &resp); err != nil {
+			return nil, fmt.Errorf("forward: %w", err)
+		}
+		h = append(h, resp.H.Data...)
+	}
+	return h, nil
+}
+
+// predict scores rows under the given availability, or their own when nil.
+func (r *Run) predict(ctx context.Context, rows []int32, availability []uint64) (scores, error) {
+	if availability == nil {
+		availability = gather(r.availability, rows, 1)
+	}
+	h, err := r.represent(ctx, rows, availability)
+	if err != nil {
+		return scores{}, err
+	}
+	outputs := r.task.Outputs()
+	s := scores{
+		Do:       make([]float32, 0, len(rows)*outputs),
+		Observed: make([]float32, 0, len(rows)*outputs),
+	}
+	for from := 0; from < len(rows); from += r.cfg.BatchSize {
+		to := min(from+r.cfg.BatchSize, len(rows))
+		p, err := r.head.Predict(h[from*r.cfg.Width:to*r.cfg.Width], availability[from:to])
+		if err != nil {
+			return scores{}, fmt.Errorf("predict: %w", err)
+		}
+		s.Do = append(s.Do, p.Do...)
+		s.Observed = append(s.Observed, p.Observed...)
+	}
+	for i, p := range s.Do {
+		if !(p >= 0 && p <= 1) {
+			return scores{}, &sdk.Error{Code: sdk.CodeNotFinite, Message: fmt.Sprintf("prediction of row %d is %v, not a probability", i/outputs, p)}
+		}
+	}
+	return s, nil
+}

@@ -1,0 +1,129 @@
+package train
+
+import (
+	"math/bits"
+	"sort"
+
+	"github.com/deconfound/deconfound/sdk"
+	"github.com/deconfound/deconfound/sdk/nn"
+	"github.com/deconfound/deconfound/sdk/rng"
+)
+
+// minGroup is the number of training rows below which an availability pattern
+// is merged into its nearest neighbour when patterns form groups.
+const minGroup = 20
+
+// strategyRequest tells the strategy about the training rows; it never learns
+// anything of validation or test rows.
+func (r *Run) strategyRequest() sdk.StrategyOpenRequest {
+	train := r.data.Split.Train
+	covariates := r.covariates(train)
+	width := r.data.Store.CovariateWidth()
+	own := gather(r.availability, train, 1)
+	return sdk.StrategyOpenRequest{
+		Availability:    own,
+		Labels:          gather(r.labels, train, r.labelWidth),
+		Covariates:      sdk.Tensor{Shape: []int{len(train), width}, Data: covariates},
+		Groups:          r.groups,
+		Prior:           patternPrior(own),
+		Modalities:      len(r.data.Store.Modalities()),
+		Task:            r.sdkTask(),
+		Hyperparameters: r.cfg.Strategy,
+		Optimizer:       optimizerSettings(r.cfg.Optimizer),
+		Seed:            rng.Derive(r.cfg.InitSeed, "strategy"),
+		Width:           r.cfg.Width,
+	}
+}
+
+// covariates returns the always-observed covariates W of rows, standardised
+// with the statistics of the training rows.
+func (r *Run) covariates(rows []int32) []float32 {
+	return r.data.Store.Covariates(rows, r.data.Split.Train)
+}
+
+// trainingGroups assigns every training row a group. A strategy that declares a
+// hyperparameter "groups" chooses the definition: "pattern" (the default),
+// "pattern_label" or "environment".
+func (r *Run) trainingGroups() []int32 {
+	train := r.data.Split.Train
+	kind, _ := r.cfg.Strategy["groups"].(string)
+	if kind == "environment" {
+		if environment := r.data.Store.Environment(); environment != nil {
+			return gather(environment, train, 1)
+		}
+	}
+	groups := patternGroups(gather(r.availability, train, 1), minGroup)
+	if kind == "pattern_label" && r.labelWidth == 1 {
+		classes := int32(max(r.task.Classes, 2))
+		for i, row := range train {
+			groups[i] = groups[i]*classes + int32(r.labels[row])
+		}
+	}
+	return groups
+}
+
+// patternGroups numbers the availability patterns with at least least rows, in
+// ascending order of the pattern; a rarer pattern joins the frequent one at the
+// smallest Hamming distance (ties: the one with more rows, then the smaller).
+func patternGroups(availability []uint64, least int) []int32 {
+	count := map[uint64]int{}
+	for _, a := range availability {
+		count[a]++
+	}
+	var frequent []uint64
+	var commonest uint64
+	for pattern, n := range count {
+		if n >= least {
+			frequent = append(frequent, pattern)
+		}
+		if c := count[commonest]; n > c || (n == c && pattern < commonest) {
+			commonest = pattern
+		}
+	}
+	if len(frequent) == 0 {
+		frequent = []uint64{commonest}
+	}
+	sort.Slice(frequent, func(i, j int) bool { return frequent[i] < frequent[j] })
+
+	group := make(map[uint64]int32, len(count))
+	for pattern := range count {
+		nearest := 0
+		for i, candidate := range frequent {
+			d, e := bits.OnesCount64(pattern^candidate), bits.OnesCount64(pattern^frequent[nearest])
+			if d < e || (d == e && count[candidate] > count[frequent[nearest]]) {
+				nearest = i
+			}
+		}
+		group[pattern] = int32(nearest)
+	}
+	groups := make([]int32, len(availability))
+	for i, a := range availability {
+		groups[i] = group[a]
+	}
+	return groups
+}
+
+// patternPrior is the share of every availability pattern.
+func patternPrior(availability []uint64) map[uint64]float64 {
+	prior := map[uint64]float64{}
+	for _, a := range availability {
+		prior[a]++
+	}
+	for pattern := range prior {
+		prior[pattern] /= float64(len(availability))
+	}
+	return prior
+}
+
+func optimizerSettings(c nn.OptimizerConfig) sdk.OptimizerSettings {
+	return sdk.OptimizerSettings{
+		Name:         c.Name,
+		LearningRate: c.LearningRate,
+		WeightDecay:  c.WeightDecay,
+		Beta1:        c.Beta1,
+		Beta2:        c.Beta2,
+		Epsilon:      c.Epsilon,
+		Momentum:     c.Momentum,
+		ClipNorm:     c.ClipNorm,
+	}
+}
