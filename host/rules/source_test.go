@@ -12,7 +12,7 @@ import (
 
 // One comment says what a package is, and a reader knows where to find it.
 func TestPackageComments(t *testing.T) {
-	const why = "exactly one package comment a directory, in doc.go when it has several files: godoc joins several, and a reader looks there first"
+	const why = "exactly one package comment a directory, in doc.go or in the main.go of a program when it has several files: godoc joins several, and a reader looks there first"
 	type directory struct {
 		files, commented []string
 	}
@@ -40,7 +40,7 @@ func TestPackageComments(t *testing.T) {
 		switch {
 		case len(d.commented) != 1:
 			t.Errorf("%s: package comments in %v\n\trule: %s", name, d.commented, why)
-		case len(d.files) > 1 && d.commented[0] != "doc.go":
+		case len(d.files) > 1 && d.commented[0] != "doc.go" && d.commented[0] != "main.go":
 			t.Errorf("%s: the package comment is in %s\n\trule: %s", name, d.commented[0], why)
 		}
 	}

@@ -13,7 +13,7 @@ var fiveSeeds = []int64{0, 1, 2, 3, 4}
 
 func input(metric Metric) Input {
 	return Input{
-		Task: binary, Metric: metric, Baseline: "erm", Seed: 1, Bootstrap: Bootstrap{Resamples: 400},
+		Task: binary, Metric: metric, Baseline: "erm", Seed: 1, Bootstrap: Bootstrap{Resamples: 200},
 		Cells: simulate(11, 500, fiveSeeds, map[string]float64{"erm": 2, "good": 0.2, "same": 2, "zbad": 5}),
 	}
 }
@@ -109,7 +109,7 @@ func TestCompare_Figures(t *testing.T) {
 	near(t, "worst difference", float64(w.Estimate), float64(MeanInterval(worstDifferences, 0.95).Estimate), 1e-12)
 	near(t, "wilcoxon of five positive differences", float64(d.Wilcoxon), 0.0625, 1e-12)
 	near(t, "sign flip of five positive differences", float64(d.SignFlip), 0.0625, 1e-12)
-	if d.Seeds != 5 || d.Resamples != 400 || row.Matched.Units != 2500 || len(row.Flags) != 0 {
+	if d.Seeds != 5 || d.Resamples != 200 || row.Matched.Units != 2500 || len(row.Flags) != 0 {
 		t.Errorf("seeds %d, resamples %d, matched %+v, flags %q", d.Seeds, d.Resamples, row.Matched, row.Flags)
 	}
 	total := 0
