@@ -1,0 +1,151 @@
+package nn
+
+import "fmt"
+
+// SumCols is the sum of every row, [B, 1].
+func (t *Tape) SumCols(x *Var) *Var { return t.rowSums(x, 1) }
+
+// MeanCols is the mean of every row, [B, 1]; 0 without columns.
+func (t *Tape) MeanCols(x *Var) *Var { return t.rowSums(x, 1/float64(max(1, x.Cols))) }
+
+// SumRows is the sum of every column, [1, C].
+func (t *Tape) SumRows(x *Var) *Var { return t.colSums(x, 1) }
+
+// MeanRows is the mean of every column, [1, C]; 0 without rows.
+func (t *Tape) MeanRows(x *Var) *Var { return t.colSums(x, 1/float64(max(1, x.Rows))) }
+
+// SumAll is the sum of all elements, [1, 1].
+func (t *Tape) SumAll(x *Var) *Var {
+	out := t.op(1, 1, func(out *Var) {
+		for i := range x.Grad {
+			x.Grad[i] += out.Grad[0]
+		}
+	}, x)
+	out.Value[0] = float32(sum64(x.Value))
+	return out
+}
+
+// rowSums is f times the sum of every row.
+func (t *Tape) rowSums(x *Var, f float64) *Var {
+	out := t.op(x.Rows, 1, func(out *Var) {
+		for i, g := range out.Grad {
+			g *= float32(f)
+			d := x.gradRow(i)
+			for j := range d {
+				d[j] += g
+			}
+		}
+	}, x)
+	for i := range out.Value {
+		out.Value[i] = float32(f * sum64(x.row(i)))
+	}
+	return out
+}
+
+// colSums is f times the sum of every column.
+func (t *Tape) colSums(x *Var, f float64) *Var {
+	out := t.op(1, x.Cols, func(out *Var) {
+		for i := range x.Rows {
+			addScaled(x.gradRow(i), float32(f), out.Grad)
+		}
+	}, x)
+	for j, s := range columnSums(x) {
+		out.Value[j] = float32(f * s)
+	}
+	return out
+}
+
+// WeightedMean is Σwx/Σw, [1, 1], of x [B, 1] and weights [B], and 0 where Σw is
+// 0; nil weighs all rows the same. The weights are not copied.
+func (t *Tape) WeightedMean(x *Var, w []float32) *Var {
+	checkShape("weighted mean", "x", x, x.Rows, 1)
+	total := float64(x.Rows)
+	if w != nil {
+		checkLength("weighted mean", "weights", len(w), x.Rows)
+		total = sum64(w)
+	}
+	var inverse float64
+	if total != 0 {
+		inverse = 1 / total
+	}
+	out := t.op(1, 1, func(out *Var) {
+		g := float64(out.Grad[0]) * inverse
+		for i := range x.Grad {
+			if w == nil {
+				x.Grad[i] += float32(g)
+			} else {
+				x.Grad[i] += float32(g * float64(w[i]))
+			}
+		}
+	}, x)
+	if w == nil {
+		out.Value[0] = float32(sum64(x.Value) * inverse)
+	} else {
+		out.Value[0] = float32(dot64(w, x.Value) * inverse)
+	}
+	return out
+}
+
+// Scaled is a matrix and its factor in a sum.
+type Scaled struct {
+	Scale float64
+	Var   *Var
+}
+
+// AddScaled is Σ scale·matrix of matrices of one shape, for example an objective
+// of scalars.
+func (t *Tape) AddScaled(terms ...Scaled) *Var {
+	if len(terms) == 0 {
+		panic("nn: add scaled: no terms")
+	}
+	first := terms[0].Var
+	vars := make([]*Var, len(terms))
+	for i, term := range terms {
+		if term.Var.Rows != first.Rows || term.Var.Cols != first.Cols {
+			panic(fmt.Sprintf("nn: add scaled: shapes %s and %s differ", shape(first), shape(term.Var)))
+		}
+		vars[i] = term.Var
+	}
+	terms = append([]Scaled(nil), terms...) // the caller may reuse its slice
+	out := t.op(first.Rows, first.Cols, func(out *Var) {
+		for _, term := range terms {
+			if term.Var.Grad != nil {
+				addScaled(term.Var.Grad, float32(term.Scale), out.Grad)
+			}
+		}
+	}, vars...)
+	clear(out.Value)
+	for _, term := range terms {
+		addScaled(out.Value, float32(term.Scale), term.Var.Value)
+	}
+	return out
+}
+
+// Sum is the sum of matrices of one shape.
+func (t *Tape) Sum(vars ...*Var) *Var {
+	terms := make([]Scaled, len(vars))
+	for i, v := range vars {
+		terms[i] = Scaled{1, v}
+	}
+	return t.AddScaled(terms...)
+}
+
+// sum64 is the sum, in float64.
+func sum64(x []float32) float64 {
+	var sum float64
+	for _, v := range x {
+		sum += float64(v)
+	}
+	return sum
+}
+
+// columnSums are the sums of the columns, in float64.
+func columnSums(x *Var) []float64 {
+	sums := make([]float64, x.Cols)
+	for i := range x.Rows {
+		for j, v := range x.row(i) {
+			sums[j] += float64(v)
+		}
+	}
+	return sums
+}
