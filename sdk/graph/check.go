@@ -1,0 +1,80 @@
+package graph
+
+import (
+	"fmt"
+	"reflect"
+	"strings"
+
+	"gorgonia.org/gorgonia"
+)
+
+// refused are the stock operations of gorgonia 0.9.18 that may not occur in a
+// graph whatever their arguments, by type name, with the reason. They must be
+// refused as such, because where gorgonia merges two nodes by mistake, the one
+// that is left looks innocent.
+var refused = map[string]string{
+	"softmaxOp":      "gorgonia takes SoftMax and LogSoftMax of one node for the same; use Builder.Softmax or MaskedSoftmax",
+	"GroupNormOp":    "in gorgonia 0.9.18 it prints its gradient to the log in every step; use nn.Tape.LayerNorm in Builder.Fused",
+	"BatchNormOp":    "its running statistics are beyond the reach of snapshots; use nn.Tape.BatchNorm in Builder.Block",
+	"dropoutOp":      "its draws do not depend on the seed of the session; use Builder.Dropout",
+	"randomOp":       "its draws do not depend on the seed of the session; use Builder.Input",
+	"constantTensor": "gorgonia merges constants whose shortened printouts match; use Builder.Input or Param",
+}
+
+// check refuses graphs that gorgonia is known to compute wrongly, and values that
+// a snapshot would miss.
+func (b *Builder) check() error {
+	own := map[*gorgonia.Node]bool{}
+	for _, n := range b.names {
+		own[n] = true
+	}
+	for _, n := range b.g.AllNodes() {
+		op := n.Op()
+		if op == nil {
+			if !own[n] {
+				return fmt.Errorf("build graph: input %q was not made by the Builder, so that batches would not fill it nor snapshots hold it; use Builder.Input or Param", n.Name())
+			}
+			continue
+		}
+		name := fmt.Sprintf("%T", op)
+		name = name[strings.LastIndexByte(name, '.')+1:]
+		if why, bad := refused[name]; bad {
+			return fmt.Errorf("build graph: %s is refused: %s", op, why)
+		}
+		// Bounds of slices are hashed as one byte, so that 0:128 and 256:384 become
+		// one node; the gradient of a concatenation is made of slices.
+		switch name {
+		case "sliceOp", "sliceIncrOp":
+			for it := b.g.From(n.ID()); it.Next(); {
+				if err := within(it.Node().(*gorgonia.Node), field(op, "along"), "Slice", op); err != nil {
+					return err
+				}
+			}
+		case "concatOp":
+			if err := within(n, field(op, "axis"), "Concat", op); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func within(n *gorgonia.Node, axis int, what string, op gorgonia.Op) error {
+	if s := n.Shape(); axis < 0 || axis >= len(s) || s[axis] > 255 {
+		return fmt.Errorf("build graph: %s is refused: gorgonia confuses %s bounds past 255 (axis %d of %v); use Builder.Columns or Builder.Slice", op, what, axis, s)
+	}
+	return nil
+}
+
+// field reads an unexported integer of a stock operation, -1 if there is none.
+func field(op gorgonia.Op, name string) int {
+	v := reflect.Indirect(reflect.ValueOf(op))
+	if v.Kind() != reflect.Struct {
+		return -1
+	}
+	f := v.FieldByName(name)
+	if !f.IsValid() || !f.CanInt() {
+		return -1
+	}
+	return int(f.Int())
+}

@@ -1,0 +1,176 @@
+package graph
+
+import (
+	"fmt"
+	"sync"
+
+	"gorgonia.org/gorgonia"
+
+	"github.com/deconfound/deconfound/sdk"
+	"github.com/deconfound/deconfound/sdk/backbone"
+	"github.com/deconfound/deconfound/sdk/nn"
+)
+
+// building guards construction and compilation, which touch state that gorgonia
+// shares between graphs. Runs need no lock.
+var building sync.Mutex
+
+// New makes a model of the graph that build writes. h must be
+// [MaxBatch, Width], and every parameter must influence it.
+func New(config backbone.Config, build func(*Builder) (h *gorgonia.Node)) (_ backbone.Model, err error) {
+	building.Lock()
+	defer building.Unlock()
+	// Gorgonia panics on some mistakes; they are the author's to read, not a crash.
+	defer recovered("build graph", &err)
+
+	b := &Builder{
+		config:  config,
+		g:       gorgonia.NewGraph(),
+		params:  &nn.Params{},
+		names:   map[string]*gorgonia.Node{},
+		trained: map[*gorgonia.Node]bool{},
+	}
+	h := build(b)
+	if b.err != nil {
+		return nil, b.err
+	}
+	if h == nil {
+		return nil, fmt.Errorf("build graph: h is nil")
+	}
+	if err := b.check(); err != nil {
+		return nil, err
+	}
+	if s := h.Shape(); len(s) != 2 || s[0] != config.MaxBatch || s[1] != config.Width {
+		return nil, fmt.Errorf("build graph: h has shape %v, want (%d, %d): max batch and width", s, config.MaxBatch, config.Width)
+	}
+	m := &model{builder: b, exchange: newExchange(config.MaxBatch, config.Width)}
+	if err := m.compile(h); err != nil {
+		return nil, err
+	}
+	return m, nil
+}
+
+type model struct {
+	builder  *Builder
+	exchange *exchange
+	machine  gorgonia.VM
+	size     int        // rows of the batch under way
+	running  chan error // the run that waits in the exchange, nil if none
+}
+
+// compile adds the exchange, the gradient and the accumulation to the graph.
+func (m *model) compile(h *gorgonia.Node) error {
+	b := m.builder
+	dh, err := gorgonia.ApplyOp(m.exchange, h)
+	if err != nil {
+		return fmt.Errorf("build graph: exchange: %w", err)
+	}
+	wrt := append(gorgonia.Nodes{}, b.anchors...)
+	for _, p := range b.values {
+		if !b.leads(p.node, h) {
+			return fmt.Errorf("build graph: parameter %s does not influence h", p.Name)
+		}
+		wrt = append(wrt, p.node)
+	}
+	if len(wrt) > 0 {
+		gradients, err := gorgonia.Backpropagate(gorgonia.Nodes{h}, gorgonia.Nodes{dh}, wrt)
+		if err != nil {
+			return fmt.Errorf("build graph: differentiate: %w", err)
+		}
+		for i, p := range b.values {
+			if _, err := gorgonia.ApplyOp(accumulate{p.Param}, gradients[len(b.anchors)+i]); err != nil {
+				return fmt.Errorf("build graph: gradient of %s: %w", p.Name, err)
+			}
+		}
+	}
+	m.machine = gorgonia.NewTapeMachine(b.g)
+	return nil
+}
+
+// leads reports whether there is a way from n to h.
+func (b *Builder) leads(n, h *gorgonia.Node) bool {
+	seen := map[int64]bool{}
+	next := []int64{h.ID()}
+	for len(next) > 0 {
+		id := next[len(next)-1]
+		next = next[:len(next)-1]
+		if id == n.ID() {
+			return true
+		}
+		for it := b.g.From(id); it.Next(); {
+			if child := it.Node().ID(); !seen[child] {
+				seen[child] = true
+				next = append(next, child)
+			}
+		}
+	}
+	return false
+}
+
+func (m *model) Params() []*nn.Param { return m.builder.params.All() }
+
+func (m *model) Forward(batch *backbone.Batch) ([]float32, error) {
+	m.abandon()
+	b, x := m.builder, m.exchange
+	b.current = batch
+	for _, in := range b.inputs {
+		in.fill(in.data, batch)
+	}
+	if err := batch.Err(); err != nil {
+		return nil, err
+	}
+	x.train, x.stopped = batch.Train, false
+	m.size = batch.Size
+	if !batch.Train {
+		err := m.machine.RunAll()
+		m.machine.Reset()
+		if err != nil && !x.stopped {
+			return nil, fmt.Errorf("run graph: %w", err)
+		}
+		return m.h(), batch.Err()
+	}
+	done := make(chan error, 1)
+	go func() { done <- m.machine.RunAll() }()
+	select {
+	case <-x.ready:
+		m.running = done
+		return m.h(), batch.Err()
+	case err := <-done:
+		m.machine.Reset()
+		return nil, fmt.Errorf("run graph: %w", err)
+	}
+}
+
+func (m *model) h() []float32 { return m.exchange.h[:m.size*m.exchange.cols] }
+
+func (m *model) Backward(dh []float32) ([]sdk.Term, error) {
+	if m.running == nil {
+		return nil, sdk.Errorf(sdk.CodeBadRequest, "backward without a forward in train mode just before it")
+	}
+	clear(m.exchange.dh[copy(m.exchange.dh, dh):])
+	m.exchange.answer <- true
+	err := <-m.running
+	m.running = nil
+	m.machine.Reset()
+	if err != nil {
+		return nil, fmt.Errorf("run graph: %w", err)
+	}
+	return nil, nil
+}
+
+// Close ends a run that waits for its Backward.
+func (m *model) Close() error {
+	m.abandon()
+	return m.machine.Close()
+}
+
+// abandon ends a run that waits for its Backward.
+func (m *model) abandon() {
+	if m.running == nil {
+		return
+	}
+	m.exchange.answer <- false
+	<-m.running
+	m.running = nil
+	m.machine.Reset()
+}

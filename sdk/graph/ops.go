@@ -1,0 +1,212 @@
+package graph
+
+import (
+	"gorgonia.org/gorgonia"
+
+	"github.com/deconfound/deconfound/sdk/backbone"
+	"github.com/deconfound/deconfound/sdk/nn"
+)
+
+// Linear is x·w + bias: x [B, in], w [in, out], bias [1, out] or nil.
+func (b *Builder) Linear(x, w, bias *gorgonia.Node) *gorgonia.Node {
+	if !b.given("linear", x, w) {
+		return nil
+	}
+	if bias == nil {
+		return b.Fused("linear", x.Shape()[0], w.Shape()[1], func(t *nn.Tape, in []*nn.Var) *nn.Var {
+			return t.Linear(in[0], in[1], nil)
+		}, x, w)
+	}
+	return b.Fused("linear", x.Shape()[0], w.Shape()[1], func(t *nn.Tape, in []*nn.Var) *nn.Var {
+		return t.Linear(in[0], in[1], in[2])
+	}, x, w, bias)
+}
+
+// Dense is Linear with parameters of its own, name.weight and name.bias,
+// initialised from the stream of its name.
+func (b *Builder) Dense(name string, x *gorgonia.Node, out int) *gorgonia.Node {
+	if !b.given(name, x) {
+		return nil
+	}
+	w := b.Param(name+".weight", x.Shape()[1], out, nn.KaimingUniform(b.config.Rand(name)))
+	return b.Linear(x, w, b.Bias(name+".bias", out))
+}
+
+// ReLU is max(x, 0).
+func (b *Builder) ReLU(x *gorgonia.Node) *gorgonia.Node {
+	return b.unary("relu", x, (*nn.Tape).ReLU)
+}
+
+// Tanh is the hyperbolic tangent.
+func (b *Builder) Tanh(x *gorgonia.Node) *gorgonia.Node {
+	return b.unary("tanh", x, (*nn.Tape).Tanh)
+}
+
+// Sigmoid is the logistic function.
+func (b *Builder) Sigmoid(x *gorgonia.Node) *gorgonia.Node {
+	return b.unary("sigmoid", x, (*nn.Tape).Sigmoid)
+}
+
+// Softmax is the softmax of every row.
+func (b *Builder) Softmax(x *gorgonia.Node) *gorgonia.Node {
+	return b.unary("softmax", x, (*nn.Tape).Softmax)
+}
+
+// MaskedSoftmax is the softmax of every row of scores over the columns whose mask
+// is 1, and 0 in the others. Rows without any are zero.
+func (b *Builder) MaskedSoftmax(scores, mask *gorgonia.Node) *gorgonia.Node {
+	if !b.same("masked softmax", scores, mask) {
+		return nil
+	}
+	s := scores.Shape()
+	bias := make([]float32, s[0]*s[1])
+	return b.Fused("masked softmax", s[0], s[1], func(t *nn.Tape, in []*nn.Var) *nn.Var {
+		for i, m := range in[1].Value {
+			bias[i] = (m - 1) * 1e9
+		}
+		masked := t.Add(in[0], t.Const(s[0], s[1], bias))
+		return t.Mul(t.Softmax(masked), in[1])
+	}, scores, mask)
+}
+
+// Sum is the sum of matrices of one shape.
+func (b *Builder) Sum(xs ...*gorgonia.Node) *gorgonia.Node {
+	if len(xs) == 0 {
+		return b.fail("sum of nothing")
+	}
+	for _, x := range xs {
+		if !b.same("sum", xs[0], x) {
+			return nil
+		}
+	}
+	return b.Fused("sum", xs[0].Shape()[0], xs[0].Shape()[1], func(t *nn.Tape, in []*nn.Var) *nn.Var {
+		return t.Sum(in...)
+	}, xs...)
+}
+
+// Mul is the product, element by element, of two matrices of one shape.
+func (b *Builder) Mul(x, y *gorgonia.Node) *gorgonia.Node {
+	if !b.same("mul", x, y) {
+		return nil
+	}
+	return b.Fused("mul", x.Shape()[0], x.Shape()[1], func(t *nn.Tape, in []*nn.Var) *nn.Var {
+		return t.Mul(in[0], in[1])
+	}, x, y)
+}
+
+// MulRows multiplies row i of x [B, C] by s_i, s [B, 1].
+func (b *Builder) MulRows(x, s *gorgonia.Node) *gorgonia.Node {
+	if !b.given("mul rows", x, s) {
+		return nil
+	}
+	if s.Shape()[0] != x.Shape()[0] || s.Shape()[1] != 1 {
+		return b.fail("mul rows: factors have shape %v, want (%d, 1)", s.Shape(), x.Shape()[0])
+	}
+	return b.Fused("mul rows", x.Shape()[0], x.Shape()[1], func(t *nn.Tape, in []*nn.Var) *nn.Var {
+		return t.MulRows(in[0], in[1])
+	}, x, s)
+}
+
+// Columns puts matrices of equally many rows side by side.
+func (b *Builder) Columns(xs ...*gorgonia.Node) *gorgonia.Node {
+	if len(xs) == 0 {
+		return b.fail("columns of nothing")
+	}
+	if !b.given("columns", xs...) {
+		return nil
+	}
+	cols := 0
+	for _, x := range xs {
+		if x.Shape()[0] != xs[0].Shape()[0] {
+			return b.fail("columns: %d and %d rows", xs[0].Shape()[0], x.Shape()[0])
+		}
+		cols += x.Shape()[1]
+	}
+	return b.Fused("columns", xs[0].Shape()[0], cols, func(t *nn.Tape, in []*nn.Var) *nn.Var {
+		return t.Concat(in...)
+	}, xs...)
+}
+
+// Slice takes the columns from (inclusive) to (exclusive).
+func (b *Builder) Slice(x *gorgonia.Node, from, to int) *gorgonia.Node {
+	if !b.given("slice", x) {
+		return nil
+	}
+	if from < 0 || to <= from || to > x.Shape()[1] {
+		return b.fail("slice %d:%d of %d columns", from, to, x.Shape()[1])
+	}
+	return b.Fused("slice", x.Shape()[0], to-from, func(t *nn.Tape, in []*nn.Var) *nn.Var {
+		return t.Slice(in[0], from, to)
+	}, x)
+}
+
+// Dropout sets values to zero with probability rate in training and scales the
+// others by 1/(1-rate). The mask is an input, drawn from the batch's stream in
+// the order in which the graph was written.
+func (b *Builder) Dropout(x *gorgonia.Node, rate float64) *gorgonia.Node {
+	if !b.given("dropout", x) {
+		return nil
+	}
+	if rate < 0 || rate >= 1 {
+		return b.fail("dropout rate %v, it must be at least 0 and below 1", rate)
+	}
+	if rate == 0 {
+		return x
+	}
+	if x.Shape()[0] != b.config.MaxBatch {
+		return b.fail("dropout of a matrix with %d rows, not one for each row of the batch", x.Shape()[0])
+	}
+	cols := x.Shape()[1]
+	keep := float32(1 / (1 - rate))
+	mask := b.Input(b.unique("dropout"), cols, func(dst []float32, batch *backbone.Batch) {
+		dst = dst[:batch.Size*cols]
+		for i := range dst {
+			switch {
+			case batch.Rand == nil:
+				dst[i] = 1
+			case batch.Rand.Float64() >= rate:
+				dst[i] = keep
+			}
+		}
+	})
+	return b.Mul(x, mask)
+}
+
+func (b *Builder) unary(name string, x *gorgonia.Node, f func(*nn.Tape, *nn.Var) *nn.Var) *gorgonia.Node {
+	if !b.given(name, x) {
+		return nil
+	}
+	return b.Fused(name, x.Shape()[0], x.Shape()[1], func(t *nn.Tape, in []*nn.Var) *nn.Var {
+		return f(t, in[0])
+	}, x)
+}
+
+// given reports whether the operation can go on: no mistake so far and all nodes
+// are matrices.
+func (b *Builder) given(name string, nodes ...*gorgonia.Node) bool {
+	if b.err != nil {
+		return false
+	}
+	for i, n := range nodes {
+		if n == nil {
+			b.fail("input %d of %s is nil", i, name)
+			return false
+		}
+		if len(n.Shape()) != 2 {
+			b.fail("input %d of %s has shape %v, it must be a matrix", i, name, n.Shape())
+			return false
+		}
+	}
+	return true
+}
+
+func (b *Builder) same(name string, x, y *gorgonia.Node) bool {
+	if !b.given(name, x, y) {
+		return false
+	}
+	if !x.Shape().Eq(y.Shape()) {
+		b.fail("%s: shapes %v and %v differ", name, x.Shape(), y.Shape())
+		return false
+	}
+	return true
+}
