@@ -7,7 +7,6 @@ import (
 
 	"github.com/deconfound/deconfound/host/dataset/manifest"
 	"github.com/deconfound/deconfound/host/dataset/table"
-	"github.com/deconfound/deconfound/sdk"
 )
 
 // field is a column seen from the main table: its own, or a joined one.
@@ -50,7 +49,7 @@ func (f *frame) join() error {
 		at := fmt.Sprintf("table[%d]", t)
 		key := f.tables[t].Column(spec.Key)
 		if key == nil {
-			return f.manifest.Errorf(at+".key", "table %s has no column %q%s", spec.Name, spec.Key, didYouMean(spec.Key, f.tables[t].Names()))
+			return f.manifest.Errorf(at+".key", "table %s has no column %q%s", spec.Name, spec.Key, didYouMean(spec.Key, f.tables[t].Available))
 		}
 		if spec.Long {
 			continue
@@ -108,7 +107,7 @@ func (f *frame) column(path, name string) (field, error) {
 				return field{f.tables[t].Column(column), f.joined[t]}, nil
 			}
 		}
-		return field{}, f.manifest.Errorf(path, "there is no column %q%s", name, didYouMean(name, f.names()))
+		return field{}, f.manifest.Errorf(path, "there is no column %q%s", name, didYouMean(name, f.known()))
 	}
 	var tables []string
 	for _, t := range found {
@@ -133,6 +132,17 @@ func (f *frame) names() []string {
 	return append(names, f.order...)
 }
 
+// known lists all columns there are, read or not, for suggestions.
+func (f *frame) known() []string {
+	names := f.names()
+	for t := range f.tables {
+		if f.visible(t) {
+			names = append(names, f.tables[t].Available...)
+		}
+	}
+	return names
+}
+
 // long returns the long table of a sequence.
 func (f *frame) long(name string) (*table.Table, manifest.Table) {
 	t := slices.IndexFunc(f.manifest.Tables, func(t manifest.Table) bool { return t.Name == name })
@@ -144,7 +154,7 @@ func (f *frame) longColumn(path string, t *table.Table, name string) (*table.Col
 	if c := t.Column(name); c != nil {
 		return c, nil
 	}
-	return nil, f.manifest.Errorf(path, "table %s has no column %q%s", t.Name, name, didYouMean(name, t.Names()))
+	return nil, f.manifest.Errorf(path, "table %s has no column %q%s", t.Name, name, didYouMean(name, t.Available))
 }
 
 // wanted selects the columns that a manifest mentions, so that others are not
@@ -202,11 +212,7 @@ func (f *frame) checkNames() error {
 		if slices.Contains(known, name) {
 			continue
 		}
-		hint := ""
-		if near := sdk.Nearest(name, known); near != "" {
-			hint = fmt.Sprintf("; did you mean %s?", near)
-		}
-		return f.manifest.Errorf("categorical", "there is no column %q%s", name, hint)
+		return f.manifest.Errorf("categorical", "there is no column %q%s", name, didYouMean(name, append(known, f.known()...)))
 	}
 	return nil
 }

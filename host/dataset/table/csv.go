@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strings"
 
 	"github.com/klauspost/compress/gzip"
@@ -104,7 +105,7 @@ func readRecords(reader *csv.Reader, names []string, opts Options) (part, error)
 			c.texts = append(c.texts, text)
 		}
 	}
-	p := part{rows: len(lines), line: func(row int) int { return int(lines[row]) }}
+	p := part{names: slices.Clone(names), rows: len(lines), line: func(row int) int { return int(lines[row]) }}
 	for _, c := range columns {
 		p.columns = append(p.columns, NewText(names[c.field], c.texts, nil))
 	}

@@ -3,6 +3,7 @@ package table
 import (
 	"fmt"
 	"os"
+	"slices"
 
 	"github.com/deconfound/deconfound/sdk/features/npy"
 )
@@ -24,7 +25,7 @@ func readNPY(path string, opts Options) (part, error) {
 	if len(shape) == 0 || len(shape) > 2 || width != len(opts.Columns) {
 		return part{}, fmt.Errorf("array has shape %v, the manifest names %d columns", shape, len(opts.Columns))
 	}
-	p := part{rows: shape[0]}
+	p := part{names: slices.Clone(opts.Columns), rows: shape[0]}
 	for c, name := range opts.Columns {
 		if !opts.Want(name) {
 			continue

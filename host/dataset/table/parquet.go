@@ -38,6 +38,7 @@ func readParquet(path string, opts Options) (_ part, err error) {
 	}
 	p := part{rows: int(source.NumRows())}
 	for _, column := range source.Root().Columns() {
+		p.names = append(p.names, column.Name())
 		if !opts.Want(column.Name()) {
 			continue
 		}

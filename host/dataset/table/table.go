@@ -15,6 +15,8 @@ type Table struct {
 	Name    string
 	Columns []*Column
 	Rows    int
+	// Available names all columns of the first file, also those not read.
+	Available []string
 }
 
 // Column returns a column by name, or nil.
@@ -63,6 +65,7 @@ type Options struct {
 // part is the content of one file: columns with the same names in every part.
 type part struct {
 	columns []*Column
+	names   []string // of all columns of the file
 	rows    int
 	line    func(row int) int // nil if the file has no lines
 }
@@ -119,6 +122,7 @@ func (p *part) extend(file File, opts Options) error {
 			}
 		}
 		p.columns = append(p.columns, NewText(name, values, nil))
+		p.names = append(p.names, name)
 	}
 	return nil
 }
@@ -145,6 +149,7 @@ func stack(files []File, parts []part, opts Options) (*Table, error) {
 	if len(parts) == 0 {
 		return t, nil
 	}
+	t.Available = parts[0].names
 	for k, first := range parts[0].columns {
 		column := &Column{Name: first.Name, where: where}
 		numeric := !slices.ContainsFunc(parts, func(p part) bool { return !p.columns[k].Numeric() })
