@@ -1,0 +1,122 @@
+package causal
+
+import "fmt"
+
+// SplitGCE is the value of DualBranch.Split: the biased branch is what the
+// generalised cross entropy learns first.
+const SplitGCE = "gce"
+
+// The values of DualBranch.Heads.
+const (
+	HeadsJoint    = "joint"    // C_c on [z_c; sg z_b], C_b on [sg z_c; z_b]
+	HeadsSeparate = "separate" // C_c on z_c, C_b on z_b
+)
+
+// The values of DualBranch.Independence.
+const (
+	IndependenceHSIC       = "hsic"
+	IndependenceVCLUB      = "vclub"
+	IndependenceOrthogonal = "orthogonal"
+	IndependenceNone       = "none"
+)
+
+// The values of DualBranch.Predict.
+const (
+	PredictMarginal = "marginal"
+	PredictDrop     = "drop"
+	PredictOwn      = "own"
+)
+
+// DualBranch are the settings of the dual-branch network; see
+// DualBranchParameters for what each one means.
+type DualBranch struct {
+	Split, Heads       string
+	Q                  float64
+	BiasWeight         float64
+	SwapWeight         float64
+	SwapStart          float64
+	Independence       string
+	IndependenceWeight float64
+	InnerSteps         int
+	InnerWidth         int
+	InnerLearningRate  float64
+	Predict            string
+	Pool               int
+	JointStart         float64
+	Freeze             bool
+}
+
+// DualBranchParameters describes the settings under dual_branch.*.
+func DualBranchParameters() []Parameter {
+	return []Parameter{
+		enum("split", "what tells the biased branch from the causal one: gce, bias is learned first (LfF, NeurIPS 2020)", SplitGCE),
+		enum("heads", "joint: either head sees the other branch without gradient (DisEnt, NeurIPS 2021; DisC, NeurIPS 2022); separate: each head sees its own branch (LfF, CaBiR), and nothing is swapped",
+			HeadsJoint, HeadsSeparate),
+		float("q", 0.7, 0.01, 1, "exponent of the generalised cross entropy (Zhang and Sabuncu 2018)"),
+		float("bias_weight", 1, 0, 1000, "weight of the biased branch's loss (DisEnt)"),
+		float("swap_weight", 10, 0, 1000, "weight of the losses on z_b swapped within the batch (DisC)"),
+		float("swap_start", 1.0/3, 0, 1, "share of training after which swapping starts (DisEnt)"),
+		enum("independence", "penalty on the dependence of z_c and z_b: hsic (normalised, Gretton et al. 2005), vclub (CLUB, ICML 2020), orthogonal (squared cosine) or none",
+			IndependenceHSIC, IndependenceVCLUB, IndependenceOrthogonal, IndependenceNone),
+		float("independence_weight", 0.1, 0, 1000, "weight of the independence penalty"),
+		integer("inner_steps", 3, 1, 100, "of vclub: steps of the variational network for one of the model (CLUB)"),
+		integer("inner_width", 32, 1, 8192, "of vclub: hidden width of the variational network"),
+		float("inner_learning_rate", 1e-3, 1e-8, 1, "of vclub: Adam learning rate of the variational network"),
+		enum("predict", "marginal: average a joint head over training pairs (z_b, stratum), the backdoor sum; drop: z_b at its training mean; own: the row's own z_b, not an adjustment",
+			PredictMarginal, PredictDrop, PredictOwn),
+		integer("pool", 256, 1, 65536, "training rows whose (z_b, stratum) the marginal averages over"),
+		float("joint_start", 2.0/3, 0, 1, "share of training after which the joint head is trained"),
+		boolean("freeze", false, "once the joint head is trained, train nothing else"),
+	}
+}
+
+// ParseDualBranch checks settings by name and fills in the defaults. Errors name
+// the key, as dual_branch.<name>.
+func ParseDualBranch(raw map[string]any) (*DualBranch, error) {
+	if raw["split"] == "availability" {
+		return nil, fmt.Errorf(`dual_branch.split = "availability" is not supported by this version; the split that exists is "gce"`)
+	}
+	s, err := settings("dual_branch", DualBranchParameters(), raw)
+	if err != nil {
+		return nil, err
+	}
+	return &DualBranch{
+		Split:              s["split"].(string),
+		Heads:              s["heads"].(string),
+		Q:                  s["q"].(float64),
+		BiasWeight:         s["bias_weight"].(float64),
+		SwapWeight:         s["swap_weight"].(float64),
+		SwapStart:          s["swap_start"].(float64),
+		Independence:       s["independence"].(string),
+		IndependenceWeight: s["independence_weight"].(float64),
+		InnerSteps:         int(s["inner_steps"].(int64)),
+		InnerWidth:         int(s["inner_width"].(int64)),
+		InnerLearningRate:  s["inner_learning_rate"].(float64),
+		Predict:            s["predict"].(string),
+		Pool:               int(s["pool"].(int64)),
+		JointStart:         s["joint_start"].(float64),
+		Freeze:             s["freeze"].(bool),
+	}, nil
+}
+
+// swaps reports whether z_b is swapped in some stage.
+func (d *DualBranch) swaps() bool { return d.Heads == HeadsJoint && d.SwapWeight > 0 }
+
+// Compatible returns why two components cannot work together, or nil. Either
+// may be nil.
+func Compatible(m *Missingness, d *DualBranch, task Task) error {
+	if m == nil {
+		return nil
+	}
+	switch {
+	case m.stratified() && m.Dictionary == ClassPattern && task.Kind == Multilabel:
+		return fmt.Errorf(`missingness.dictionary = "class_pattern" needs one class a row; the task is multilabel: use "pattern"`)
+	case d == nil && m.stratified() && m.Dictionary == KMeans && m.Context == ContextBiased:
+		return fmt.Errorf(`missingness.context = "biased" clusters z_b, which only dual_branch has; add dual_branch, or use context = "availability"`)
+	case d != nil && m.Mode == NWGM:
+		return fmt.Errorf(`missingness.mode = "nwgm" cannot be combined with dual_branch: it has no strata to pair with z_b; use mode = "enumerate"`)
+	case d != nil && m.DoWeight > 0:
+		return fmt.Errorf(`missingness.do_weight = %v cannot be combined with dual_branch: its joint head is trained on own pairs; set it to 0`, m.DoWeight)
+	}
+	return nil
+}

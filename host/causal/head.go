@@ -1,0 +1,260 @@
+package causal
+
+import (
+	"errors"
+	"fmt"
+	"math"
+	"math/rand/v2"
+
+	"github.com/deconfound/deconfound/sdk/nn"
+	"github.com/deconfound/deconfound/sdk/rng"
+)
+
+// Batch is a batch of training rows.
+type Batch struct {
+	// Positions are positions in the training split.
+	Positions []int32
+	// Availability is the rows' own, also where an intervened one was sent to the
+	// backbone: the observed pattern carries the confounder, a drawn one does not.
+	Availability []uint64
+	// Labels are Task.LabelWidth() values a row.
+	Labels []float32
+}
+
+// Output is the answer to a training batch, by the head that will predict.
+type Output struct {
+	Logits  []float32 // [rows * Outputs]
+	RowLoss []float32 // [rows], before any weight
+}
+
+// Prediction holds probabilities, [rows * Outputs].
+type Prediction struct {
+	// Do is what the variant reports: averaged over strata, z_b or both where the
+	// variant adjusts.
+	Do []float32
+	// Observed is the same network in the row's own stratum and with its own z_b.
+	// It equals Do where nothing is adjusted.
+	Observed []float32
+}
+
+// Term is a named number.
+type Term struct {
+	Name  string
+	Value float64
+}
+
+// Head turns representations into predictions and owns all parameters of the
+// host. One goroutine may use it at a time. An epoch is: NeedsRepresentations
+// (and Refresh if so), then for every batch Availability, Forward, Backward.
+// Predict may be called at any time.
+type Head struct {
+	cfg      Config
+	training Training
+	schedule schedule
+	strata   *dictionary // nil without strata
+	network  network
+	groups   []*group
+
+	train, quiet *nn.Tape
+	pending      *pass // a Forward that has had no Backward
+
+	epoch     int // of the last Refresh or Forward
+	step      uint64
+	refreshed int // epoch of the last Refresh; -1 before
+	usage     usage
+}
+
+// network is one architecture of the head.
+type network interface {
+	// forward records the pass and sets p.logits and p.rowLoss.
+	forward(p *pass)
+	// backward adds the gradient of the objective to what forward recorded,
+	// weighting row i by p.share[i], runs the tape, and returns the terms of the
+	// objective and the groups to step.
+	backward(p *pass) ([]Term, []*group)
+	// predict returns probabilities in evaluation mode.
+	predict(p *pass, use *usage) (do, observed []float64)
+	// needsRefresh reports whether an epoch starts with Refresh.
+	needsRefresh(epoch int) bool
+	// refresh rebuilds what is made of the representations of the training rows.
+	refresh(t *nn.Tape, epoch int, representations []float32)
+	// state and setState carry what is neither parameter nor optimiser.
+	state() networkState
+	setState(networkState) error
+}
+
+// pass is one batch on its way through a network.
+type pass struct {
+	tape    *nn.Tape
+	h       *nn.Var
+	batch   Batch // when predicting, only Availability
+	rows    int
+	epoch   int
+	step    uint64
+	logits  *nn.Var
+	rowLoss []float64
+	share   []float64
+	memory  any // what forward keeps for backward
+}
+
+// New builds a head. The dictionary and prior are made of training rows only.
+func New(cfg Config, training Training) (*Head, error) {
+	if err := cfg.validate(); err != nil {
+		return nil, err
+	}
+	if err := training.validate(cfg.Task); err != nil {
+		return nil, err
+	}
+	h := &Head{
+		cfg:       cfg,
+		training:  training,
+		schedule:  newSchedule(cfg.Missingness, cfg.DualBranch, cfg.Epochs),
+		train:     nn.NewTape(),
+		quiet:     nn.NewTape(),
+		refreshed: -1,
+	}
+	if cfg.Missingness.stratified() {
+		var err error
+		if h.strata, err = newDictionary(cfg, training); err != nil {
+			return nil, err
+		}
+	}
+	var err error
+	switch {
+	case cfg.DualBranch != nil:
+		h.network, h.groups, err = newBranches(h)
+	case h.strata == nil:
+		h.network, h.groups, err = newPlain(h)
+	case cfg.Missingness.Mode == NWGM:
+		h.network, h.groups, err = newAttention(h)
+	default:
+		h.network, h.groups, err = newEnumeration(h)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return h, nil
+}
+
+// NeedsRepresentations reports whether Refresh has to be called before the first
+// Forward of an epoch.
+func (h *Head) NeedsRepresentations(epoch int) bool {
+	return h.refreshed != epoch && h.network.needsRefresh(epoch)
+}
+
+// Refresh rebuilds dictionary and pool from the representations of all training
+// rows, [N, Width] in evaluation mode.
+func (h *Head) Refresh(epoch int, representations []float32) error {
+	n := len(h.training.Availability)
+	if len(representations) != n*h.cfg.Width {
+		return fmt.Errorf("%d values for the representations of %d training rows of width %d", len(representations), n, h.cfg.Width)
+	}
+	for i, v := range representations {
+		if v != v || math.IsInf(float64(v), 0) {
+			return fmt.Errorf("the representation of training row %d holds %v", i/h.cfg.Width, v)
+		}
+	}
+	h.epoch, h.refreshed = epoch, epoch
+	h.network.refresh(h.quiet, epoch, representations)
+	return nil
+}
+
+// Settled reports whether the head after an epoch predicts in the form the
+// variant reports, so that the epoch may be chosen as the best one.
+func (h *Head) Settled(epoch int) bool { return epoch >= h.schedule.settled() }
+
+// Forward answers a training batch. It copies rep [rows, Width].
+func (h *Head) Forward(rep []float32, b Batch, epoch int, step uint64) (Output, error) {
+	rows := len(b.Positions)
+	switch {
+	case rows == 0:
+		return Output{}, errors.New("the batch is empty")
+	case len(rep) != rows*h.cfg.Width:
+		return Output{}, fmt.Errorf("%d values for %d representations of width %d", len(rep), rows, h.cfg.Width)
+	case len(b.Availability) != rows:
+		return Output{}, fmt.Errorf("%d availabilities for %d rows", len(b.Availability), rows)
+	case len(b.Labels) != rows*h.cfg.Task.LabelWidth():
+		return Output{}, fmt.Errorf("%d labels for %d rows", len(b.Labels), rows)
+	case h.NeedsRepresentations(epoch):
+		return Output{}, fmt.Errorf("epoch %d starts with Refresh", epoch)
+	}
+	if err := h.cfg.Task.checkLabels(b.Labels); err != nil {
+		return Output{}, err
+	}
+	for _, p := range b.Positions {
+		if p < 0 || int(p) >= len(h.training.Availability) {
+			return Output{}, fmt.Errorf("position %d is outside the %d training rows", p, len(h.training.Availability))
+		}
+	}
+	h.epoch, h.step = epoch, step
+	h.usage = usage{}
+	h.train.Reset()
+	p := &pass{tape: h.train, batch: b, rows: rows, epoch: epoch, step: step}
+	p.h = p.tape.Leaf(rows, h.cfg.Width, append([]float32(nil), rep...))
+	h.network.forward(p)
+	h.pending = p
+	return Output{
+		Logits:  append([]float32(nil), p.logits.Value...),
+		RowLoss: narrow(p.rowLoss),
+	}, nil
+}
+
+// Backward finishes the step that Forward began: it weights row i by weights[i]
+// (nil is 1 for all), adds dlogits (nil is 0) to the gradient of the logits,
+// updates the head, and returns dh [rows, Width], which the caller owns, and the
+// terms of the objective. A row with weight 0 has no influence. If all weights
+// are 0 and dlogits is nil, nothing changes.
+func (h *Head) Backward(weights []float32, dlogits []float32) ([]float32, []Term, error) {
+	p := h.pending
+	if p == nil {
+		return nil, nil, errors.New("backward without a forward")
+	}
+	h.pending = nil
+	var err error
+	if p.share, err = shares(weights, p.rows); err != nil {
+		return nil, nil, err
+	}
+	if dlogits != nil && len(dlogits) != len(p.logits.Value) {
+		return nil, nil, fmt.Errorf("%d gradients for %d logits", len(dlogits), len(p.logits.Value))
+	}
+	if dlogits == nil && len(present(p.share)) == 0 {
+		return make([]float32, p.rows*h.cfg.Width), nil, nil
+	}
+	for _, g := range h.groups {
+		g.params.ZeroGrad()
+	}
+	for i, d := range dlogits {
+		p.logits.Grad[i] += d
+	}
+	terms, step := h.network.backward(p)
+	for _, g := range step {
+		g.optimizer.Step()
+	}
+	return append([]float32(nil), p.h.Grad...), terms, nil
+}
+
+// Predict scores rows that need not be training rows; rep is [rows, Width] in
+// evaluation mode. It works for availabilities that training never saw.
+func (h *Head) Predict(rep []float32, availability []uint64) (Prediction, error) {
+	rows := len(availability)
+	if len(rep) != rows*h.cfg.Width {
+		return Prediction{}, fmt.Errorf("%d values for %d representations of width %d", len(rep), rows, h.cfg.Width)
+	}
+	if rows == 0 {
+		return Prediction{}, nil
+	}
+	h.quiet.Reset()
+	p := &pass{tape: h.quiet, batch: Batch{Availability: availability}, rows: rows, epoch: h.epoch, step: h.step}
+	p.h = p.tape.Const(rows, h.cfg.Width, rep)
+	do, observed := h.network.predict(p, &h.usage)
+	h.usage.rows += float64(rows)
+	return Prediction{Do: narrow(do), Observed: narrow(observed)}, nil
+}
+
+// stream returns the generator of a purpose in a step.
+func (h *Head) stream(purpose string, step uint64) *rand.Rand {
+	if h.cfg.Dropout == 0 {
+		return nil
+	}
+	return rng.Stream(h.cfg.Seed, purpose, step)
+}
