@@ -101,7 +101,11 @@ func (s *Store) PlanRuns(ctx context.Context, tx pgx.Tx, sweepID int64, plan []P
 		}
 	}
 
-	const revive = `update run set planned = true, fence = fence + 1, error_code = '', error_message = '', ended_at = null,
+	// A dropped run that is still running keeps its lease, and one that had ended
+	// otherwise keeps its end.
+	const revive = `update run set planned = true,
+			fence = fence + case when state = 'cancelled' then 1 else 0 end,
+			ended_at = case when state = 'cancelled' then null else ended_at end,
 			state = case when state = 'cancelled' then $3::text::run_state else state end
 		where sweep_id = $1 and run_hash = any($2) and not planned returning run_id, state::text`
 	rows, err := tx.Query(ctx, `with u as (`+revive+`) select run_id from u where state = 'queued'`, sweepID, hashes, string(state))
@@ -122,10 +126,11 @@ func (s *Store) PlanRuns(ctx context.Context, tx pgx.Tx, sweepID int64, plan []P
 			return fail(err)
 		}
 	}
-	if paused {
+	waiting := append(fresh, revived...)
+	if paused || len(waiting) == 0 {
 		return nil, nil
 	}
-	return s.In(tx).Runs(ctx, RunFilter{IDs: append(fresh, revived...), States: []State{Queued}})
+	return s.In(tx).Runs(ctx, RunFilter{IDs: waiting, States: []State{Queued}})
 }
 
 // datasetIDs answers the number of each dataset hash in the plan.
