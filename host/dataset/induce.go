@@ -17,7 +17,8 @@ type Induced struct {
 // Induce returns a view of the store in which training and validation rows have
 // the planted association; test rows are untouched. With ShiftFlipClass on the
 // same modality it is the flip-class recipe of MultiModN (Swamy et al., NeurIPS
-// 2023). The view shares everything else with s, which must stay open.
+// 2023). The view shares everything else with s: closing one
+// closes both.
 func (s *Store) Induce(spec Induced, split Split, seed int) (*Store, error) {
 	m, ok := s.Lookup(spec.Modality)
 	switch {

@@ -2,6 +2,7 @@ package dataset
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"sort"
 	"strconv"
@@ -81,15 +82,41 @@ func grouped(name string, c texts, rows []int) Group {
 }
 
 func withMissing(g Group) Group {
-	if slices.Contains(g.Values, -1) {
+	if !slices.Contains(g.Values, -1) {
+		return g
+	}
+	level := slices.Index(g.Levels, missingLevel) // the data may say so itself
+	if level < 0 {
+		level = len(g.Levels)
 		g.Levels = append(g.Levels, missingLevel)
-		for i, v := range g.Values {
-			if v < 0 {
-				g.Values[i] = int32(len(g.Levels) - 1)
-			}
+	}
+	for i, v := range g.Values {
+		if v < 0 {
+			g.Values[i] = int32(level)
 		}
 	}
 	return g
+}
+
+// relabelled renames levels; those that get the same name become one.
+func relabelled(g Group, labels map[string]string) Group {
+	out := Group{Name: g.Name, Values: make([]int32, len(g.Values))}
+	index := make([]int32, len(g.Levels))
+	for i, name := range g.Levels {
+		if to, ok := labels[name]; ok {
+			name = to
+		}
+		at := slices.Index(out.Levels, name)
+		if at < 0 {
+			at = len(out.Levels)
+			out.Levels = append(out.Levels, name)
+		}
+		index[i] = int32(at)
+	}
+	for i, v := range g.Values {
+		out.Values[i] = index[v]
+	}
+	return out
 }
 
 // group makes a subgroup column as the manifest says.
@@ -119,14 +146,12 @@ func (f *frame) group(path string, spec manifest.Group, rows []int) (Group, erro
 		}
 		g = withMissing(g)
 	}
-	for from, to := range spec.Labels {
-		i := slices.Index(g.Levels, from)
-		if i < 0 {
+	for _, from := range slices.Sorted(maps.Keys(spec.Labels)) {
+		if !slices.Contains(g.Levels, from) {
 			return Group{}, f.manifest.Errorf(path+".labels", "%q is not a level of %q%s", from, spec.Column, didYouMean(from, g.Levels))
 		}
-		g.Levels[i] = to
 	}
-	return g, nil
+	return relabelled(g, spec.Labels), nil
 }
 
 // bands names the intervals between cut points: closed below, open above.

@@ -299,7 +299,7 @@ column = "age"
 cuts = [40, 60]
 [[group]]
 column = "sex"
-labels = { f = "female" }
+labels = { f = "female", "9.0" = "other", missing = "other" }
 `, map[string]string{"main.csv": "id,y,sex,bp,age\n1,0,m,120,40\n2,1,f,1342,39.5\n3,0,9.0,20,60\n4,0,,,\n"})
 	checkRow(t, src, 0, "1", true, 1, 120)
 	checkRow(t, src, 0, "2", true, 0, nan)
@@ -313,7 +313,7 @@ labels = { f = "female" }
 			t.Errorf("band of row %s: got %s, want %s", id, got, want)
 		}
 	}
-	if want := []string{"9.0", "female", "m", "missing"}; !slices.Equal(sex.Levels, want) {
+	if want := []string{"other", "female", "m"}; !slices.Equal(sex.Levels, want) || sex.Values[slices.Index(src.ids, "4")] != 0 {
 		t.Errorf("got levels %v, want %v", sex.Levels, want)
 	}
 }
