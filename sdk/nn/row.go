@@ -44,7 +44,7 @@ func (t *Tape) MulRow(x, row *Var) *Var {
 
 // MulRows multiplies row i of x [B, C] by s_i, s [B, 1].
 func (t *Tape) MulRows(x, s *Var) *Var {
-	checkShape("mul rows", "the factors", s, x.Rows, 1)
+	checkShape("mul rows", "the column", s, x.Rows, 1)
 	out := t.op(x.Rows, x.Cols, func(out *Var) {
 		for i, f := range s.Value {
 			g := out.gradRow(i)

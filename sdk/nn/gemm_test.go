@@ -1,0 +1,113 @@
+package nn
+
+import (
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"testing"
+)
+
+func random(r *rand.Rand, n int) []float32 {
+	x := make([]float32, n)
+	for i := range x {
+		x[i] = float32(r.NormFloat64())
+	}
+	return x
+}
+
+// at reads element (i, j) of a matrix whose stored rows are stride apart.
+func at(x []float32, transposed bool, i, j, stride int) float64 {
+	if transposed {
+		i, j = j, i
+	}
+	return float64(x[i*stride+j])
+}
+
+func TestGemm_AllTranspositionsAndStrides(t *testing.T) {
+	r := rand.New(rand.NewPCG(1, 2))
+	var w workspace
+	sizes := [][3]int{{1, 1, 1}, {3, 5, 7}, {64, 192, 256}, {65, 193, 257}, {130, 10, 70}, {2, 400, 3}, {0, 3, 2}, {3, 0, 2}, {3, 2, 0}}
+	for _, size := range sizes {
+		m, n, k := size[0], size[1], size[2]
+		for mode := range 16 {
+			transA, transB, add, wide := mode&1 != 0, mode&2 != 0, mode&4 != 0, mode&8 != 0
+			pad := 0
+			if wide {
+				pad = 3
+			}
+			rowsA, lda := m, k+pad
+			if transA {
+				rowsA, lda = k, m+pad
+			}
+			rowsB, ldb := k, n+pad
+			if transB {
+				rowsB, ldb = n, k+pad
+			}
+			ldc := n + pad
+			a, b, c := random(r, rowsA*lda), random(r, rowsB*ldb), random(r, m*ldc)
+			before := append([]float32(nil), c...)
+			gemm(&w, transA, transB, m, n, k, a, lda, b, ldb, c, ldc, add)
+			name := fmt.Sprintf("%dx%dx%d transposed %v %v, add %v, padded %v", m, n, k, transA, transB, add, wide)
+			for i := range m {
+				for j := range ldc {
+					want := float64(before[i*ldc+j])
+					if j < n {
+						if !add {
+							want = 0
+						}
+						for l := range k {
+							want += at(a, transA, i, l, lda) * at(b, transB, l, j, ldb)
+						}
+					}
+					if got := float64(c[i*ldc+j]); math.Abs(got-want) > 1e-5*float64(k+1) {
+						t.Fatalf("%s: c[%d, %d] is %v, want %v", name, i, j, got, want)
+					}
+				}
+			}
+		}
+	}
+}
+
+// A row of the product has the same bits alone and anywhere in a batch.
+func TestGemm_RowsDoNotDependOnEachOther(t *testing.T) {
+	r := rand.New(rand.NewPCG(3, 4))
+	var w workspace
+	const m, n, k = 150, 67, 301
+	a, b := random(r, m*k), random(r, k*n)
+	for _, transB := range []bool{false, true} {
+		ldb := n
+		if transB {
+			ldb = k
+		}
+		all, one := make([]float32, m*n), make([]float32, n)
+		gemm(&w, false, transB, m, n, k, a, k, b, ldb, all, n, false)
+		for i := range m {
+			alone := append(make([]float32, 1), a[i*k:(i+1)*k]...)[1:] // unaligned
+			gemm(&w, false, transB, 1, n, k, alone, k, b, ldb, one, n, false)
+			for j, v := range one {
+				if v != all[i*n+j] {
+					t.Fatalf("transposed %v: c[%d, %d] is %v alone and %v among others", transB, i, j, v, all[i*n+j])
+				}
+			}
+		}
+	}
+}
+
+func BenchmarkGemm(b *testing.B) {
+	r := rand.New(rand.NewPCG(1, 2))
+	var w workspace
+	const m, n, k = 256, 128, 512
+	x, y, z := random(r, m*k), random(r, k*n), make([]float32, m*n)
+	for _, c := range []struct {
+		name           string
+		transA, transB bool
+		lda, ldb       int
+	}{{"plain", false, false, k, n}, {"transposed left", true, false, m, n}, {"transposed right", false, true, k, k}} {
+		b.Run(c.name, func(b *testing.B) {
+			for b.Loop() {
+				gemm(&w, c.transA, c.transB, m, n, k, x, c.lda, y, c.ldb, z, n, false)
+			}
+			b.ReportMetric(2*m*n*k*float64(b.N)/b.Elapsed().Seconds()/1e9, "GFLOP/s")
+		})
+	}
+}

@@ -1,0 +1,321 @@
+package nn_test
+
+import (
+	"fmt"
+	"math"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/deconfound/deconfound/sdk/nn"
+	"github.com/deconfound/deconfound/sdk/nn/nntest"
+	"github.com/deconfound/deconfound/sdk/rng"
+)
+
+// panics fails unless f panics with a message that begins with want.
+func panics(t *testing.T, want string, f func()) {
+	t.Helper()
+	defer func() {
+		t.Helper()
+		if r := fmt.Sprint(recover()); !strings.HasPrefix(r, want) {
+			t.Errorf("got panic %q, want %q", r, want)
+		}
+	}()
+	f()
+}
+
+func TestTape_PanicsOnShapesThatDoNotFit(t *testing.T) {
+	tape := nn.NewTape()
+	m := func(rows, cols int) *nn.Var { return tape.Const(rows, cols, make([]float32, rows*cols)) }
+	for want, f := range map[string]func(){
+		"nn: const: 3 values for [2, 2]":                      func() { tape.Const(2, 2, make([]float32, 3)) },
+		"nn: leaf: 4 values for [-2, -2]":                     func() { tape.Leaf(-2, -2, make([]float32, 4)) },
+		"nn: linear: x is [2, 3], w is [4, 2]":                func() { tape.Linear(m(2, 3), m(4, 2), nil) },
+		"nn: linear: b is [2, 1], want [1, 2]":                func() { tape.Linear(m(2, 3), m(3, 2), m(2, 1)) },
+		"nn: matmul: [2, 3] times [2, 3]":                     func() { tape.MatMul(m(2, 3), m(2, 3)) },
+		"nn: matmul: [2, 3] times the transpose of [3, 2]":    func() { tape.MatMulT(m(2, 3), m(3, 2)) },
+		"nn: add: shapes [2, 3] and [3, 2] differ":            func() { tape.Add(m(2, 3), m(3, 2)) },
+		"nn: mul rows: the column is [3, 1], want [2, 1]":     func() { tape.MulRows(m(2, 3), m(3, 1)) },
+		"nn: concat: 2 and 3 rows":                            func() { tape.Concat(m(2, 1), m(3, 1)) },
+		"nn: concat: no matrices":                             func() { tape.Concat() },
+		"nn: stack: 1 and 2 columns":                          func() { tape.Stack(m(2, 1), m(2, 2)) },
+		"nn: slice 1:4 of 3 columns":                          func() { tape.Slice(m(2, 3), 1, 4) },
+		"nn: rows -1:1 of 2":                                  func() { tape.Rows(m(2, 3), -1, 1) },
+		"nn: reshape: [2, 3] to [4, 2]":                       func() { tape.Reshape(m(2, 3), 4, 2) },
+		"nn: gather: row 2 of 2":                              func() { tape.Gather(m(2, 3), []int32{0, 2}) },
+		"nn: scatter: 1 rows are named, want 2":               func() { tape.Scatter(m(2, 3), []int32{0}, 4) },
+		"nn: scatter: row 4 of 4":                             func() { tape.Scatter(m(2, 3), []int32{0, 4}, 4) },
+		"nn: embedding: row 2 of 2":                           func() { tape.Embedding(m(2, 3), []int32{2}) },
+		"nn: dropout: the rate 1 ":                            func() { tape.Dropout(m(2, 3), 1, nil) },
+		"nn: cross entropy: row 1 has class 3 of 3":           func() { tape.CrossEntropy(m(2, 3), []int32{0, 3}) },
+		"nn: cross entropy: 1 classes, want 2":                func() { tape.CrossEntropy(m(2, 3), []int32{0}) },
+		"nn: binary cross entropy: 2 targets, want 6":         func() { tape.BCE(m(2, 3), make([]float32, 2)) },
+		"nn: weighted mean: x is [2, 3], want [2, 1]":         func() { tape.WeightedMean(m(2, 3), nil) },
+		"nn: weighted mean: 3 weights, want 2":                func() { tape.WeightedMean(m(2, 1), make([]float32, 3)) },
+		"nn: attention: 4 columns for 3 heads":                func() { tape.Attention(m(6, 4), m(6, 4), m(6, 4), 3, 3, nil) },
+		"nn: attention: 6 rows for 4 tokens":                  func() { tape.Attention(m(6, 4), m(6, 4), m(6, 4), 2, 4, nil) },
+		"nn: attention: 2 keys in the mask, want 6":           func() { tape.Attention(m(6, 4), m(6, 4), m(6, 4), 2, 3, make([]bool, 2)) },
+		"nn: layer norm: the gain is [1, 3], want [1, 4]":     func() { tape.LayerNorm(m(6, 4), m(1, 3), m(1, 4)) },
+		"nn: batch norm: 3 running means, want 4":             func() { tape.BatchNorm(m(6, 4), m(1, 4), m(1, 4), nn.NewRunning(3), true) },
+		"nn: gru: sequence 1 has length 4 of 3":               func() { gruOf(tape, m(6, 2), []int32{0, 4}) },
+		"nn: gru: 6 rows for 4 sequences":                     func() { gruOf(tape, m(6, 2), make([]int32, 4)) },
+		"nn: gru: the weight of the input is [2, 9], want [1": func() { gruOf(tape, m(6, 1), make([]int32, 2)) },
+		"nn: backward from [2, 1], want a scalar [1, 1]":      func() { tape.BackwardFrom(m(2, 1)) },
+		"nn: add scaled: no terms":                            func() { tape.Sum() },
+		"nn: where: 1 rows in the mask, want 2":               func() { tape.Where([]bool{true}, m(2, 1), m(2, 1)) },
+		"nn: mlp m: 1 widths":                                 func() { nn.NewMLP(&nn.Params{}, "m", []int{3}, nil, 0, rng.Stream(1)) },
+		"nn: attention a: 4 columns for 3 heads":              func() { nn.NewMultiHeadAttention(&nn.Params{}, "a", 4, 3, rng.Stream(1)) },
+	} {
+		panics(t, want, f)
+	}
+}
+
+// gruOf runs a GRU of input width 2 and state width 3 with zero weights.
+func gruOf(t *nn.Tape, x *nn.Var, lengths []int32) *nn.Var {
+	zero := func(rows, cols int) *nn.Var { return t.Const(rows, cols, make([]float32, rows*cols)) }
+	return t.GRU(x, nil, lengths, nn.GRUWeights{In: zero(2, 9), State: zero(3, 9), InBias: zero(1, 9), StateBias: zero(1, 9)})
+}
+
+func TestTape_ConstantsHaveNoGradient(t *testing.T) {
+	tape := nn.NewTape()
+	x := tape.Const(1, 2, []float32{1, 2})
+	if y := tape.Tanh(tape.Add(x, x)); y.Grad != nil {
+		t.Error("a function of constants has a gradient")
+	}
+	leaf := tape.Leaf(1, 2, []float32{3, 4})
+	y := tape.SumAll(tape.Mul(leaf, tape.Detach(leaf)))
+	tape.BackwardFrom(y)
+	if want := []float32{3, 4}; !slices.Equal(leaf.Grad, want) {
+		t.Errorf("the gradient is %v, want %v: detached values are constants", leaf.Grad, want)
+	}
+	tape.Backward()
+	if want := []float32{3, 4}; !slices.Equal(leaf.Grad, want) {
+		t.Errorf("the gradient is %v after a second Backward, want %v", leaf.Grad, want)
+	}
+}
+
+func TestTape_OpOfAnotherPackage(t *testing.T) {
+	ps := &nn.Params{}
+	p := ps.New("x", 2, 3, nn.Normal(rng.Stream(1), 1))
+	sine := func(t *nn.Tape, x *nn.Var) *nn.Var {
+		out := t.Op(x.Rows, x.Cols, []*nn.Var{x}, func(out *nn.Var) {
+			for i, g := range out.Grad {
+				x.Grad[i] += g * float32(math.Cos(float64(x.Value[i])))
+			}
+		})
+		for i, v := range x.Value {
+			out.Value[i] = float32(math.Sin(float64(v)))
+		}
+		return out
+	}
+	nntest.CheckTape(t, ps.All(), func(tape *nn.Tape) *nn.Var { return sine(tape, tape.Param(p)) })
+
+	tape := nn.NewTape()
+	for range 2 { // the second time in used memory
+		tape.Reset()
+		out := tape.Op(4, 5, []*nn.Var{tape.Param(p)}, func(*nn.Var) {})
+		for i := range out.Value {
+			if out.Value[i] != 0 || out.Grad[i] != 0 {
+				t.Fatal("the output of an operation is not zero")
+			}
+			out.Value[i], out.Grad[i] = 1, 1
+		}
+		for i, v := range tape.Scratch(50) {
+			if v != 0 {
+				t.Fatalf("value %d of the scratch is %v", i, v)
+			}
+		}
+	}
+	called := false
+	tape.Op(1, 1, []*nn.Var{tape.Const(1, 1, []float32{1})}, func(*nn.Var) { called = true })
+	tape.Backward()
+	if called {
+		t.Error("an operation on constants is run backwards")
+	}
+}
+
+func TestTape_SteadyStepAllocatesLittle(t *testing.T) {
+	ps := &nn.Params{}
+	mlp := nn.NewMLP(ps, "m", []int{32, 64, 3}, nil, 0.1, rng.Stream(1))
+	x := make([]float32, 128*32)
+	classes := make([]int32, 128)
+	r := rng.Stream(2)
+	tape := nn.NewTape()
+	step := func() {
+		tape.Reset()
+		tape.BackwardFrom(tape.WeightedMean(tape.CrossEntropy(mlp.Apply(tape, tape.Const(128, 32, x), r), classes), nil))
+	}
+	step()
+	step()
+	if n := testing.AllocsPerRun(5, step); n > 30 {
+		t.Errorf("a step makes %v allocations", n)
+	}
+}
+
+// A row has the same bits alone and among others, in every operation that does not
+// mix rows.
+func TestTape_RowsDoNotDependOnEachOther(t *testing.T) {
+	const batch, steps, width = 70, 3, 8
+	ps := &nn.Params{}
+	r := rng.Stream(1)
+	mlp := nn.NewMLP(ps, "mlp", []int{width, 33, width}, (*nn.Tape).GELU, 0.5, r)
+	norm := nn.NewLayerNorm(ps, "norm", width)
+	batchNorm := nn.NewBatchNorm(ps, "batch", width)
+	attention := nn.NewMultiHeadAttention(ps, "attention", width, 2, r)
+	gru := nn.NewGRU(ps, "gru", width, 5, r)
+	x := make([]float32, batch*steps*width)
+	for i := range x {
+		x[i] = float32(r.NormFloat64())
+	}
+	lengths, mask := make([]int32, batch), make([]bool, batch*steps)
+	for i := range lengths {
+		lengths[i] = int32(r.IntN(steps + 1))
+	}
+	for i := range mask {
+		mask[i] = r.IntN(2) == 0
+	}
+	forward := func(x []float32, lengths []int32, mask []bool) []float32 {
+		t := nn.NewTape()
+		v := mlp.Apply(t, t.Const(len(mask), width, x), nil)
+		v = t.Softmax(t.Tanh(batchNorm.Apply(t, norm.Apply(t, v), false)))
+		return gru.Apply(t, attention.Apply(t, v, steps, mask), lengths).Value
+	}
+	all := forward(x, lengths, mask)
+	for i := range batch {
+		alone := forward(x[i*steps*width:(i+1)*steps*width], lengths[i:i+1], mask[i*steps:(i+1)*steps])
+		if want := all[i*5 : (i+1)*5]; !slices.Equal(alone, want) {
+			t.Fatalf("row %d is %v alone and %v among others", i, alone, want)
+		}
+	}
+}
+
+func TestTape_BatchOfNoRows(t *testing.T) {
+	ps := &nn.Params{}
+	r := rng.Stream(1)
+	mlp := nn.NewMLP(ps, "mlp", []int{4, 3, 4}, nil, 0, r)
+	norm := nn.NewLayerNorm(ps, "norm", 4)
+	batchNorm := nn.NewBatchNorm(ps, "batch", 4)
+	attention := nn.NewMultiHeadAttention(ps, "attention", 4, 2, r)
+	gru := nn.NewGRU(ps, "gru", 4, 4, r)
+	tape := nn.NewTape()
+	x := tape.Leaf(0, 4, nil)
+	v := batchNorm.Apply(tape, norm.Apply(tape, mlp.Apply(tape, x, nil)), true)
+	v = gru.Apply(tape, attention.Apply(tape, tape.Standardise(v, 1e-5), 3, nil), nil)
+	loss := tape.WeightedMean(tape.CrossEntropy(v, nil), nil)
+	tape.BackwardFrom(loss)
+	if loss.Value[0] != 0 {
+		t.Errorf("the loss of no rows is %v", loss.Value[0])
+	}
+	back := tape.Scatter(v, nil, 2)
+	if !slices.Equal(back.Value, make([]float32, 8)) {
+		t.Errorf("scattering no rows gives %v", back.Value)
+	}
+	for _, p := range ps.All() {
+		for _, g := range p.Grad {
+			if g != 0 {
+				t.Fatalf("the gradient of %s is %v", p.Name, p.Grad)
+			}
+		}
+	}
+	for _, v := range batchNorm.Running.Variance {
+		if v != 1 {
+			t.Fatalf("no rows change the running variance to %v", v)
+		}
+	}
+}
+
+func TestDropout_KeepsTheMean(t *testing.T) {
+	tape := nn.NewTape()
+	x := make([]float32, 20000)
+	for i := range x {
+		x[i] = 1
+	}
+	in := tape.Const(100, 200, x)
+	var sum float64
+	zeros := 0
+	for _, v := range tape.Dropout(in, 0.25, rng.Stream(1)).Value {
+		sum += float64(v)
+		if v == 0 {
+			zeros++
+		}
+	}
+	if mean, share := sum/20000, float64(zeros)/20000; math.Abs(mean-1) > 0.02 || math.Abs(share-0.25) > 0.02 {
+		t.Errorf("mean %v and share of zeros %v, want 1 and 0.25", mean, share)
+	}
+	if tape.Dropout(in, 0.25, nil) != in || tape.Dropout(in, 0, rng.Stream(1)) != in {
+		t.Error("dropout is not the identity without draws")
+	}
+}
+
+func TestAttention_WithoutKeysIsZero(t *testing.T) {
+	tape := nn.NewTape()
+	x := make([]float32, 4*2)
+	for i := range x {
+		x[i] = float32(i)
+	}
+	v := tape.Leaf(4, 2, x)
+	out := tape.Attention(v, v, v, 1, 2, nn.KeyMask([]uint64{0b00, 0b10}, 2))
+	if want := []float32{0, 0, 0, 0, 6, 7, 6, 7}; !slices.Equal(out.Value, want) {
+		t.Errorf("got %v, want %v", out.Value, want)
+	}
+	tape.Backward()
+	for _, g := range v.Grad {
+		if g != 0 {
+			t.Fatalf("the gradient without a seed is %v", v.Grad)
+		}
+	}
+}
+
+// An attended value that is not finite spoils its own row only where it is seen.
+func TestAttention_MaskedKeysMayBeAnything(t *testing.T) {
+	tape := nn.NewTape()
+	nan := float32(math.NaN())
+	v := tape.Const(2, 1, []float32{1, nan})
+	out := tape.Attention(tape.Const(2, 1, []float32{1, 1}), v, v, 1, 2, []bool{true, false})
+	if want := []float32{1, 1}; !slices.Equal(out.Value, want) {
+		t.Errorf("got %v, want %v", out.Value, want)
+	}
+}
+
+func TestReLU_OfInfinity(t *testing.T) {
+	tape := nn.NewTape()
+	y := tape.ReLU(tape.Const(1, 3, []float32{float32(math.Inf(-1)), -1, 2}))
+	if want := []float32{0, 0, 2}; !slices.Equal(y.Value, want) {
+		t.Errorf("got %v, want %v", y.Value, want)
+	}
+}
+
+func TestSoftmax_ExtremeRows(t *testing.T) {
+	tape := nn.NewTape()
+	low, high := float32(-1e9), float32(1e30)
+	x := tape.Const(3, 2, []float32{low, 0, high, high, float32(math.Inf(-1)), float32(math.Inf(-1))})
+	if got, want := tape.Softmax(x).Value, []float32{0, 1, 0.5, 0.5, 0, 0}; !slices.Equal(got, want) {
+		t.Errorf("got %v, want %v", got, want)
+	}
+	loss := tape.CrossEntropy(tape.Const(1, 2, []float32{200, -200}), []int32{1})
+	near(t, "cross entropy", loss.Value, []float32{400})
+	loss = tape.BCE(tape.Const(1, 2, []float32{200, -200}), []float32{0, 0})
+	near(t, "binary cross entropy", loss.Value, []float32{100})
+}
+
+func TestRunning_StateRoundTripAndSingleRow(t *testing.T) {
+	ps := &nn.Params{}
+	b := nn.NewBatchNorm(ps, "b", 2)
+	tape := nn.NewTape()
+	b.Apply(tape, tape.Const(3, 2, []float32{1, 2, 3, 4, 5, 9}), true)
+	variance := slices.Clone(b.Running.Variance)
+	y := b.Apply(tape, tape.Const(1, 2, []float32{7, 8}), true)
+	if !slices.Equal(y.Value, []float32{0, 0}) || !slices.Equal(b.Running.Variance, variance) {
+		t.Errorf("one row gives %v and variance %v, want zeros and %v", y.Value, b.Running.Variance, variance)
+	}
+	other := nn.NewRunning(2)
+	if err := other.SetState(b.State()); err != nil {
+		t.Fatalf("set state: %v", err)
+	}
+	if !slices.Equal(other.Mean, b.Mean) || !slices.Equal(other.Variance, b.Running.Variance) {
+		t.Errorf("got %v and %v, want %v and %v", other.Mean, other.Variance, b.Mean, b.Running.Variance)
+	}
+	if err := nn.NewRunning(3).SetState(b.State()); err == nil {
+		t.Error("the state of another width was accepted")
+	}
+}

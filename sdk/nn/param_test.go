@@ -1,0 +1,72 @@
+package nn_test
+
+import (
+	"math"
+	"testing"
+
+	"github.com/deconfound/deconfound/sdk/nn"
+	"github.com/deconfound/deconfound/sdk/rng"
+)
+
+func TestParams_KeepsOrderAndRefusesTakenNames(t *testing.T) {
+	var ps nn.Params
+	b := ps.New("b", 2, 3, nn.Ones)
+	a := ps.New("a", 1, 1, nil)
+	if all := ps.All(); len(all) != 2 || all[0] != b || all[1] != a {
+		t.Fatalf("got %v, want b and a", all)
+	}
+	if ps.Count() != 7 {
+		t.Errorf("got %d values, want 7", ps.Count())
+	}
+	panics(t, `nn: two parameters are named "b"`, func() { ps.New("b", 1, 1, nil) })
+	if len(ps.All()) != 2 {
+		t.Error("a refused parameter is kept")
+	}
+	b.Grad[0] = 1
+	ps.ZeroGrad()
+	if b.Grad[0] != 0 {
+		t.Error("the gradient is not zero")
+	}
+}
+
+func TestLayers_ExemptBiasesAndGainsFromDecay(t *testing.T) {
+	ps := &nn.Params{}
+	nn.NewLinear(ps, "linear", 2, 2, rng.Stream(1))
+	nn.NewLayerNorm(ps, "norm", 2)
+	for _, p := range ps.All() {
+		if want := p.Name != "linear.weight"; p.NoDecay != want {
+			t.Errorf("%s has NoDecay %v, want %v", p.Name, p.NoDecay, want)
+		}
+	}
+}
+
+func TestInit_Moments(t *testing.T) {
+	const rows, cols = 300, 200
+	for name, c := range map[string]struct {
+		init       func() nn.Init
+		std, bound float64
+	}{
+		"kaiming": {func() nn.Init { return nn.KaimingUniform(rng.Stream(1)) }, 1 / math.Sqrt(3*rows), 1 / math.Sqrt(rows)},
+		"xavier":  {func() nn.Init { return nn.XavierUniform(rng.Stream(1)) }, math.Sqrt(2.0 / (rows + cols)), math.Sqrt(6.0 / (rows + cols))},
+		"normal":  {func() nn.Init { return nn.Normal(rng.Stream(1), 0.5) }, 0.5, 5},
+	} {
+		var ps nn.Params
+		p := ps.New("p", rows, cols, c.init())
+		q := ps.New("q", rows, cols, c.init())
+		var sum, square float64
+		for i, v := range p.Value {
+			sum += float64(v)
+			square += float64(v) * float64(v)
+			if math.Abs(float64(v)) > c.bound*1.000001 {
+				t.Fatalf("%s: %v is outside of ±%v", name, v, c.bound)
+			}
+			if v != q.Value[i] {
+				t.Fatalf("%s: the same stream gives %v and %v", name, v, q.Value[i])
+			}
+		}
+		n := float64(len(p.Value))
+		if std := math.Sqrt(square / n); math.Abs(std/c.std-1) > 0.02 || math.Abs(sum/n) > 0.02*c.std {
+			t.Errorf("%s: mean %v and deviation %v, want 0 and %v", name, sum/n, std, c.std)
+		}
+	}
+}
