@@ -27,7 +27,7 @@ type File struct {
 	Optimizer  Settings       // [optimizer] as written, defaults not filled in
 	Head       Settings       // [head] as written
 	Run        Settings       // epochs, batch_size, patience, width as written
-	Retry      Retry
+	Retry      RetryPolicy
 	// Slice is the longest stretch a worker trains before it checkpoints. It
 	// does not change results and is no part of a run's identity.
 	Slice    time.Duration

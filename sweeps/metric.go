@@ -6,6 +6,8 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+
+	"github.com/deconfound/deconfound/tracker"
 )
 
 // Metric is what a sweep is about and how its models are chosen.
@@ -30,6 +32,15 @@ func (s Selection) String() string {
 		text += "@worst(" + s.Worst + ")"
 	}
 	return text
+}
+
+// Metric returns the tracker's name of the measurement that the rule looks at.
+func (s Selection) Metric() tracker.Metric {
+	m := tracker.Metric{Name: s.Name, Split: s.Split}
+	if s.Worst != "" {
+		m.Group = "worst_" + s.Worst
+	}
+	return m
 }
 
 // metricGoals are the metrics that are measured on validation rows.

@@ -1,29 +1,16 @@
 package sweeps
 
-import "math"
+import (
+	"math"
 
-// State is how far a run has come.
-type State string
-
-// States of a run, as the tracker names them.
-const (
-	StateQueued    State = "queued"
-	StateRunning   State = "running"
-	StateDone      State = "done"
-	StateFailed    State = "failed"
-	StateCancelled State = "cancelled"
+	"github.com/deconfound/deconfound/tracker"
 )
-
-// Ended reports whether the run will not go on by itself.
-func (s State) Ended() bool {
-	return s == StateDone || s == StateFailed || s == StateCancelled
-}
 
 // Result is what is known of a run.
 type Result struct {
-	State State
+	State tracker.State
 	// Value is the selection metric on validation rows; NaN when it is not
-	// defined. It counts only if State is done.
+	// defined. It counts only if State is tracker.Done.
 	Value float64
 }
 
@@ -98,7 +85,7 @@ func (p *Plan) winner(cell CellPlan, results map[Hash]Result) (best *Winner, set
 		if !ok || !result.State.Ended() {
 			return nil, false, nil
 		}
-		if result.State != StateDone || math.IsNaN(result.Value) {
+		if result.State != tracker.Done || math.IsNaN(result.Value) {
 			continue
 		}
 		if best == nil || better(p.Metric.SelectGoal, result.Value, best.Value) {

@@ -14,7 +14,7 @@ type Plan struct {
 	Metric       Metric        `json:"metric"`
 	Analysis     Analysis      `json:"analysis"`
 	AnalysisHash Hash          `json:"analysis_hash"`
-	Retry        Retry         `json:"retry"`
+	Retry        RetryPolicy   `json:"retry"`
 	Slice        time.Duration `json:"slice_ns"`
 	// Hash identifies the plan: every cell, trial, seed and setting. How runs
 	// are distributed (Retry, Slice) is no part of it.

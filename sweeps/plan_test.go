@@ -12,6 +12,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"pgregory.net/rapid"
+
+	"github.com/deconfound/deconfound/tracker"
 )
 
 func demo(t testing.TB) string {
@@ -84,7 +86,7 @@ func everything(t testing.TB, p *Plan, value func(RunSpec) Result) map[Hash]RunS
 }
 
 func doneWith(v float64) func(RunSpec) Result {
-	return func(RunSpec) Result { return Result{State: StateDone, Value: v} }
+	return func(RunSpec) Result { return Result{State: tracker.Done, Value: v} }
 }
 
 func TestPlan_Demo(t *testing.T) {
@@ -230,15 +232,15 @@ func TestNext_Winner(t *testing.T) {
 		results []Result // by trial
 		want    int      // -1: no replicates
 	}{
-		"best":                {"maximize", []Result{{StateDone, 0.7}, {StateDone, 0.9}, {StateDone, 0.8}, {StateDone, 0.1}}, 1},
-		"minimize":            {"minimize", []Result{{StateDone, 0.7}, {StateDone, 0.9}, {StateDone, 0.8}, {StateDone, 0.1}}, 3},
-		"ties to the lower":   {"maximize", []Result{{StateDone, 0.7}, {StateDone, 0.9}, {StateDone, 0.9}, {StateDone, 0.9}}, 1},
-		"failed never wins":   {"maximize", []Result{{StateDone, 0.7}, {StateFailed, 0.9}, {StateCancelled, 0.9}, {StateDone, 0.1}}, 0},
-		"NaN never wins":      {"maximize", []Result{{StateDone, nan}, {StateDone, nan}, {StateDone, 0.2}, {StateDone, nan}}, 2},
-		"all failed":          {"maximize", []Result{{StateFailed, 0}, {StateFailed, 0}, {StateFailed, 0}, {StateFailed, 0}}, -1},
-		"all undefined":       {"maximize", []Result{{StateDone, nan}, {StateDone, nan}, {StateDone, nan}, {StateDone, nan}}, -1},
-		"one is still queued": {"maximize", []Result{{StateDone, 1}, {StateDone, 1}, {StateQueued, 0}, {StateDone, 1}}, -1},
-		"one runs":            {"maximize", []Result{{StateDone, 1}, {StateDone, 1}, {StateRunning, 0}, {StateDone, 1}}, -1},
+		"best":                {"maximize", []Result{{tracker.Done, 0.7}, {tracker.Done, 0.9}, {tracker.Done, 0.8}, {tracker.Done, 0.1}}, 1},
+		"minimize":            {"minimize", []Result{{tracker.Done, 0.7}, {tracker.Done, 0.9}, {tracker.Done, 0.8}, {tracker.Done, 0.1}}, 3},
+		"ties to the lower":   {"maximize", []Result{{tracker.Done, 0.7}, {tracker.Done, 0.9}, {tracker.Done, 0.9}, {tracker.Done, 0.9}}, 1},
+		"failed never wins":   {"maximize", []Result{{tracker.Done, 0.7}, {tracker.Failed, 0.9}, {tracker.Cancelled, 0.9}, {tracker.Done, 0.1}}, 0},
+		"NaN never wins":      {"maximize", []Result{{tracker.Done, nan}, {tracker.Done, nan}, {tracker.Done, 0.2}, {tracker.Done, nan}}, 2},
+		"all failed":          {"maximize", []Result{{tracker.Failed, 0}, {tracker.Failed, 0}, {tracker.Failed, 0}, {tracker.Failed, 0}}, -1},
+		"all undefined":       {"maximize", []Result{{tracker.Done, nan}, {tracker.Done, nan}, {tracker.Done, nan}, {tracker.Done, nan}}, -1},
+		"one is still queued": {"maximize", []Result{{tracker.Done, 1}, {tracker.Done, 1}, {tracker.Queued, 0}, {tracker.Done, 1}}, -1},
+		"one runs":            {"maximize", []Result{{tracker.Done, 1}, {tracker.Done, 1}, {tracker.Running, 0}, {tracker.Done, 1}}, -1},
 	} {
 		t.Run(name, func(t *testing.T) {
 			text := edit(t, demo(t), `["concat", "transformer"]`, `["concat"]`, `["erm", "md", "md_db", "ipw"]`, `["erm"]`)
@@ -277,9 +279,9 @@ func TestNext_CellsAreIndependent(t *testing.T) {
 	p := compile(t, demo(t))
 	specs := everything(t, p, func(s RunSpec) Result {
 		if s.Variant == "md" {
-			return Result{State: StateFailed}
+			return Result{State: tracker.Failed}
 		}
-		return Result{State: StateDone, Value: float64(s.Trial)}
+		return Result{State: tracker.Done, Value: float64(s.Trial)}
 	})
 	seeds := map[Cell][]int{}
 	for _, s := range specs {
@@ -478,7 +480,7 @@ func TestDetectableDifference(t *testing.T) {
 }
 
 func TestRetry(t *testing.T) {
-	r := Retry{Max: 2, On: []string{"lost"}}
+	r := RetryPolicy{Max: 2, On: []string{"lost"}}
 	if !r.Allows("lost", 1) || !r.Allows("lost", 2) || r.Allows("lost", 3) || r.Allows("nan", 1) {
 		t.Error("lost must be retried twice, nan never")
 	}

@@ -6,22 +6,22 @@ import (
 	"time"
 )
 
-// Retry says which failures are tried again, and how often.
-type Retry struct {
+// RetryPolicy says which failures are tried again, and how often.
+type RetryPolicy struct {
 	Max int      `json:"max"`
 	On  []string `json:"on"` // error codes
 }
 
 // Allows reports whether a run that failed with code on its n-th attempt
 // (counted from 1) is to be tried again.
-func (r Retry) Allows(code string, attempt int) bool {
+func (r RetryPolicy) Allows(code string, attempt int) bool {
 	return attempt <= r.Max && slices.Contains(r.On, code)
 }
 
 var codePattern = regexp.MustCompile(`^[a-z][a-z0-9_]*$`)
 
 func (f *File) readRun(v value) {
-	f.Retry = Retry{Max: 2, On: []string{"lost", "plugin_crash"}}
+	f.Retry = RetryPolicy{Max: 2, On: []string{"lost", "plugin_crash"}}
 	f.Slice = SliceDefault
 	f.Run = Settings{}
 	if !v.present() {

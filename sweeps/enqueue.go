@@ -1,0 +1,93 @@
+package sweeps
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/deconfound/deconfound/tracker"
+)
+
+// Report says what Enqueue found and did.
+type Report struct {
+	Sweep    int64 `json:"sweep_id"`
+	Revision int   `json:"revision"`
+	Created  bool  `json:"created"`  // the sweep is new
+	Extended bool  `json:"extended"` // it existed and its plan has changed
+	// AnalysisChanged says that the analysis differs from the one that was
+	// stored before: results may already have been seen.
+	AnalysisChanged bool `json:"analysis_changed"`
+	New             int  `json:"new"`      // runs that now wait
+	Existing        int  `json:"existing"` // runs of the plan that existed
+	Done            int  `json:"done"`     // of those, how many are done
+	Paused          bool `json:"paused"`
+}
+
+// ErrCancelled says that a sweep was cancelled and must be resumed first.
+var ErrCancelled = errors.New("the sweep is cancelled; resume it to go on")
+
+// Enqueue stores a sweep and enqueues the runs that do not exist yet. Enqueuing
+// the same plan again does nothing; an extended one adds what is new, and a
+// reduced one drops waiting runs that are no longer wanted.
+func Enqueue(ctx context.Context, store *tracker.Store, plan *Plan) (Report, error) {
+	q, err := newQueue(store)
+	if err != nil {
+		return Report{}, err
+	}
+	text, err := json.Marshal(plan)
+	if err != nil {
+		return Report{}, fmt.Errorf("encode plan: %w", err)
+	}
+	analysis, err := json.Marshal(registration{plan.Analysis, plan.Metric})
+	if err != nil {
+		return Report{}, fmt.Errorf("encode analysis: %w", err)
+	}
+	spec := tracker.SweepSpec{Name: plan.Name, Spec: text, Analysis: analysis, Baseline: plan.Analysis.Baseline["variant"]}
+	if plan.File != nil {
+		spec.TOML = string(plan.File.Text)
+	}
+
+	var report Report
+	err = store.InTx(ctx, func(tx pgx.Tx) error {
+		sweep, err := store.UpsertSweep(ctx, tx, spec)
+		if err != nil {
+			return err
+		}
+		if sweep.CancelledAt != nil {
+			return ErrCancelled
+		}
+		report = Report{
+			Sweep: sweep.ID, Revision: sweep.Revision, Created: sweep.Created, Extended: sweep.Changed && !sweep.Created,
+			AnalysisChanged: sweep.AnalysisChanged, Paused: sweep.PausedAt != nil,
+		}
+		started, existed, err := advance(ctx, tx, store, q, sweep.ID, plan)
+		if err != nil {
+			return err
+		}
+		report.New = len(started)
+		specs, err := plan.Next(existed)
+		if err != nil {
+			return err
+		}
+		for _, s := range specs {
+			hash, err := s.Hash()
+			if err != nil {
+				return err
+			}
+			if r, ok := existed[hash]; ok {
+				report.Existing++
+				if r.State == tracker.Done {
+					report.Done++
+				}
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return Report{}, fmt.Errorf("enqueue sweep %s: %w", plan.Name, err)
+	}
+	return report, nil
+}

@@ -1,0 +1,100 @@
+package sweeps
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/riverqueue/river"
+	"github.com/riverqueue/river/riverdriver/riverpgxv5"
+
+	"github.com/deconfound/deconfound/tracker"
+)
+
+// Queues of River.
+const (
+	queueSlices  = "slices"
+	queueAdvance = "advance"
+)
+
+// SliceTimeout bounds a slice, whatever run.slice says: an epoch that lasts
+// longer cannot be trained. River takes a job for stuck after rescueAfter; that
+// is harmless, because the fence of the run decides who may write.
+const (
+	SliceTimeout = 6 * time.Hour
+	rescueAfter  = 7 * time.Hour
+)
+
+// Jobs that have ended are of no interest: what happened is in the tracker.
+const jobRetention = time.Hour
+
+// sliceArgs is the job that trains one slice. A job whose fence is no longer
+// the run's does nothing.
+type sliceArgs struct {
+	Run   int64 `json:"run"`
+	Fence int64 `json:"fence"`
+}
+
+func (sliceArgs) Kind() string { return "slice" }
+
+// advanceArgs is the job that looks what a sweep needs next.
+type advanceArgs struct {
+	Sweep int64 `json:"sweep"`
+}
+
+func (advanceArgs) Kind() string { return "advance" }
+
+// queue inserts jobs, always in the transaction of the rows they belong to.
+type queue struct {
+	client *river.Client[pgx.Tx]
+}
+
+// newQueue returns a queue that inserts and works nothing.
+func newQueue(store *tracker.Store) (*queue, error) {
+	client, err := river.NewClient(riverpgxv5.New(store.Pool()), &river.Config{
+		Schema: tracker.Schema,
+		Logger: slog.New(slog.DiscardHandler),
+	})
+	if err != nil {
+		return nil, fmt.Errorf("open queue: %w", err)
+	}
+	return &queue{client: client}, nil
+}
+
+func (q *queue) slice(ctx context.Context, tx pgx.Tx, run, fence int64, priority int) error {
+	opts := &river.InsertOpts{Queue: queueSlices, Priority: min(max(priority, 1), 4)}
+	if _, err := q.client.InsertTx(ctx, tx, sliceArgs{Run: run, Fence: fence}, opts); err != nil {
+		return fmt.Errorf("enqueue run %d: %w", run, err)
+	}
+	return nil
+}
+
+// slices enqueues a job for each run that waits.
+func (q *queue) slices(ctx context.Context, tx pgx.Tx, runs []tracker.Run) error {
+	var params []river.InsertManyParams
+	for _, r := range runs {
+		if r.State != tracker.Queued {
+			continue
+		}
+		params = append(params, river.InsertManyParams{
+			Args:       sliceArgs{Run: r.ID, Fence: r.Fence},
+			InsertOpts: &river.InsertOpts{Queue: queueSlices, Priority: min(max(r.Priority, 1), 4)},
+		})
+	}
+	if len(params) == 0 {
+		return nil
+	}
+	if _, err := q.client.InsertManyFastTx(ctx, tx, params); err != nil {
+		return fmt.Errorf("enqueue %d runs: %w", len(params), err)
+	}
+	return nil
+}
+
+func (q *queue) advance(ctx context.Context, tx pgx.Tx, sweep int64) error {
+	if _, err := q.client.InsertTx(ctx, tx, advanceArgs{Sweep: sweep}, &river.InsertOpts{Queue: queueAdvance, Priority: 1}); err != nil {
+		return fmt.Errorf("enqueue advance of sweep %d: %w", sweep, err)
+	}
+	return nil
+}

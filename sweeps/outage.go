@@ -1,0 +1,86 @@
+package sweeps
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgconn"
+
+	"github.com/deconfound/deconfound/tracker"
+)
+
+// Waits between attempts while the database is away.
+const (
+	outageFirst = 100 * time.Millisecond
+	outageLast  = 5 * time.Second
+)
+
+// outage keeps trying while the database is away, and asks the caller's
+// Reconnect to bring it back, one goroutine at a time.
+type outage struct {
+	reconnect func(context.Context) error // may be nil
+	wait      func(context.Context, time.Duration) error
+
+	mu sync.Mutex
+}
+
+// survive calls f until it succeeds, fails for another reason than an absent
+// database, or ctx ends. f must be safe to repeat when its first outcome is
+// unknown; a fenced transaction is.
+func (o *outage) survive(ctx context.Context, f func(context.Context) error) error {
+	for pause := outageFirst; ; pause = min(2*pause, outageLast) {
+		err := f(ctx)
+		if err == nil || !absent(err) || ctx.Err() != nil {
+			return err
+		}
+		if o.reconnect != nil {
+			o.mu.Lock()
+			// An error means that it is still away, which f will find out.
+			_ = o.reconnect(ctx)
+			o.mu.Unlock()
+		}
+		if werr := o.wait(ctx, pause); werr != nil {
+			return err
+		}
+	}
+}
+
+// absent reports whether err means that the database cannot be reached or is
+// starting or stopping, and not that it refused the statement.
+func absent(err error) bool {
+	if errors.Is(err, tracker.ErrStale) || errors.Is(err, tracker.ErrFenced) || errors.Is(err, tracker.ErrNotFound) {
+		return false
+	}
+	var pg *pgconn.PgError
+	if errors.As(err, &pg) {
+		// 08: connection exception; 57P01-57P03, 57P05: shutdown, crash, cannot
+		// connect now, idle timeout; 53300: too many connections.
+		return strings.HasPrefix(pg.Code, "08") || strings.HasPrefix(pg.Code, "57P") || pg.Code == "53300"
+	}
+	var connect *pgconn.ConnectError
+	if errors.As(err, &connect) || pgconn.SafeToRetry(err) || pgconn.Timeout(err) {
+		return true
+	}
+	text := err.Error()
+	for _, sign := range []string{"conn closed", "unexpected EOF", "broken pipe", "connection reset", "connection refused", "failed to deallocate"} {
+		if strings.Contains(text, sign) {
+			return true
+		}
+	}
+	return false
+}
+
+// sleep waits for d or the end of ctx.
+func sleep(ctx context.Context, d time.Duration) error {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-timer.C:
+		return nil
+	}
+}

@@ -1,0 +1,242 @@
+package sweeps
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"sync"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/riverqueue/river"
+	"github.com/riverqueue/river/riverdriver/riverpgxv5"
+
+	"github.com/deconfound/deconfound/tracker"
+)
+
+// Intervals of a worker process.
+const (
+	reapInterval   = 5 * time.Second        // between looks for lost and forgotten runs
+	watchInterval  = 400 * time.Millisecond // between looks whether own leases still hold
+	policyLifetime = 5 * time.Second        // of cached sweep settings
+	fetchCooldown  = 20 * time.Millisecond
+	fetchPoll      = time.Second
+	// GraceDefault is how long slices may go on to their next checkpoint after
+	// the process was asked to stop; releaseTimeout is what is then left to give
+	// the runs back.
+	GraceDefault   = 10 * time.Second
+	releaseTimeout = 5 * time.Second
+	// RefreshDefault is how often Run looks for changes made elsewhere.
+	RefreshDefault = time.Second
+)
+
+// Options say how a process works. The zero value is usable.
+type Options struct {
+	Name       string // of the worker, for people; "" = host and process id
+	Workers    int    // slices at the same time; 0 = 1
+	Provenance tracker.Provenance
+	// Reconnect is called when the database cannot be reached, before the next
+	// attempt, to bring a private cluster back. It may be nil.
+	Reconnect func(context.Context) error
+	// Grace is GraceDefault when 0; below 0 slices are abandoned at once, back to
+	// their last checkpoint.
+	Grace   time.Duration
+	Refresh time.Duration // RefreshDefault when 0
+	Logger  *slog.Logger  // nil: silent
+	// Progress is called by Run, from one goroutine, whenever the status changes.
+	Progress func(Status)
+}
+
+// errStopping cancels the slices of a process whose grace has run out.
+var errStopping = errors.New("the worker stops")
+
+// process is a worker: one advisory lock, one River client, some slices.
+type process struct {
+	store  *tracker.Store
+	run    RunFunc
+	opts   Options
+	log    *slog.Logger
+	worker *tracker.Worker
+	queue  *queue
+	outage outage
+
+	stop    chan struct{} // closed when asked to stop
+	work    context.Context
+	endWork context.CancelCauseFunc
+	// last ends when there is no time left to write anything.
+	last    context.Context
+	endLast context.CancelFunc
+	loops   sync.WaitGroup
+	// changed has room for one and says that something happened here.
+	changed chan struct{}
+
+	mu       sync.Mutex
+	active   map[leaseKey]context.CancelCauseFunc // nil while it is being claimed
+	policies map[int64]policy
+	settled  map[int64]settledSweep
+}
+
+// leaseKey is a run that this process holds, or is about to claim, and the fence.
+type leaseKey struct{ run, fence int64 }
+
+// policy is what a slice must know of its sweep.
+type policy struct {
+	Retry RetryPolicy   `json:"retry"`
+	Slice time.Duration `json:"slice_ns"`
+	read  time.Time
+}
+
+func newProcess(store *tracker.Store, run RunFunc, opts Options) *process {
+	opts.Workers = max(1, opts.Workers)
+	if opts.Grace == 0 {
+		opts.Grace = GraceDefault
+	}
+	if opts.Refresh == 0 {
+		opts.Refresh = RefreshDefault
+	}
+	if opts.Logger == nil {
+		opts.Logger = slog.New(slog.DiscardHandler)
+	}
+	if opts.Name == "" {
+		host, err := os.Hostname()
+		if err != nil {
+			host = "worker"
+		}
+		opts.Name = fmt.Sprintf("%s-%d", host, os.Getpid())
+	}
+	p := &process{
+		store: store, run: run, opts: opts, log: opts.Logger,
+		outage:  outage{reconnect: opts.Reconnect, wait: sleep},
+		stop:    make(chan struct{}),
+		changed: make(chan struct{}, 1),
+		active:  map[leaseKey]context.CancelCauseFunc{}, policies: map[int64]policy{}, settled: map[int64]settledSweep{},
+	}
+	p.work, p.endWork = context.WithCancelCause(context.Background())
+	p.last, p.endLast = context.WithCancel(context.Background())
+	return p
+}
+
+// start registers the worker and begins to work. After an error there is
+// nothing to shut down.
+func (p *process) start(ctx context.Context) (err error) {
+	if p.worker, err = p.store.RegisterWorker(ctx, p.opts.Name); err != nil {
+		return err
+	}
+	p.worker.Provenance = p.opts.Provenance
+	workers := river.NewWorkers()
+	river.AddWorker(workers, &sliceWorker{process: p})
+	river.AddWorker(workers, &advanceWorker{process: p})
+	client, err := river.NewClient(riverpgxv5.New(p.store.Pool()), &river.Config{
+		Schema:                      tracker.Schema,
+		Logger:                      p.log,
+		Workers:                     workers,
+		Queues:                      map[string]river.QueueConfig{queueSlices: {MaxWorkers: p.opts.Workers}, queueAdvance: {MaxWorkers: 1}},
+		FetchCooldown:               fetchCooldown,
+		FetchPollInterval:           fetchPoll,
+		JobTimeout:                  SliceTimeout,
+		RescueStuckJobsAfter:        rescueAfter,
+		CompletedJobRetentionPeriod: jobRetention,
+		CancelledJobRetentionPeriod: jobRetention,
+		DiscardedJobRetentionPeriod: jobRetention,
+	})
+	if err != nil {
+		p.worker.Close()
+		return fmt.Errorf("open queue: %w", err)
+	}
+	p.queue = &queue{client: client}
+	if err := client.Start(context.WithoutCancel(ctx)); err != nil {
+		p.worker.Close()
+		return fmt.Errorf("start queue: %w", err)
+	}
+	p.loop(reapInterval, p.reap)
+	p.loop(watchInterval, p.watch)
+	return nil
+}
+
+// loop calls f at once and then at every interval, until the process stops.
+func (p *process) loop(interval time.Duration, f func(context.Context)) {
+	p.loops.Go(func() {
+		ticker := time.NewTicker(interval)
+		defer ticker.Stop()
+		for {
+			f(p.work)
+			select {
+			case <-p.work.Done():
+				return
+			case <-ticker.C:
+			}
+		}
+	})
+}
+
+// shutdown ends the process: no new slice, then the grace, then everything that
+// is left is given back.
+func (p *process) shutdown() {
+	close(p.stop)
+	client := p.queue.client
+	soft, cancel := context.WithTimeout(context.Background(), max(p.opts.Grace, 0))
+	defer cancel()
+	if p.opts.Grace < 0 {
+		p.endWork(errStopping)
+	}
+	err := client.Stop(soft)
+	p.endWork(errStopping)
+	p.loops.Wait()
+	if err != nil {
+		// The slices have been cancelled. What they still want to write must be
+		// written soon; one that does not listen is left behind.
+		defer time.AfterFunc(releaseTimeout, p.endLast).Stop()
+		select {
+		case <-client.Stopped():
+		case <-time.After(2 * releaseTimeout):
+			p.log.Error("a slice does not end; its run is taken over by the next worker")
+		}
+	}
+	p.endLast()
+	p.worker.Close()
+}
+
+// poke says that something has changed.
+func (p *process) poke() {
+	select {
+	case p.changed <- struct{}{}:
+	default:
+	}
+}
+
+// policy reads what a sweep's plan says about slices. It is cached for a short
+// time: the plan of a large sweep is large.
+func (p *process) policy(ctx context.Context, sweepID int64) (policy, error) {
+	p.mu.Lock()
+	known, ok := p.policies[sweepID]
+	p.mu.Unlock()
+	if ok && time.Since(known.read) < policyLifetime {
+		return known, nil
+	}
+	var sweep tracker.Sweep
+	err := p.outage.survive(ctx, func(ctx context.Context) (err error) {
+		sweep, err = p.store.SweepByID(ctx, sweepID)
+		return err
+	})
+	if err != nil {
+		return policy{}, err
+	}
+	plan, err := storedPlan(sweep)
+	if err != nil {
+		return policy{}, specError{err}
+	}
+	known = policy{Retry: plan.Retry, Slice: plan.Slice, read: time.Now()}
+	p.mu.Lock()
+	p.policies[sweepID] = known
+	p.mu.Unlock()
+	return known, nil
+}
+
+// inTx runs f in a transaction and survives outages.
+func (p *process) inTx(ctx context.Context, f func(context.Context, pgx.Tx) error) error {
+	return p.outage.survive(ctx, func(ctx context.Context) error {
+		return p.store.InTx(ctx, func(tx pgx.Tx) error { return f(ctx, tx) })
+	})
+}

@@ -1,0 +1,177 @@
+package sweeps
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/deconfound/deconfound/tracker"
+)
+
+// reap brings back what fell through: runs of dead workers, waiting runs whose
+// job is gone, runs that this worker holds without training them, and sweeps
+// whose next step was not taken. It does nothing while the own lock is not
+// held, else it would take its own runs for lost.
+func (p *process) reap(ctx context.Context) {
+	if !p.worker.Held() {
+		return
+	}
+	for _, step := range []struct {
+		doing string
+		do    func(context.Context) error
+	}{
+		{"reap lost runs", p.reapLost},
+		{"find forgotten runs", p.requeueForgotten},
+		{"find stranded runs", p.failStranded},
+		{"advance settled sweeps", p.advanceSettled},
+	} {
+		if err := step.do(ctx); err != nil && ctx.Err() == nil {
+			p.log.Warn("could not "+step.doing, "error", err)
+		}
+	}
+}
+
+func (p *process) reapLost(ctx context.Context) error {
+	return p.store.InTx(ctx, func(tx pgx.Tx) error {
+		runs, err := p.store.Reap(ctx, tx)
+		if err != nil {
+			return err
+		}
+		ended := map[int64]bool{}
+		for _, r := range runs {
+			p.log.Info("run of a dead worker", "run", r.ID, "state", string(r.State))
+			if r.State.Ended() && !ended[r.SweepID] {
+				ended[r.SweepID] = true
+				if err := p.queue.advance(ctx, tx, r.SweepID); err != nil {
+					return err
+				}
+			}
+		}
+		return p.queue.slices(ctx, tx, runs)
+	})
+}
+
+// forgotten finds waiting runs without a job that carries their fence. A job
+// that was fetched and not turned into a lease for a while counts as none: its
+// worker is dead. A second job for the same fence does no harm.
+const forgotten = `select r.run_id, r.fence, r.priority from run r join sweep s using (sweep_id)
+	where r.state = 'queued' and r.planned and s.paused_at is null and s.cancelled_at is null
+	  and not exists (select from river_job j
+	    where j.kind = $1 and j.args @> jsonb_build_object('run', r.run_id, 'fence', r.fence)
+	      and (j.state in ('available', 'scheduled', 'retryable', 'pending')
+	        or j.state = 'running' and j.attempted_at > now() - interval '15 seconds'))
+	order by r.run_id for update of r skip locked`
+
+func (p *process) requeueForgotten(ctx context.Context) error {
+	return p.store.InTx(ctx, func(tx pgx.Tx) error {
+		rows, err := tx.Query(ctx, forgotten, sliceArgs{}.Kind())
+		if err != nil {
+			return err
+		}
+		type waiting struct {
+			ID, Fence int64
+			Priority  int
+		}
+		runs, err := pgx.CollectRows(rows, pgx.RowToStructByPos[waiting])
+		if err != nil {
+			return err
+		}
+		for _, r := range runs {
+			p.log.Info("run without a job", "run", r.ID)
+			if err := p.queue.slice(ctx, tx, r.ID, r.Fence, r.Priority); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// failStranded ends leases that this worker holds according to the database and
+// does not train: a claim whose answer was lost with the connection, or a
+// result that could not be stored.
+func (p *process) failStranded(ctx context.Context) error {
+	runs, err := p.store.Runs(ctx, tracker.RunFilter{States: []tracker.State{tracker.Running}})
+	if err != nil {
+		return err
+	}
+	for _, r := range runs {
+		p.mu.Lock()
+		_, held := p.active[leaseKey{r.ID, r.Fence}]
+		p.mu.Unlock()
+		if held || r.WorkerID == nil || *r.WorkerID != p.worker.ID() {
+			continue
+		}
+		lease := tracker.Lease{Run: r, Fence: r.Fence, Worker: p.worker.ID()}
+		if err := p.fail(lease, tracker.Failure{Code: CodeLost, Message: "the lease was lost in a database outage", Requeue: true}); err != nil && !errors.Is(err, tracker.ErrFenced) {
+			return fmt.Errorf("run %d: %w", r.ID, err)
+		}
+	}
+	return nil
+}
+
+// settledSweep is what a sweep was when it was advanced by advanceSettled.
+type settledSweep struct{ revision, ended int }
+
+// advanceSettled advances sweeps in which nothing waits or runs: their last
+// advance job may be gone.
+func (p *process) advanceSettled(ctx context.Context) error {
+	sweeps, err := p.store.Sweeps(ctx)
+	if err != nil {
+		return err
+	}
+	for _, s := range sweeps {
+		open, ended := 0, 0
+		for _, counts := range s.Counts {
+			for state, n := range counts {
+				if state.Ended() {
+					ended += n
+				} else {
+					open += n
+				}
+			}
+		}
+		now := settledSweep{s.Revision, ended}
+		if open > 0 || s.PausedAt != nil || s.CancelledAt != nil || p.settled[s.ID] == now {
+			continue
+		}
+		if _, err := advanceSweep(ctx, p.store, p.queue, s.ID); err != nil {
+			return err
+		}
+		p.settled[s.ID] = now // only this loop uses the map
+	}
+	return nil
+}
+
+// watch cancels slices whose lease no longer holds.
+func (p *process) watch(ctx context.Context) {
+	p.mu.Lock()
+	training := make(map[leaseKey]context.CancelCauseFunc, len(p.active))
+	ids := []int64{}
+	for key, cancel := range p.active {
+		if cancel != nil {
+			training[key] = cancel
+			ids = append(ids, key.run)
+		}
+	}
+	p.mu.Unlock()
+	if len(ids) == 0 {
+		return
+	}
+	ctx, cancel := context.WithTimeout(ctx, flushTimeout)
+	defer cancel()
+	runs, err := p.store.Runs(ctx, tracker.RunFilter{IDs: ids})
+	if err != nil {
+		return // the database is away; the commit will find out
+	}
+	for _, r := range runs {
+		if r.State == tracker.Running && r.WorkerID != nil && *r.WorkerID == p.worker.ID() {
+			delete(training, leaseKey{r.ID, r.Fence})
+		}
+	}
+	// What is left has ended, by this process itself or by somebody else.
+	for _, cancel := range training {
+		cancel(tracker.ErrFenced)
+	}
+}

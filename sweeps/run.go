@@ -1,0 +1,97 @@
+package sweeps
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/deconfound/deconfound/tracker"
+)
+
+// ErrStopped says that Run was asked to stop before the sweep had finished. No
+// work but that of the slices in progress is lost; Status.Hint says how to go on.
+var ErrStopped = errors.New("stopped before the sweep had finished")
+
+// Run enqueues a sweep and works on it, together with whatever other workers
+// there are, until it is finished, paused or cancelled. When ctx ends it lets
+// slices reach their next checkpoint within Options.Grace and answers
+// ErrStopped. The status is the last one known, also beside an error.
+func Run(ctx context.Context, store *tracker.Store, plan *Plan, run RunFunc, opts Options) (Status, error) {
+	p := newProcess(store, run, opts)
+	var report Report
+	err := p.outage.survive(ctx, func(ctx context.Context) (err error) {
+		report, err = Enqueue(ctx, store, plan)
+		return err
+	})
+	if err != nil {
+		return Status{}, err
+	}
+	if err := p.start(ctx); err != nil {
+		return Status{}, fmt.Errorf("run sweep %s: %w", plan.Name, err)
+	}
+	status, err := p.follows(ctx, report.Sweep)
+	p.shutdown()
+	if err != nil && ctx.Err() != nil {
+		err = ErrStopped
+	}
+	final, cancel := context.WithTimeout(context.WithoutCancel(ctx), releaseTimeout)
+	defer cancel()
+	if now, serr := p.status(final, report.Sweep); serr == nil {
+		status = now
+	}
+	if err != nil && !errors.Is(err, ErrStopped) {
+		err = fmt.Errorf("run sweep %s: %w", plan.Name, err)
+	}
+	return status, err
+}
+
+// follows watches a sweep until there is nothing to wait for.
+func (p *process) follows(ctx context.Context, sweepID int64) (Status, error) {
+	ticker := time.NewTicker(p.opts.Refresh)
+	defer ticker.Stop()
+	var status Status
+	for first := true; ; first = false {
+		var now Status
+		err := p.outage.survive(ctx, func(ctx context.Context) (err error) {
+			now, err = p.status(ctx, sweepID)
+			return err
+		})
+		if err != nil {
+			return status, err
+		}
+		if p.opts.Progress != nil && (first || !now.same(status)) {
+			p.opts.Progress(now)
+		}
+		status = now
+		if status.Finished || !status.Open() && (status.Paused || status.Cancelled) {
+			return status, nil
+		}
+		select {
+		case <-ctx.Done():
+			return status, ctx.Err()
+		case <-p.changed:
+		case <-ticker.C:
+		}
+	}
+}
+
+func (p *process) status(ctx context.Context, sweepID int64) (Status, error) {
+	sweep, err := p.store.SweepByID(ctx, sweepID)
+	if err != nil {
+		return Status{}, err
+	}
+	return statusOf(ctx, p.store, sweep)
+}
+
+// Work works on every sweep of the store until ctx ends. Then it lets slices
+// reach their next checkpoint within Options.Grace and answers nil.
+func Work(ctx context.Context, store *tracker.Store, run RunFunc, opts Options) error {
+	p := newProcess(store, run, opts)
+	if err := p.outage.survive(ctx, p.start); err != nil {
+		return fmt.Errorf("start worker: %w", err)
+	}
+	<-ctx.Done()
+	p.shutdown()
+	return nil
+}

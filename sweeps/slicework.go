@@ -1,0 +1,215 @@
+package sweeps
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/riverqueue/river"
+
+	"github.com/deconfound/deconfound/tracker"
+)
+
+// continued is the priority of a run's next slice: before runs that have not
+// begun, so that runs end one after the other.
+const continued = 1
+
+// sliceWorker trains one slice for each job.
+type sliceWorker struct {
+	river.WorkerDefaults[sliceArgs]
+	process *process
+}
+
+// Work answers an error only when the job itself is to be tried again: what
+// becomes of the run is decided in the tracker.
+func (w *sliceWorker) Work(ctx context.Context, job *river.Job[sliceArgs]) error {
+	p := w.process
+	key := leaseKey{job.Args.Run, job.Args.Fence}
+	if !p.reserve(key) {
+		return nil // a second job for the same fence
+	}
+	defer p.poke()
+	defer p.free(key)
+
+	claim, cancelClaim := context.WithCancel(ctx)
+	defer cancelClaim()
+	defer context.AfterFunc(p.work, cancelClaim)()
+	var lease tracker.Lease
+	err := p.outage.survive(claim, func(ctx context.Context) (err error) {
+		lease, err = p.store.Claim(ctx, job.Args.Run, job.Args.Fence, p.worker)
+		return err
+	})
+	switch {
+	case errors.Is(err, tracker.ErrStale):
+		return nil
+	case claim.Err() != nil && err != nil:
+		return river.JobSnooze(0)
+	case err != nil:
+		return err
+	}
+	p.poke()
+	return p.train(ctx, lease)
+}
+
+// reserve notes that this process is about to claim a run under a fence; false
+// if it does already.
+func (p *process) reserve(key leaseKey) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if _, ok := p.active[key]; ok {
+		return false
+	}
+	p.active[key] = nil
+	return true
+}
+
+func (p *process) free(key leaseKey) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	delete(p.active, key)
+}
+
+// train runs one slice under a lease and stores what came of it.
+func (p *process) train(ctx context.Context, lease tracker.Lease) error {
+	slice, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	defer context.AfterFunc(p.work, func() { cancel(errStopping) })()
+	p.mu.Lock()
+	p.active[leaseKey{lease.Run.ID, lease.Fence}] = cancel
+	p.mu.Unlock()
+
+	rec := &recorder{
+		store: p.store, lease: lease, ctx: slice, cancel: cancel, stop: p.stop, now: time.Now,
+		next: time.Now().Add(flushInterval),
+	}
+	policy, err := p.policy(slice, lease.Run.SweepID)
+	var out Slice
+	if err == nil {
+		out, err = p.call(slice, lease, rec, policy.Slice)
+	}
+	cause := context.Cause(slice)
+	switch {
+	case errors.Is(cause, tracker.ErrFenced):
+		p.log.Info("slice dropped: the run was cancelled or given away", "run", lease.Run.ID)
+		return nil
+	case err == nil:
+		err = p.keep(lease, rec, out)
+	case cause != nil && !errors.Is(cause, context.DeadlineExceeded):
+		err = p.release(lease, rec)
+	default:
+		err = p.fail(lease, failure(err, policy.Retry))
+	}
+	if errors.Is(err, tracker.ErrFenced) {
+		p.log.Info("slice dropped: the run was cancelled or given away", "run", lease.Run.ID)
+		return nil
+	}
+	if err != nil {
+		p.log.Error("slice could not be stored", "run", lease.Run.ID, "error", err)
+	}
+	return err
+}
+
+// call reads the spec and calls the RunFunc.
+func (p *process) call(ctx context.Context, lease tracker.Lease, rec *recorder, budget time.Duration) (Slice, error) {
+	spec, err := ParseSpec(lease.Run.Spec)
+	if err != nil {
+		return Slice{}, specError{err}
+	}
+	rec.end = rec.now().Add(budget)
+	out, err := guard(func() (Slice, error) { return p.run(ctx, spec, lease.Checkpoint, rec, budget) })
+	switch {
+	case err != nil:
+		return Slice{}, err
+	case out.Done && out.Outcome == nil:
+		return Slice{}, fmt.Errorf("the run ended without an outcome")
+	case !out.Done && len(out.Checkpoint) == 0:
+		return Slice{}, fmt.Errorf("the slice ended without a checkpoint")
+	}
+	return out, nil
+}
+
+// keep stores the result of a slice. A result that the database refuses is a
+// failure of the run.
+func (p *process) keep(lease tracker.Lease, rec *recorder, out Slice) error {
+	var err error
+	if out.Done {
+		err = p.finish(lease, rec, out)
+	} else {
+		err = p.next(lease, tracker.Slice{Epoch: out.Epoch, Checkpoint: out.Checkpoint, Points: rec.rest()})
+	}
+	if err == nil || errors.Is(err, tracker.ErrFenced) || absent(err) || p.last.Err() != nil {
+		return err
+	}
+	return p.fail(lease, tracker.Failure{Code: CodeError, Message: err.Error()})
+}
+
+// next stores a checkpoint and enqueues the next slice with it.
+func (p *process) next(lease tracker.Lease, slice tracker.Slice) error {
+	return p.inTx(p.last, func(ctx context.Context, tx pgx.Tx) error {
+		next, err := p.store.CommitSlice(ctx, tx, lease, slice)
+		if err != nil {
+			return err
+		}
+		return p.follow(ctx, tx, lease, next)
+	})
+}
+
+func (p *process) finish(lease tracker.Lease, rec *recorder, out Slice) error {
+	outcome := *out.Outcome
+	outcome.Points = append(rec.rest(), outcome.Points...)
+	return p.inTx(p.last, func(ctx context.Context, tx pgx.Tx) error {
+		if err := p.store.Finish(ctx, tx, lease, outcome); err != nil {
+			return err
+		}
+		return p.queue.advance(ctx, tx, lease.Run.SweepID)
+	})
+}
+
+// release gives a run back to where its slice began.
+func (p *process) release(lease tracker.Lease, rec *recorder) error {
+	checkpoint := lease.Checkpoint
+	if checkpoint == nil {
+		checkpoint = []byte{} // as before the first slice
+	}
+	return p.next(lease, tracker.Slice{Epoch: lease.Epoch, Checkpoint: checkpoint, Points: rec.rest()})
+}
+
+func (p *process) fail(lease tracker.Lease, f tracker.Failure) error {
+	p.log.Warn("run failed", "run", lease.Run.ID, "code", f.Code, "error", f.Message)
+	return p.inTx(p.last, func(ctx context.Context, tx pgx.Tx) error {
+		next, err := p.store.Fail(ctx, tx, lease, f)
+		if err != nil {
+			return err
+		}
+		return p.follow(ctx, tx, lease, next)
+	})
+}
+
+// follow enqueues what comes after the end of a lease.
+func (p *process) follow(ctx context.Context, tx pgx.Tx, lease tracker.Lease, next tracker.Next) error {
+	if next.Enqueue() {
+		return p.queue.slice(ctx, tx, lease.Run.ID, next.Fence, continued)
+	}
+	if next.State.Ended() {
+		return p.queue.advance(ctx, tx, lease.Run.SweepID)
+	}
+	return nil
+}
+
+// advanceWorker looks what a sweep needs next.
+type advanceWorker struct {
+	river.WorkerDefaults[advanceArgs]
+	process *process
+}
+
+func (w *advanceWorker) Work(ctx context.Context, job *river.Job[advanceArgs]) error {
+	p := w.process
+	defer p.poke()
+	_, err := advanceSweep(ctx, p.store, p.queue, job.Args.Sweep)
+	if errors.Is(err, tracker.ErrNotFound) {
+		return nil // deleted in the meantime
+	}
+	return err
+}

@@ -1,0 +1,169 @@
+package sweeps
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/deconfound/deconfound/tracker"
+)
+
+// Status is how far a sweep has come.
+type Status struct {
+	ID        int64  `json:"sweep_id"`
+	Name      string `json:"name"`
+	Revision  int    `json:"revision"`
+	Paused    bool   `json:"paused"`
+	Cancelled bool   `json:"cancelled"`
+	// Finished says that every run the plan asks for has ended, also if some of
+	// them failed.
+	Finished bool `json:"finished"`
+	// Expected counts the runs of the whole sweep, as far as that is known:
+	// replicates of cells that are still being searched are counted too.
+	Expected int `json:"expected"`
+	Queued   int `json:"queued"`
+	Running  int `json:"running"`
+	Held     int `json:"held"` // paused
+	Done     int `json:"done"`
+	Failed   int `json:"failed"` // failed and lost
+	Stopped  int `json:"stopped"`
+	// Epochs and EpochsPlanned are of the runs that exist.
+	Epochs        int          `json:"epochs"`
+	EpochsPlanned int          `json:"epochs_planned"`
+	Active        []RunStatus  `json:"active"`   // being trained
+	Failures      []RunFailure `json:"failures"` // failed and lost
+	Winners       []Winner     `json:"winners"`
+}
+
+// RunStatus is a run that is being trained.
+type RunStatus struct {
+	Run    int64  `json:"run_id"`
+	Cell   Cell   `json:"cell"`
+	Phase  string `json:"phase"`
+	Trial  int    `json:"trial"`
+	Seed   int64  `json:"seed"`
+	Epoch  int    `json:"epoch"`
+	Epochs int    `json:"epochs"`
+}
+
+// RunFailure is a run that failed or was lost.
+type RunFailure struct {
+	RunStatus
+	Code    string `json:"code"`
+	Message string `json:"message"`
+}
+
+// Ended counts the runs that have ended.
+func (s Status) Ended() int { return s.Done + s.Failed + s.Stopped }
+
+// Open reports whether a run waits or is being trained.
+func (s Status) Open() bool { return s.Queued+s.Running > 0 }
+
+// Hint says what to do next, in one line; empty when there is nothing to do.
+func (s Status) Hint() string {
+	switch {
+	case s.Cancelled:
+		return "cancelled; `deconfound sweep resume " + s.Name + "` goes on"
+	case s.Paused:
+		return "paused; `deconfound sweep resume " + s.Name + "` goes on"
+	case s.Finished && s.Failed > 0:
+		return fmt.Sprintf("%d of %d runs failed; `deconfound sweep retry %s` tries them again", s.Failed, s.Expected, s.Name)
+	case s.Finished:
+		return ""
+	}
+	return "not finished; run the same sweep file again to go on from the last checkpoints"
+}
+
+// StatusOf reads the status of a sweep. It changes nothing.
+func StatusOf(ctx context.Context, store *tracker.Store, name string) (Status, error) {
+	sweep, err := store.Sweep(ctx, "", name)
+	if err != nil {
+		return Status{}, err
+	}
+	return statusOf(ctx, store, sweep)
+}
+
+func statusOf(ctx context.Context, store *tracker.Store, sweep tracker.Sweep) (Status, error) {
+	plan, err := storedPlan(sweep)
+	if err != nil {
+		return Status{}, err
+	}
+	existed, runs, err := results(ctx, store.Reader, sweep.ID, plan.Metric.Select)
+	if err != nil {
+		return Status{}, err
+	}
+	s := Status{
+		ID: sweep.ID, Name: sweep.Name, Revision: sweep.Revision,
+		Paused: sweep.PausedAt != nil, Cancelled: sweep.CancelledAt != nil,
+	}
+	for _, r := range runs {
+		if r.Planned {
+			s.count(r)
+		}
+	}
+	wanted, err := plan.Next(existed)
+	if err != nil {
+		return Status{}, err
+	}
+	if s.Winners, err = plan.Winners(existed); err != nil {
+		return Status{}, err
+	}
+	s.Finished = !s.Open() && s.Held == 0 && !s.Cancelled
+	replicates := map[Cell]bool{}
+	for _, spec := range wanted {
+		hash, err := spec.Hash()
+		if err != nil {
+			return Status{}, err
+		}
+		_, ok := existed[hash]
+		s.Finished = s.Finished && ok
+		if spec.Phase == PhaseReplicate {
+			replicates[spec.Cell()] = true
+		}
+	}
+	s.Expected = len(wanted)
+	for _, cell := range plan.Cells {
+		if _, settled, err := plan.winner(cell, existed); err == nil && cell.Searched && !settled && !replicates[cell.Cell] {
+			s.Expected += len(plan.Seeds)
+		}
+	}
+	return s, nil
+}
+
+func (s *Status) count(r tracker.Run) {
+	run := RunStatus{
+		Run: r.ID, Cell: Cell{r.Dataset, r.Backbone, r.Variant}, Phase: string(r.Phase), Trial: r.Trial,
+		Seed: r.SplitSeed, Epoch: r.Epoch, Epochs: r.Epochs,
+	}
+	s.EpochsPlanned += r.Epochs
+	s.Epochs += r.Epoch
+	switch r.State {
+	case tracker.Queued:
+		s.Queued++
+	case tracker.Running:
+		s.Running++
+		s.Active = append(s.Active, run)
+	case tracker.Paused:
+		s.Held++
+	case tracker.Done:
+		s.Done++
+		s.Epochs += r.Epochs - r.Epoch // it may have stopped early
+	case tracker.Failed, tracker.Lost:
+		s.Failed++
+		s.Epochs += r.Epochs - r.Epoch
+		message, _, _ := strings.Cut(r.ErrorMessage, "\n")
+		s.Failures = append(s.Failures, RunFailure{RunStatus: run, Code: r.ErrorCode, Message: message})
+	case tracker.Cancelled:
+		s.Stopped++
+		s.Epochs += r.Epochs - r.Epoch
+	}
+}
+
+// same reports whether nothing that people see has changed.
+func (s Status) same(o Status) bool {
+	return s.Revision == o.Revision && s.Paused == o.Paused && s.Cancelled == o.Cancelled && s.Finished == o.Finished &&
+		s.Expected == o.Expected && s.Queued == o.Queued && s.Running == o.Running && s.Held == o.Held &&
+		s.Done == o.Done && s.Failed == o.Failed && s.Stopped == o.Stopped && s.Epochs == o.Epochs &&
+		slices.Equal(s.Active, o.Active)
+}
