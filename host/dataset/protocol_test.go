@@ -87,17 +87,13 @@ func TestStore_SplitProtocol(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	stores := map[string]*Store{}
 	for _, record := range records[1:] {
 		name, protocol := record[0], record[2]
 		seed, err := strconv.Atoi(record[1])
 		if err != nil {
 			t.Fatal(err)
 		}
-		if stores[name] == nil {
-			stores[name] = shared(t, name)
-		}
-		s := stores[name]
+		s := shared(t, name)
 		spec := SplitSpec{Scheme: Holdout}
 		if protocol == "shift" {
 			spec = SplitSpec{Scheme: Site, Target: targets[name]}

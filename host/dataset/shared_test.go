@@ -3,6 +3,7 @@ package dataset
 import (
 	"os"
 	"path/filepath"
+	"sync"
 	"testing"
 )
 
@@ -49,11 +50,51 @@ func build(t *testing.T, path, data string) *Store {
 	return s
 }
 
-// shared builds one of the manifests in testdata on shared data.
+// stores holds the shared datasets that have been built: a build is a second or
+// more on a busy disk, and a store is read-only.
+var stores = struct {
+	sync.Mutex
+	root   string
+	byName map[string]*Store
+}{byName: map[string]*Store{}}
+
+func TestMain(m *testing.M) {
+	code := m.Run()
+	for _, s := range stores.byName {
+		s.Close()
+	}
+	if stores.root != "" {
+		os.RemoveAll(stores.root)
+	}
+	os.Exit(code)
+}
+
+// shared returns the store of a manifest in testdata on shared data, or of a
+// bundled dataset. Callers must not close it.
 func shared(t *testing.T, name string) *Store {
 	t.Helper()
-	if name == "nafld" {
-		return build(t, filepath.Join("bundled", "nafld"), "")
+	path, data := filepath.Join("bundled", name), ""
+	if !isDir(path) {
+		path, data = filepath.Join("testdata", "manifests", name+".toml"), sharedData(t, name)
 	}
-	return build(t, filepath.Join("testdata", "manifests", name+".toml"), sharedData(t, name))
+	stores.Lock()
+	defer stores.Unlock()
+	if s, built := stores.byName[name]; built {
+		return s
+	}
+	src, err := LoadFrom(path, data)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if stores.root == "" {
+		if stores.root, err = os.MkdirTemp("", "dataset"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	s, err := Build(src, stores.root, testKey)
+	if err != nil {
+		t.Fatal(err)
+	}
+	stores.byName[name] = s
+	return s
 }
