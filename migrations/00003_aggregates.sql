@@ -98,51 +98,72 @@ begin
 end $$;
 -- +goose StatementEnd
 
+-- In the final functions the array is a variable of plpgsql and not a column:
+-- a column would travel, whole, with every row through the sort.
+
 -- +goose StatementBegin
 -- Area under the ROC curve: the share of (positive, negative) pairs that are in
 -- order, a tie counting one half (Mann and Whitney 1947).
 create function auroc_final(state text) returns float8
-language sql strict volatile parallel unsafe as $$
-  with v as materialized (select deconfound.collected(state) as a),
-  r as (select a[2 * i - 1] as score, a[2 * i] > 0 as positive from v, generate_series(1, cardinality(a) / 2) i),
-  s as (select score, count(*) filter (where positive)::float8 as p, count(*) filter (where not positive)::float8 as n from r group by score),
-  c as (select score, p, n, coalesce(sum(n) over (order by score rows between unbounded preceding and 1 preceding), 0) as below from s)
-  select case when bool_or(score = 'NaN') then 'NaN' else sum(p * (below + n / 2)) / nullif(sum(p) * sum(n), 0) end from c
-$$;
+language plpgsql strict volatile parallel unsafe as $$
+declare
+  a float8[] := deconfound.collected(state);
+begin
+  return (
+    with s as (
+      select a[2 * i - 1] as score, count(*) filter (where a[2 * i] > 0)::float8 as p, count(*) filter (where not a[2 * i] > 0)::float8 as n
+        from generate_series(1, cardinality(a) / 2) i group by 1),
+    c as (
+      select score, p, n, coalesce(sum(n) over (order by score rows between unbounded preceding and 1 preceding), 0) as below from s)
+    select case when bool_or(score = 'NaN') then 'NaN' else sum(p * (below + n / 2)) / nullif(sum(p) * sum(n), 0) end from c);
+end $$;
 -- +goose StatementEnd
 -- +goose StatementBegin
 create function auroc_weighted_final(state text) returns float8
-language sql strict volatile parallel unsafe as $$
-  with v as materialized (select deconfound.collected(state) as a),
-  r as (select a[2 * i - 1] as score, a[2 * i] as w from v, generate_series(1, cardinality(a) / 2) i),
-  s as (select score, coalesce(sum(w) filter (where w > 0), 0) as p, coalesce(sum(-w) filter (where w < 0), 0) as n from r group by score),
-  c as (select score, p, n, coalesce(sum(n) over (order by score rows between unbounded preceding and 1 preceding), 0) as below from s)
-  select case when bool_or(score = 'NaN') then 'NaN' else sum(p * (below + n / 2)) / nullif(sum(p) * sum(n), 0) end from c
-$$;
+language plpgsql strict volatile parallel unsafe as $$
+declare
+  a float8[] := deconfound.collected(state);
+begin
+  return (
+    with s as (
+      select a[2 * i - 1] as score, sum(greatest(a[2 * i], 0)) as p, sum(greatest(-a[2 * i], 0)) as n
+        from generate_series(1, cardinality(a) / 2) i group by 1),
+    c as (
+      select score, p, n, coalesce(sum(n) over (order by score rows between unbounded preceding and 1 preceding), 0) as below from s)
+    select case when bool_or(score = 'NaN') then 'NaN' else sum(p * (below + n / 2)) / nullif(sum(p) * sum(n), 0) end from c);
+end $$;
 -- +goose StatementEnd
 -- +goose StatementBegin
 -- Average precision: the sum over the distinct thresholds, from the highest, of
 -- the gain in recall times the precision; no interpolation.
 create function auprc_final(state text) returns float8
-language sql strict volatile parallel unsafe as $$
-  with v as materialized (select deconfound.collected(state) as a),
-  r as (select a[2 * i - 1] as score, a[2 * i] > 0 as positive from v, generate_series(1, cardinality(a) / 2) i),
-  s as (select score, count(*) filter (where positive)::float8 as p, count(*) filter (where not positive)::float8 as n from r group by score),
-  c as (select score, p, n, sum(p) over w as tp, sum(p + n) over w as called from s window w as (order by score desc rows unbounded preceding))
-  select case when bool_or(score = 'NaN') then 'NaN'
-              when sum(n) > 0 then sum(p * tp / called) / nullif(sum(p), 0) end from c
-$$;
+language plpgsql strict volatile parallel unsafe as $$
+declare
+  a float8[] := deconfound.collected(state);
+begin
+  return (
+    with s as (
+      select a[2 * i - 1] as score, count(*) filter (where a[2 * i] > 0)::float8 as p, count(*) filter (where not a[2 * i] > 0)::float8 as n
+        from generate_series(1, cardinality(a) / 2) i group by 1),
+    c as (
+      select score, p, n, sum(p) over w as tp, sum(p + n) over w as called from s window w as (order by score desc rows unbounded preceding))
+    select case when bool_or(score = 'NaN') then 'NaN' when sum(n) > 0 then sum(p * tp / called) / nullif(sum(p), 0) end from c);
+end $$;
 -- +goose StatementEnd
 -- +goose StatementBegin
 create function auprc_weighted_final(state text) returns float8
-language sql strict volatile parallel unsafe as $$
-  with v as materialized (select deconfound.collected(state) as a),
-  r as (select a[2 * i - 1] as score, a[2 * i] as w from v, generate_series(1, cardinality(a) / 2) i where a[2 * i] <> 0),
-  s as (select score, coalesce(sum(w) filter (where w > 0), 0) as p, coalesce(sum(-w) filter (where w < 0), 0) as n from r group by score),
-  c as (select score, p, n, sum(p) over w as tp, sum(p + n) over w as called from s window w as (order by score desc rows unbounded preceding))
-  select case when bool_or(score = 'NaN') then 'NaN'
-              when sum(n) > 0 then sum(p * tp / called) / nullif(sum(p), 0) end from c
-$$;
+language plpgsql strict volatile parallel unsafe as $$
+declare
+  a float8[] := deconfound.collected(state);
+begin
+  return (
+    with s as (
+      select a[2 * i - 1] as score, sum(greatest(a[2 * i], 0)) as p, sum(greatest(-a[2 * i], 0)) as n
+        from generate_series(1, cardinality(a) / 2) i where a[2 * i] <> 0 group by 1),
+    c as (
+      select score, p, n, sum(p) over w as tp, sum(p + n) over w as called from s window w as (order by score desc rows unbounded preceding))
+    select case when bool_or(score = 'NaN') then 'NaN' when sum(n) > 0 then sum(p * tp / called) / nullif(sum(p), 0) end from c);
+end $$;
 -- +goose StatementEnd
 
 create aggregate auroc(score float8, label float8) (sfunc = collect, stype = text, initcond = '|', finalfunc = auroc_final);
