@@ -1,0 +1,401 @@
+package train_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/deconfound/deconfound/host/causal"
+	"github.com/deconfound/deconfound/host/dataset"
+	"github.com/deconfound/deconfound/host/train"
+	"github.com/deconfound/deconfound/sdk"
+	"github.com/deconfound/deconfound/sdk/backbone"
+	"github.com/deconfound/deconfound/sdk/encoder"
+	"github.com/deconfound/deconfound/sdk/nn"
+	"github.com/deconfound/deconfound/sdk/rng"
+	"github.com/deconfound/deconfound/sdk/strategy"
+)
+
+// cohort writes a table of n patients, two modalities of which the second is
+// missing more often in healthy ones, and opens its store.
+func cohort(t *testing.T, n int) *dataset.Store {
+	t.Helper()
+	dir := t.TempDir()
+	r := rng.Stream(1, "cohort", n)
+	var table strings.Builder
+	table.WriteString("id,age,lab,label,sex\n")
+	for i := range n {
+		age, lab := r.NormFloat64(), r.NormFloat64()
+		label := 0
+		if r.Float64() < 1/(1+math.Exp(-(1.5*age+lab))) {
+			label = 1
+		}
+		cell := fmt.Sprint(lab)
+		if r.Float64() < 0.5-0.3*float64(label) {
+			cell = ""
+		}
+		fmt.Fprintf(&table, "p%d,%v,%s,%d,%d\n", i, age, cell, label, r.IntN(2))
+	}
+	write(t, filepath.Join(dir, "table.csv"), table.String())
+	write(t, filepath.Join(dir, "dataset.toml"), `
+version = 1
+name = "cohort"
+covariates = ["age"]
+[[table]]
+file = "table.csv"
+[rows]
+id = "id"
+[label]
+column = "label"
+task = "binary"
+[[modality]]
+name = "base"
+always = true
+columns = ["age"]
+[[modality]]
+name = "lab"
+columns = ["lab"]
+[[group]]
+name = "sex"
+column = "sex"
+`)
+	source, err := dataset.Load(filepath.Join(dir, "dataset.toml"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	store, err := dataset.Build(source, t.TempDir(), make([]byte, 32))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { store.Close() })
+	return store
+}
+
+func write(t *testing.T, path, text string) {
+	t.Helper()
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func data(t *testing.T, store *dataset.Store) train.Data {
+	t.Helper()
+	split, err := store.Split(dataset.SplitSpec{Scheme: dataset.Holdout}, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	tests, err := store.Tests([]string{dataset.ShiftDo, dataset.ShiftFlip}, split, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return train.Data{Store: store, Split: split, Tests: tests, Scaling: store.Scaling(split.Train)}
+}
+
+// fusion is a small backbone: the sum of the modality embeddings.
+type fusion struct {
+	params   *nn.Params
+	encoders *encoder.Set
+	dropout  float64
+}
+
+func (f *fusion) Params() *nn.Params { return f.params }
+
+func (f *fusion) Forward(t *nn.Tape, b *backbone.Batch) (*nn.Var, []backbone.Term) {
+	embeddings := f.encoders.Encode(t, b)
+	return t.Dropout(t.ReLU(t.Add(embeddings[0], embeddings[1])), f.dropout, b.Rand), nil
+}
+
+var fusionInfo = sdk.Info{Name: "fusion", Version: "1", Capabilities: sdk.Capabilities{NeedsLabels: true}}
+
+func newFusion(c backbone.Config) (backbone.Model, error) {
+	f := &fusion{params: &nn.Params{}, dropout: 0.1}
+	f.encoders = encoder.New(f.params, encoder.Config{
+		Modalities: c.Modalities, Width: c.Width, Hidden: 8, Dropout: 0.1, Rand: c.Rand,
+	})
+	return backbone.FromTape(f), nil
+}
+
+// opener opens sessions in this process and watches what they are asked.
+type opener struct {
+	strategy sdk.Strategy
+	watch    func(sdk.ForwardRequest)
+	spoil    func(*sdk.ForwardResponse)
+}
+
+func (o *opener) OpenBackbone(ctx context.Context, req sdk.OpenRequest) (sdk.BackboneSession, error) {
+	var resp sdk.OpenResponse
+	if err := backbone.New(fusionInfo, newFusion).Open(ctx, req, &resp); err != nil {
+		return nil, err
+	}
+	return &watched{resp.Session, o}, nil
+}
+
+func (o *opener) OpenStrategy(ctx context.Context, req sdk.StrategyOpenRequest) (sdk.StrategySession, error) {
+	var resp sdk.StrategyOpenResponse
+	err := o.strategy.Open(ctx, req, &resp)
+	return resp.Session, err
+}
+
+type watched struct {
+	sdk.BackboneSession
+	opener *opener
+}
+
+func (w *watched) Forward(ctx context.Context, req sdk.ForwardRequest, resp *sdk.ForwardResponse) error {
+	if w.opener.watch != nil {
+		w.opener.watch(req)
+	}
+	err := w.BackboneSession.Forward(ctx, req, resp)
+	if err == nil && w.opener.spoil != nil {
+		w.opener.spoil(resp)
+	}
+	return err
+}
+
+// tilt is a strategy with state: it doubles the weight of the positives in every
+// other batch.
+type tilt struct{ calls byte }
+
+func (s *tilt) Weights(b strategy.Batch) ([]float32, []sdk.Term, error) {
+	s.calls++
+	weights := make([]float32, len(b.Rows))
+	for i, label := range b.Labels {
+		weights[i] = 1 + label*float32(s.calls%2)
+	}
+	return weights, nil, nil
+}
+
+func (s *tilt) State() ([]byte, error)  { return []byte{s.calls}, nil }
+func (s *tilt) SetState(b []byte) error { s.calls = b[0]; return nil }
+
+func config(seed uint64) train.Config {
+	return train.Config{
+		Width: 8, HeadHidden: 8, HeadDropout: 0.1,
+		Optimizer: nn.OptimizerConfig{Name: "adam", LearningRate: 5e-3},
+		Epochs:    6, BatchSize: 64,
+		Select:   train.Selection{Name: "auroc", Maximize: true},
+		Groups:   []string{"sex"},
+		InitSeed: seed,
+	}
+}
+
+type points map[int]train.Values
+
+func (p points) Points(epoch int, values train.Values) error {
+	p[epoch] = values
+	return nil
+}
+
+// finish trains to the end in slices of the given number of epochs, every slice
+// in a fresh run restored from the last checkpoint, and tests.
+func finish(t *testing.T, cfg train.Config, d train.Data, o *opener, epochs int) (train.Outcome, points) {
+	t.Helper()
+	ctx := context.Background()
+	plugins := train.Plugins{Opener: o, Backbone: fusionInfo}
+	if o.strategy != nil {
+		plugins.Strategy = &sdk.Info{Name: "tilt"}
+	}
+	recorded := points{}
+	var checkpoint []byte
+	for {
+		run, err := train.Open(ctx, cfg, d, plugins)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if checkpoint != nil {
+			if err := run.Restore(ctx, checkpoint); err != nil {
+				t.Fatal(err)
+			}
+		}
+		stop := run.Epoch() + epochs
+		done, err := run.Slice(ctx, recorded, func() bool { return run.Epoch() >= stop })
+		if err != nil {
+			t.Fatal(err)
+		}
+		if checkpoint, err = run.Checkpoint(ctx); err != nil {
+			t.Fatal(err)
+		}
+		if done {
+			// The last slice may die between training and testing.
+			again, err := train.Open(ctx, cfg, d, plugins)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := again.Restore(ctx, checkpoint); err != nil {
+				t.Fatal(err)
+			}
+			outcome, err := run.Test(ctx)
+			if err != nil {
+				t.Fatal(err)
+			}
+			repeated, err := again.Test(ctx)
+			if err != nil {
+				t.Fatal(err)
+			}
+			sameOutcome(t, repeated, outcome)
+			if err := errors.Join(run.Close(ctx), again.Close(ctx)); err != nil {
+				t.Fatal(err)
+			}
+			return outcome, recorded
+		}
+		if err := run.Close(ctx); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+func sameOutcome(t *testing.T, got, want train.Outcome) {
+	t.Helper()
+	if got.BestEpoch != want.BestEpoch {
+		t.Errorf("best epoch: got %d, want %d", got.BestEpoch, want.BestEpoch)
+	}
+	if !slices.Equal(got.Predictions, want.Predictions) {
+		t.Error("the predictions differ")
+	}
+	sameValues(t, got.Values, want.Values)
+}
+
+func sameValues(t *testing.T, got, want train.Values) {
+	t.Helper()
+	if len(got) != len(want) {
+		t.Errorf("got %d values, want %d", len(got), len(want))
+	}
+	for metric, value := range want {
+		if g, ok := got[metric]; !ok || math.Float64bits(g) != math.Float64bits(value) && !(g != g && value != value) {
+			t.Errorf("%+v: got %v, want %v", metric, g, value)
+		}
+	}
+}
+
+func TestRun_SameBitsWhateverTheSlices(t *testing.T) {
+	d := data(t, cohort(t, 400))
+	missingness, err := causal.ParseMissingness(map[string]any{"mode": "enumerate", "warmup": int64(1)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	branch, err := causal.ParseDualBranch(map[string]any{"predict": "marginal"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, variant := range []struct {
+		name        string
+		missingness *causal.Missingness
+		branch      *causal.DualBranch
+		strategy    sdk.Strategy
+	}{
+		{name: "erm"},
+		{name: "md", missingness: missingness},
+		{name: "db", branch: branch},
+		{name: "md_db", missingness: missingness, branch: branch},
+		{name: "strategy", strategy: strategy.New(sdk.Info{Name: "tilt"}, func(strategy.Config) (strategy.Rule, error) { return &tilt{}, nil })},
+	} {
+		t.Run(variant.name, func(t *testing.T) {
+			cfg := config(3)
+			cfg.Missingness, cfg.DualBranch = variant.missingness, variant.branch
+			o := &opener{strategy: variant.strategy}
+			want, recorded := finish(t, cfg, d, o, 100)
+			got, again := finish(t, cfg, d, o, 1)
+			sameOutcome(t, got, want)
+			for epoch, values := range recorded {
+				sameValues(t, again[epoch], values)
+			}
+			if auroc := want.Values[train.Metric{Name: "auroc", Split: "test"}]; !(auroc > 0.7) {
+				t.Errorf("test auroc: got %v, the label is easier than that", auroc)
+			}
+		})
+	}
+}
+
+func TestRun_BackboneSeesTrainingLabelsOnly(t *testing.T) {
+	store := cohort(t, 400)
+	d := data(t, store)
+	training := map[int32]bool{}
+	for _, row := range d.Split.Train {
+		training[row] = true
+	}
+	withLabels := 0
+	o := &opener{watch: func(req sdk.ForwardRequest) {
+		if req.Mode != sdk.Train {
+			if req.Labels != nil {
+				t.Error("labels were sent with rows to score")
+			}
+			return
+		}
+		withLabels++
+		for i, row := range req.Rows {
+			if !training[row] {
+				t.Fatalf("row %d was trained on and is not in the training split", row)
+			}
+			if req.Labels[i] != store.Labels()[row] {
+				t.Fatalf("row %d has another label", row)
+			}
+		}
+	}}
+	finish(t, config(1), d, o, 100)
+	if withLabels == 0 {
+		t.Error("a backbone that needs labels got none")
+	}
+}
+
+func TestRun_PatienceStopsAndKeepsTheBestEpoch(t *testing.T) {
+	d := data(t, cohort(t, 400))
+	cfg := config(5)
+	cfg.Epochs, cfg.Patience = 60, 3
+	cfg.Optimizer.LearningRate = 0.05
+	outcome, recorded := finish(t, cfg, d, &opener{}, 100)
+	best, at := math.Inf(-1), -1
+	for epoch := range len(recorded) {
+		if v := recorded[epoch+1][cfg.Select.Metric()]; v > best {
+			best, at = v, epoch
+		}
+	}
+	if outcome.BestEpoch != at {
+		t.Errorf("best epoch: got %d, want %d", outcome.BestEpoch, at)
+	}
+	if want := at + 1 + cfg.Patience; len(recorded) != want {
+		t.Errorf("trained %d epochs, want %d", len(recorded), want)
+	}
+	if got := outcome.Values[cfg.Select.Metric()]; got != best {
+		t.Errorf("validation value of the tested state: got %v, want %v", got, best)
+	}
+}
+
+func TestRun_DivergenceIsAnErrorWithItsCode(t *testing.T) {
+	d := data(t, cohort(t, 400))
+	o := &opener{spoil: func(resp *sdk.ForwardResponse) { resp.H.Data[0] = float32(math.NaN()) }}
+	run, err := train.Open(context.Background(), config(1), d, train.Plugins{Opener: o, Backbone: fusionInfo})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err = run.Slice(context.Background(), points{}, func() bool { return false }); sdk.CodeOf(err) != sdk.CodeNotFinite {
+		t.Errorf("got %v, want code %s", err, sdk.CodeNotFinite)
+	}
+}
+
+func TestRun_GroupsAndPatternsHaveCounts(t *testing.T) {
+	d := data(t, cohort(t, 800))
+	outcome, _ := finish(t, config(1), d, &opener{}, 100)
+	var total float64
+	for _, level := range []string{"base", "base+lab"} {
+		n, ok := outcome.Values[train.Metric{Name: "n", Split: "test", Group: "pattern", Level: level}]
+		if !ok || n == 0 {
+			t.Errorf("pattern %s has no rows", level)
+		}
+		total += n
+	}
+	if want := float64(len(d.Split.Test)); total != want {
+		t.Errorf("the patterns have %v rows, want %v", total, want)
+	}
+	if _, ok := outcome.Values[train.Metric{Name: "auroc", Split: "test", Group: "sex", Level: "1"}]; !ok {
+		t.Error("the subgroup sex = 1 has no auroc")
+	}
+	if _, ok := outcome.Values[train.Metric{Name: "auroc", Split: "do"}]; !ok {
+		t.Error("the shifted test set has no auroc")
+	}
+}
