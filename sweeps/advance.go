@@ -11,8 +11,8 @@ import (
 	"github.com/deconfound/deconfound/tracker"
 )
 
-// storedPlan reads the plan of a sweep.
-func storedPlan(sweep tracker.Sweep) (*Plan, error) {
+// StoredPlan reads the plan of a sweep as Enqueue stored it.
+func StoredPlan(sweep tracker.Sweep) (*Plan, error) {
 	var p Plan
 	if err := json.Unmarshal(sweep.Spec, &p); err != nil {
 		return nil, fmt.Errorf("read plan of sweep %s: %w", sweep.Name, err)
@@ -121,7 +121,7 @@ func advanceSweep(ctx context.Context, store *tracker.Store, q *queue, sweepID i
 		if err != nil {
 			return err
 		}
-		plan, err := storedPlan(sweep)
+		plan, err := StoredPlan(sweep)
 		if err != nil {
 			return err
 		}

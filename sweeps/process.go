@@ -223,7 +223,7 @@ func (p *process) policy(ctx context.Context, sweepID int64) (policy, error) {
 	if err != nil {
 		return policy{}, err
 	}
-	plan, err := storedPlan(sweep)
+	plan, err := StoredPlan(sweep)
 	if err != nil {
 		return policy{}, specError{err}
 	}

@@ -7,7 +7,7 @@ import (
 	"github.com/deconfound/deconfound/tracker"
 )
 
-// RunFunc trains one slice of a run: from the checkpoint (empty for the first
+// RunFunc trains one slice of a run: from the checkpoint (nil for the first
 // slice) until the run has ended, the budget is used up or rec.Pause answers
 // true, whichever is first. It may pass the budget to finish an epoch.
 //

@@ -25,8 +25,8 @@ func (s Settings) Int(key string) (int64, bool) {
 	return i, ok
 }
 
-// Text returns a string; ok is false if the key is absent or not a string.
-func (s Settings) Text(key string) (string, bool) {
+// String returns a string; ok is false if the key is absent or not a string.
+func (s Settings) String(key string) (string, bool) {
 	v, ok := s[key].(string)
 	return v, ok
 }

@@ -117,8 +117,12 @@ func (p *process) call(ctx context.Context, lease tracker.Lease, rec *recorder, 
 	if err != nil {
 		return Slice{}, specError{err}
 	}
+	checkpoint := lease.Checkpoint
+	if len(checkpoint) == 0 {
+		checkpoint = nil // a run that was given back before its first checkpoint
+	}
 	rec.end = rec.now().Add(budget)
-	out, err := guard(func() (Slice, error) { return p.run(ctx, spec, lease.Checkpoint, rec, budget) })
+	out, err := guard(func() (Slice, error) { return p.run(ctx, spec, checkpoint, rec, budget) })
 	switch {
 	case err != nil:
 		return Slice{}, err

@@ -85,7 +85,7 @@ func StatusOf(ctx context.Context, store *tracker.Store, name string) (Status, e
 }
 
 func statusOf(ctx context.Context, store *tracker.Store, sweep tracker.Sweep) (Status, error) {
-	plan, err := storedPlan(sweep)
+	plan, err := StoredPlan(sweep)
 	if err != nil {
 		return Status{}, err
 	}
