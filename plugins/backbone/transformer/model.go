@@ -84,51 +84,63 @@ func build(c backbone.Config) (backbone.Model, error) {
 
 func (m *model) Params() *nn.Params { return &m.params }
 
+// Forward keeps the tokens that exist one below the other, CLS first and then one
+// modality after the other: everything but the attention itself works on those
+// rows alone.
 func (m *model) Forward(t *nn.Tape, b *backbone.Batch) (*nn.Var, []backbone.Term) {
-	tokens := 1 + len(m.token)
+	width := 1 + len(m.token)
+	p := places{tokens: width, rows: make([]int32, 0, b.Size*width), observed: make([]bool, b.Size*width)}
 	position := t.Param(m.position)
-	columns := []*nn.Var{t.Gather(position, make([]int32, b.Size))}
-	for i := range m.token {
-		columns = append(columns, m.embed(t, b, position, i))
-	}
-	// [B, tokens·d] side by side is [B·tokens, d] one after the other.
-	x := t.Reshape(t.Concat(columns...), b.Size*tokens, m.position.Cols)
-	observed := make([]bool, b.Size*tokens)
-	first := make([]int32, b.Size) // rows of the CLS tokens
+	stack := []*nn.Var{t.Gather(position, make([]int32, b.Size))}
 	for i := range b.Size {
-		first[i] = int32(i * tokens)
-		observed[i*tokens] = true
-		for k := range m.token {
-			observed[i*tokens+1+k] = b.Has(i, k)
+		p.add(int32(i), 0)
+	}
+	for i := range m.token {
+		e, rows := m.encoders.Observed(t, b, i)
+		if e == nil {
+			continue
+		}
+		token := t.AddRow(m.token[i].Apply(t, e), t.Gather(position, []int32{int32(i + 1)}))
+		stack = append(stack, t.Dropout(token, m.dropout, b.Rand))
+		for _, row := range rows {
+			p.add(row, i+1)
 		}
 	}
-	for _, l := range m.layers {
-		x = t.Add(x, l.attend(t, x, m.heads, tokens, observed, m.dropout, b))
-		x = t.Add(x, l.think(t, x, m.dropout, b))
+	x := t.Stack(stack...)
+	for i, l := range m.layers {
+		y := l.attend(t, x, m.heads, p)
+		if i == len(m.layers)-1 {
+			// Nothing reads the other tokens any more.
+			x, y = t.Rows(x, 0, b.Size), t.Rows(y, 0, b.Size)
+		}
+		x = t.Add(x, t.Dropout(l.merge.Apply(t, y), m.dropout, b.Rand))
+		y = t.GELU(l.wide.Apply(t, l.networkNorm.Apply(t, x)))
+		x = t.Add(x, l.narrow.Apply(t, t.Dropout(y, m.dropout, b.Rand)))
 	}
-	return m.out.Apply(t, m.norm.Apply(t, t.Gather(x, first))), nil
+	return m.out.Apply(t, m.norm.Apply(t, x)), nil
 }
 
-// embed is the token of modality i, [B, d], zero where it is missing.
-func (m *model) embed(t *nn.Tape, b *backbone.Batch, position *nn.Var, i int) *nn.Var {
-	e, rows := m.encoders.Observed(t, b, i)
-	if e == nil {
-		return t.Const(b.Size, m.position.Cols, make([]float32, b.Size*m.position.Cols))
-	}
-	token := t.AddRow(m.token[i].Apply(t, e), t.Gather(position, []int32{int32(i + 1)}))
-	return t.Scatter(t.Dropout(token, m.dropout, b.Rand), rows, b.Size)
+// places says where the stacked tokens belong in a matrix with room for all tokens
+// of all rows of the batch, row·tokens + token.
+type places struct {
+	tokens   int
+	rows     []int32
+	observed []bool // of all places
 }
 
-// attend is multi-head self-attention over the observed tokens of each row, on the
-// normalised x [B·tokens, d].
-func (l layer) attend(t *nn.Tape, x *nn.Var, heads, tokens int, observed []bool, dropout float64, b *backbone.Batch) *nn.Var {
+func (p *places) add(row int32, token int) {
+	at := row*int32(p.tokens) + int32(token)
+	p.rows = append(p.rows, at)
+	p.observed[at] = true
+}
+
+// attend is multi-head self-attention among the tokens of each row, before the
+// heads are merged.
+func (l layer) attend(t *nn.Tape, x *nn.Var, heads int, p places) *nn.Var {
 	x = l.attentionNorm.Apply(t, x)
-	y := t.Attention(l.query.Apply(t, x), l.key.Apply(t, x), l.value.Apply(t, x), heads, tokens, observed)
-	return t.Dropout(l.merge.Apply(t, y), dropout, b.Rand)
-}
-
-// think is the feed-forward network of each token, on the normalised x.
-func (l layer) think(t *nn.Tape, x *nn.Var, dropout float64, b *backbone.Batch) *nn.Var {
-	x = t.GELU(l.wide.Apply(t, l.networkNorm.Apply(t, x)))
-	return l.narrow.Apply(t, t.Dropout(x, dropout, b.Rand))
+	spread := func(projection *nn.Linear) *nn.Var {
+		return t.Scatter(projection.Apply(t, x), p.rows, len(p.observed))
+	}
+	y := t.Attention(spread(l.query), spread(l.key), spread(l.value), heads, p.tokens, p.observed)
+	return t.Gather(y, p.rows)
 }
