@@ -26,9 +26,10 @@ func divert() *os.File {
 }
 
 // inherited returns the file descriptor that the host names in a variable, and
-// keeps the plugin's own children from inheriting it.
+// keeps both from the plugin's own children.
 func inherited(variable string) (int, bool) {
 	fd, err := strconv.Atoi(os.Getenv(variable))
+	_ = os.Unsetenv(variable)
 	if err != nil || fd < 3 {
 		return 0, false
 	}

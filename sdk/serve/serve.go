@@ -47,6 +47,8 @@ func serve(register func(grpc.ServiceRegistrar, *transport.Arena)) {
 			transport.Version: {transport.ServiceName: service{register: register, arena: arena}},
 		},
 		GRPCServer: func(options []grpc.ServerOption) *grpc.Server {
+			// The cookie has been checked; the plugin's own children are no plugins.
+			_ = os.Unsetenv(transport.CookieKey)
 			options = append(options, transport.ServerOptions()...)
 			return grpc.NewServer(append(options,
 				grpc.ChainUnaryInterceptor(stdio.unary),

@@ -36,30 +36,32 @@ func (c *Client) Info(ctx context.Context) (sdk.Info, error) {
 	return unpackInfo(m), nil
 }
 
-// OpenBackbone opens a session of a backbone plugin.
+// OpenBackbone opens a session of a backbone plugin. When ctx ends first, the
+// session comes with the error: it takes no calls, but its Done says when the
+// plugin has stopped working on it.
 func (c *Client) OpenBackbone(ctx context.Context, req sdk.OpenRequest) (*BackboneSession, error) {
 	s, err := c.open(ctx, func(w *writer, channel *pb.Channel) *pb.HostMessage {
 		m := packOpenBackbone(w, req)
 		m.Channel = channel
 		return &pb.HostMessage{Request: &pb.HostMessage_OpenBackbone{OpenBackbone: m}}
 	})
-	if err != nil {
+	if s == nil {
 		return nil, err
 	}
-	return &BackboneSession{s}, nil
+	return &BackboneSession{s}, err
 }
 
-// OpenStrategy opens a session of a strategy plugin.
+// OpenStrategy opens a session of a strategy plugin, as OpenBackbone does.
 func (c *Client) OpenStrategy(ctx context.Context, req sdk.StrategyOpenRequest) (*StrategySession, error) {
 	s, err := c.open(ctx, func(w *writer, channel *pb.Channel) *pb.HostMessage {
 		m := packOpenStrategy(w, req)
 		m.Channel = channel
 		return &pb.HostMessage{Request: &pb.HostMessage_OpenStrategy{OpenStrategy: m}}
 	})
-	if err != nil {
+	if s == nil {
 		return nil, err
 	}
-	return &StrategySession{s}, nil
+	return &StrategySession{s}, err
 }
 
 // open starts a stream whose life does not depend on ctx and sends the first
@@ -83,6 +85,9 @@ func (c *Client) open(ctx context.Context, pack func(*writer, *pb.Channel) *pb.H
 	})
 	if err != nil {
 		s.end()
+		if sdk.CodeOf(err) == sdk.CodeCanceled {
+			return s, err
+		}
 		return nil, err
 	}
 	return s, nil

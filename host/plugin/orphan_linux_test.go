@@ -1,0 +1,80 @@
+package plugin
+
+import (
+	"bufio"
+	"errors"
+	"os"
+	"os/exec"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// pidWatch waits for the end of a process that is not our child.
+type pidWatch int
+
+func watchPid(t *testing.T, pid int) pidWatch {
+	t.Helper()
+	fd, err := unix.PidfdOpen(pid, 0)
+	if err != nil {
+		t.Fatalf("watch process %d: %v", pid, err)
+	}
+	t.Cleanup(func() { unix.Close(fd) })
+	return pidWatch(fd)
+}
+
+func (w pidWatch) awaitEnd(t *testing.T) {
+	t.Helper()
+	deadline := time.Now().Add(20 * time.Second)
+	for {
+		n, err := unix.Poll([]unix.PollFd{{Fd: int32(w), Events: unix.POLLIN}}, int(time.Until(deadline).Milliseconds()))
+		if errors.Is(err, unix.EINTR) {
+			continue
+		}
+		if err != nil || n == 0 {
+			t.Fatalf("the process outlived its parent (%v)", err)
+		}
+		return
+	}
+}
+
+// A host that is killed leaves no plugin behind: by the kernel's death signal,
+// and by the inherited pipe alone.
+func TestHost_killed(t *testing.T) {
+	for name, args := range map[string][]string{"signal": nil, "pipe": {"-start", "immortal"}} {
+		t.Run(name, func(t *testing.T) {
+			e := install(t, t.TempDir(), "backbone", "misbehave", args...)
+			host := exec.Command(os.Args[0])
+			host.Env = append(os.Environ(), "TEST_HOST_OF="+e.Dir)
+			host.Stderr = os.Stderr
+			if _, err := host.StdinPipe(); err != nil {
+				t.Fatal(err)
+			}
+			out, err := host.StdoutPipe()
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := host.Start(); err != nil {
+				t.Fatal(err)
+			}
+			defer func() { _ = host.Wait() }()
+			defer func() { _ = host.Process.Kill() }()
+			line, err := bufio.NewReader(out).ReadString('\n')
+			if err != nil {
+				t.Fatal(err)
+			}
+			pid, err := strconv.Atoi(strings.TrimSpace(line))
+			if err != nil {
+				t.Fatal(err)
+			}
+			plugin := watchPid(t, pid)
+			if err := host.Process.Kill(); err != nil {
+				t.Fatal(err)
+			}
+			plugin.awaitEnd(t)
+		})
+	}
+}

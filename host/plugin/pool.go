@@ -1,0 +1,258 @@
+package plugin
+
+import (
+	"context"
+	"io"
+	"sync"
+	"time"
+
+	"github.com/deconfound/deconfound/sdk"
+)
+
+const (
+	// firstBackoff is the wait before a plugin is started again after its process
+	// failed; it doubles with every further failure.
+	firstBackoff = time.Second
+	// longestBackoff is where it stops growing.
+	longestBackoff = 4 * time.Second
+)
+
+// PoolConfig is how a pool runs its processes.
+type PoolConfig struct {
+	Process Config
+	// Log gives each process its log; nil is Process.Log for all.
+	Log func(Entry) io.Writer
+	// Lock is verified before every start; nil allows everything.
+	Lock *Lock
+	// Clock is for tests; nil is the real one.
+	Clock Clock
+}
+
+// Pool keeps one process per plugin and opens any number of sessions on it, of
+// one run after the other and of runs side by side. A process that failed is
+// replaced at the next session, after 1, 2, then 4 seconds; a session that was
+// opened and closed without harm to its process starts the count again.
+type Pool struct {
+	cfg  PoolConfig
+	life context.Context // ends with Close
+	end  context.CancelFunc
+
+	mu     sync.Mutex
+	places map[string]*place // by Entry.String and directory
+	closed bool
+}
+
+// place is where the process of one plugin lives.
+type place struct {
+	busy chan struct{} // holds a value while a process is looked up or started
+
+	mu       sync.Mutex
+	process  *Process
+	failures int       // processes that failed in a row
+	failed   time.Time // when the last one was found to have failed
+}
+
+// NewPool returns an empty pool. Close it to end its processes.
+func NewPool(cfg PoolConfig) *Pool {
+	if cfg.Clock == nil {
+		cfg.Clock = wallClock{}
+	}
+	p := &Pool{cfg: cfg, places: map[string]*place{}}
+	p.life, p.end = context.WithCancel(context.Background())
+	return p
+}
+
+// Info starts the plugin if needed and answers its description.
+func (p *Pool) Info(ctx context.Context, e Entry) (sdk.Info, error) {
+	process, _, err := p.acquire(ctx, e)
+	if err != nil {
+		return sdk.Info{}, err
+	}
+	return process.Info(), nil
+}
+
+// OpenBackbone starts the plugin if needed and opens a session.
+func (p *Pool) OpenBackbone(ctx context.Context, e Entry, req sdk.OpenRequest) (sdk.BackboneSession, error) {
+	process, pl, err := p.acquire(ctx, e)
+	if err != nil {
+		return nil, err
+	}
+	s, err := OpenBackbone(ctx, process, req)
+	if err != nil {
+		return nil, err
+	}
+	return &pooledBackbone{BackboneSession: s, place: pl}, nil
+}
+
+// OpenStrategy starts the plugin if needed and opens a session.
+func (p *Pool) OpenStrategy(ctx context.Context, e Entry, req sdk.StrategyOpenRequest) (sdk.StrategySession, error) {
+	process, pl, err := p.acquire(ctx, e)
+	if err != nil {
+		return nil, err
+	}
+	s, err := OpenStrategy(ctx, process, req)
+	if err != nil {
+		return nil, err
+	}
+	return &pooledStrategy{StrategySession: s, place: pl}, nil
+}
+
+// Close ends all processes and waits for them. Nothing can be opened afterwards.
+func (p *Pool) Close() {
+	p.mu.Lock()
+	p.closed = true
+	places := p.places
+	p.places = map[string]*place{}
+	p.mu.Unlock()
+	p.end()
+	var wait sync.WaitGroup
+	for _, pl := range places {
+		wait.Go(func() {
+			pl.busy <- struct{}{}
+			defer func() { <-pl.busy }()
+			if process := pl.current(); process != nil {
+				process.Close()
+			}
+		})
+	}
+	wait.Wait()
+}
+
+// acquire returns the living process of a plugin, starting one if there is none.
+func (p *Pool) acquire(ctx context.Context, e Entry) (*Process, *place, error) {
+	pl, err := p.place(e)
+	if err != nil {
+		return nil, nil, err
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	defer context.AfterFunc(p.life, cancel)()
+	select {
+	case pl.busy <- struct{}{}:
+	case <-ctx.Done():
+		return nil, nil, sdk.Wrap(sdk.CodeCanceled, ctx.Err(), "start %s", e)
+	}
+	defer func() { <-pl.busy }()
+
+	// The pool may have been closed while this waited.
+	if _, err := p.place(e); err != nil {
+		return nil, nil, err
+	}
+	if process := pl.current(); process != nil {
+		if process.Err() == nil {
+			return process, pl, nil
+		}
+		pl.lost(p.cfg.Clock.Now())
+	}
+	if err := p.wait(ctx, e, pl); err != nil {
+		return nil, nil, err
+	}
+	if err := p.cfg.Lock.Verify(e); err != nil {
+		return nil, nil, err
+	}
+	cfg := p.cfg.Process
+	if p.cfg.Log != nil {
+		cfg.Log = p.cfg.Log(e)
+	}
+	process, err := Start(ctx, e, cfg)
+	if err != nil {
+		if sdk.CodeOf(err) != sdk.CodeCanceled {
+			pl.lost(p.cfg.Clock.Now())
+		}
+		return nil, nil, err
+	}
+	pl.mu.Lock()
+	pl.process = process
+	pl.mu.Unlock()
+	return process, pl, nil
+}
+
+func (p *Pool) place(e Entry) (*place, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.closed {
+		return nil, sdk.Errorf(sdk.CodeClosed, "start %s: the host is shutting down", e)
+	}
+	key := e.String() + "\x00" + e.Dir
+	pl := p.places[key]
+	if pl == nil {
+		pl = &place{busy: make(chan struct{}, 1)}
+		p.places[key] = pl
+	}
+	return pl, nil
+}
+
+// wait waits for the end of the backoff.
+func (p *Pool) wait(ctx context.Context, e Entry, pl *place) error {
+	pl.mu.Lock()
+	failures, failed := pl.failures, pl.failed
+	pl.mu.Unlock()
+	if failures == 0 {
+		return nil
+	}
+	backoff := min(firstBackoff<<min(failures-1, 8), longestBackoff)
+	left := failed.Add(backoff).Sub(p.cfg.Clock.Now())
+	if left <= 0 {
+		return nil
+	}
+	select {
+	case <-p.cfg.Clock.After(left):
+		return nil
+	case <-ctx.Done():
+		return sdk.Wrap(sdk.CodeCanceled, ctx.Err(), "start %s again", e)
+	}
+}
+
+func (pl *place) current() *Process {
+	pl.mu.Lock()
+	defer pl.mu.Unlock()
+	return pl.process
+}
+
+// lost counts a process that failed, or did not start.
+func (pl *place) lost(now time.Time) {
+	pl.mu.Lock()
+	defer pl.mu.Unlock()
+	pl.process = nil
+	pl.failures++
+	pl.failed = now
+}
+
+// well forgets failures of the processes before this one.
+func (pl *place) well(process *Process) {
+	pl.mu.Lock()
+	defer pl.mu.Unlock()
+	if pl.process == process && process.Err() == nil {
+		pl.failures = 0
+	}
+}
+
+// pooledBackbone tells the pool of a good end.
+type pooledBackbone struct {
+	*BackboneSession
+	place *place
+}
+
+// Close implements sdk.BackboneSession.
+func (s *pooledBackbone) Close(ctx context.Context, req sdk.CloseRequest, resp *sdk.CloseResponse) error {
+	err := s.BackboneSession.Close(ctx, req, resp)
+	if err == nil {
+		s.place.well(s.process)
+	}
+	return err
+}
+
+// pooledStrategy tells the pool of a good end.
+type pooledStrategy struct {
+	*StrategySession
+	place *place
+}
+
+// Close implements sdk.StrategySession.
+func (s *pooledStrategy) Close(ctx context.Context, req sdk.CloseRequest, resp *sdk.CloseResponse) error {
+	err := s.StrategySession.Close(ctx, req, resp)
+	if err == nil {
+		s.place.well(s.process)
+	}
+	return err
+}

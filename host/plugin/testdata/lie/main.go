@@ -1,0 +1,66 @@
+// Program lie is a plugin that serves the wire by hand: it claims tensors outside
+// its slots, and sends more than it was told to.
+package main
+
+import (
+	"context"
+	"errors"
+
+	goplugin "github.com/hashicorp/go-plugin"
+	"google.golang.org/grpc"
+
+	"github.com/deconfound/deconfound/sdk/pb/v1"
+	"github.com/deconfound/deconfound/sdk/transport"
+)
+
+func main() {
+	goplugin.Serve(&goplugin.ServeConfig{
+		HandshakeConfig:  transport.Handshake,
+		VersionedPlugins: map[int]goplugin.PluginSet{transport.Version: {transport.ServiceName: raw{}}},
+		GRPCServer:       goplugin.DefaultGRPCServer,
+	})
+}
+
+type raw struct {
+	goplugin.NetRPCUnsupportedPlugin
+}
+
+func (raw) GRPCServer(_ *goplugin.GRPCBroker, s *grpc.Server) error {
+	pb.RegisterPluginServer(s, &liar{})
+	return nil
+}
+
+func (raw) GRPCClient(context.Context, *goplugin.GRPCBroker, *grpc.ClientConn) (any, error) {
+	return nil, errors.ErrUnsupported
+}
+
+type liar struct{ pb.UnimplementedPluginServer }
+
+func (*liar) Info(context.Context, *pb.InfoRequest) (*pb.InfoResponse, error) {
+	return &pb.InfoResponse{Kind: "backbone", Name: "misbehave", Version: "1", Hyperparameters: []*pb.Hyperparameter{
+		{Name: "mode", Type: "string", Default: &pb.Value{Kind: &pb.Value_String_{String_: ""}}},
+	}}, nil
+}
+
+func (*liar) Session(stream grpc.BidiStreamingServer[pb.HostMessage, pb.PluginMessage]) error {
+	mode := ""
+	for {
+		m, err := stream.Recv()
+		if err != nil {
+			return nil
+		}
+		reply := &pb.PluginMessage{Sequence: m.Sequence, Reply: &pb.PluginMessage_Open{Open: &pb.OpenResponse{}}}
+		if open := m.GetOpenBackbone(); open != nil {
+			mode = open.GetHyperparameters()["mode"].GetString_()
+		} else {
+			h := &pb.Tensor{Shape: []int64{2, 4}, Storage: &pb.Tensor_Region{Region: &pb.Region{Offset: 1 << 50, Length: 32}}}
+			if mode == "large" {
+				h = &pb.Tensor{Shape: []int64{2, 4}, Storage: &pb.Tensor_Data{Data: make([]byte, 2<<20)}}
+			}
+			reply.Reply = &pb.PluginMessage_Forward{Forward: &pb.ForwardResponse{H: h}}
+		}
+		if err := stream.Send(reply); err != nil {
+			return err
+		}
+	}
+}
