@@ -49,6 +49,9 @@ type Capabilities struct {
 	Deterministic bool
 	// ModalityEmbeddings says that Forward fills ForwardResponse.ModalityEmbeddings.
 	ModalityEmbeddings bool
+	// RevealsAvailability asks the host, of a strategy, to give the head the
+	// availability mask beside h: [h; mask], in training and in prediction.
+	RevealsAvailability bool
 	// ModalityKinds are the kinds a backbone accepts; empty means all.
 	ModalityKinds []ModalityKind
 	// Tasks are the task kinds a plugin accepts; empty means all.

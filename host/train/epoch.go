@@ -18,6 +18,7 @@ func (r *Run) trainEpoch(ctx context.Context) (Values, error) {
 		if err != nil {
 			return nil, fmt.Errorf("represent training rows: %w", err)
 		}
+		h = r.reveal(h, gather(r.availability, r.data.Split.Train, 1))
 		if err := r.head.Refresh(r.epoch, h); err != nil {
 			return nil, fmt.Errorf("refresh dictionary: %w", err)
 		}
@@ -72,7 +73,7 @@ func (r *Run) trainBatch(ctx context.Context, positions []int32, means *means) e
 
 	// The head sees the data's own availability: an intervened mask says nothing
 	// about the confounder, the observed one does.
-	out, err := r.head.Forward(h, causal.Batch{Positions: positions, Availability: own, Labels: labels}, r.epoch, r.step)
+	out, err := r.head.Forward(r.reveal(h, seen), causal.Batch{Positions: positions, Availability: own, Labels: labels}, r.epoch, r.step)
 	if err != nil {
 		return fmt.Errorf("head forward: %w", err)
 	}
@@ -109,6 +110,7 @@ func (r *Run) trainBatch(ctx context.Context, positions []int32, means *means) e
 	if err != nil {
 		return fmt.Errorf("head backward: %w", err)
 	}
+	gradient = r.conceal(gradient)
 	for i := range dh {
 		gradient[i] += dh[i]
 	}

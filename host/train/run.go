@@ -55,6 +55,7 @@ type Run struct {
 	head     *causal.Head
 
 	needsLabels  bool
+	revealed     int      // columns of the mask that the head sees beside h
 	availability []uint64 // of all rows of the store
 	labels       []float32
 	labelWidth   int
@@ -92,6 +93,9 @@ func Open(ctx context.Context, cfg Config, data Data, plugins Plugins) (_ *Run, 
 		best:         best{Epoch: -1, Value: math.NaN()},
 	}
 	r.labelWidth = len(r.labels) / store.Rows()
+	if plugins.Strategy != nil && plugins.Strategy.Capabilities.RevealsAvailability {
+		r.revealed = len(store.Modalities())
+	}
 	if err := r.checkSplit(); err != nil {
 		return nil, err
 	}
@@ -99,7 +103,7 @@ func Open(ctx context.Context, cfg Config, data Data, plugins Plugins) (_ *Run, 
 	train := data.Split.Train
 	r.head, err = causal.New(causal.Config{
 		Task:        r.task,
-		Width:       cfg.Width,
+		Width:       cfg.Width + r.revealed,
 		Modalities:  len(store.Modalities()),
 		Missingness: cfg.Missingness,
 		DualBranch:  cfg.DualBranch,

@@ -6,12 +6,11 @@ import (
 	"github.com/deconfound/deconfound/sdk"
 )
 
-// Rule is a debiasing rule of one session. It implements at least one of
+// Rule is a debiasing rule of one session. It implements any of
 //
 //	Augmenter    changes which modalities the backbone sees of a training row
 //	Weigher      gives training rows weights
 //	Penalizer    adds a penalty on h or on the logits, with its gradient
-//	Representer  changes the representation that the head reads
 //	Stateful     has state that a checkpoint must keep
 //
 // Methods are called by one goroutine at a time.
@@ -37,17 +36,6 @@ type Penalizer interface {
 	// Penalty returns the value and its gradients with respect to h
 	// [rows, width] and the logits [rows, outputs]; a nil gradient is zero.
 	Penalty(batch Batch) (value float64, dh, dlogits []float32, terms []sdk.Term, err error)
-}
-
-// Representer changes the representation, in training and in prediction.
-type Representer interface {
-	// Width is the width of what Represent returns.
-	Width() int
-	// Represent returns [rows, Width()].
-	Represent(h sdk.Tensor, availability []uint64) []float32
-	// RepresentBackward returns the gradient with respect to the h of the last
-	// Represent call, given the gradient with respect to its result.
-	RepresentBackward(d sdk.Tensor) []float32
 }
 
 // Stateful is a rule with state beyond its configuration.

@@ -19,10 +19,11 @@ func packInfo(i sdk.Info) *pb.InfoResponse {
 		Citation: text(i.Citation),
 		Text:     text(i.Text),
 		Capabilities: &pb.Capabilities{
-			NeedsLabels:        i.Capabilities.NeedsLabels,
-			BatchIndependent:   i.Capabilities.BatchIndependent,
-			Deterministic:      i.Capabilities.Deterministic,
-			ModalityEmbeddings: i.Capabilities.ModalityEmbeddings,
+			NeedsLabels:         i.Capabilities.NeedsLabels,
+			BatchIndependent:    i.Capabilities.BatchIndependent,
+			Deterministic:       i.Capabilities.Deterministic,
+			ModalityEmbeddings:  i.Capabilities.ModalityEmbeddings,
+			RevealsAvailability: i.Capabilities.RevealsAvailability,
 		},
 	}
 	for _, k := range i.Capabilities.ModalityKinds {
@@ -55,10 +56,11 @@ func unpackInfo(m *pb.InfoResponse) sdk.Info {
 		Citation: m.GetCitation(),
 		Text:     m.GetText(),
 		Capabilities: sdk.Capabilities{
-			NeedsLabels:        m.GetCapabilities().GetNeedsLabels(),
-			BatchIndependent:   m.GetCapabilities().GetBatchIndependent(),
-			Deterministic:      m.GetCapabilities().GetDeterministic(),
-			ModalityEmbeddings: m.GetCapabilities().GetModalityEmbeddings(),
+			NeedsLabels:         m.GetCapabilities().GetNeedsLabels(),
+			BatchIndependent:    m.GetCapabilities().GetBatchIndependent(),
+			Deterministic:       m.GetCapabilities().GetDeterministic(),
+			ModalityEmbeddings:  m.GetCapabilities().GetModalityEmbeddings(),
+			RevealsAvailability: m.GetCapabilities().GetRevealsAvailability(),
 		},
 	}
 	for _, k := range m.GetCapabilities().GetModalityKinds() {

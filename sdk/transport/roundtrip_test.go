@@ -64,7 +64,7 @@ func TestInfo_roundTrip(t *testing.T) {
 			{Name: "pool", Type: sdk.String, Default: "mean", Values: []string{"mean", "max"}},
 		},
 		Capabilities: sdk.Capabilities{
-			NeedsLabels: true, BatchIndependent: true, Deterministic: true, ModalityEmbeddings: true,
+			NeedsLabels: true, BatchIndependent: true, Deterministic: true, ModalityEmbeddings: true, RevealsAvailability: true,
 			ModalityKinds: []sdk.ModalityKind{sdk.Tabular, sdk.Sequence}, Tasks: []sdk.TaskKind{sdk.Binary},
 		},
 	}

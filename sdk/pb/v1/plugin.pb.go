@@ -1093,15 +1093,16 @@ func (x *Hyperparameter) GetText() string {
 }
 
 type Capabilities struct {
-	state              protoimpl.MessageState `protogen:"open.v1"`
-	NeedsLabels        bool                   `protobuf:"varint,1,opt,name=needs_labels,json=needsLabels,proto3" json:"needs_labels,omitempty"`
-	BatchIndependent   bool                   `protobuf:"varint,2,opt,name=batch_independent,json=batchIndependent,proto3" json:"batch_independent,omitempty"`
-	Deterministic      bool                   `protobuf:"varint,3,opt,name=deterministic,proto3" json:"deterministic,omitempty"`
-	ModalityEmbeddings bool                   `protobuf:"varint,4,opt,name=modality_embeddings,json=modalityEmbeddings,proto3" json:"modality_embeddings,omitempty"`
-	ModalityKinds      []string               `protobuf:"bytes,5,rep,name=modality_kinds,json=modalityKinds,proto3" json:"modality_kinds,omitempty"`
-	Tasks              []string               `protobuf:"bytes,6,rep,name=tasks,proto3" json:"tasks,omitempty"`
-	unknownFields      protoimpl.UnknownFields
-	sizeCache          protoimpl.SizeCache
+	state               protoimpl.MessageState `protogen:"open.v1"`
+	NeedsLabels         bool                   `protobuf:"varint,1,opt,name=needs_labels,json=needsLabels,proto3" json:"needs_labels,omitempty"`
+	BatchIndependent    bool                   `protobuf:"varint,2,opt,name=batch_independent,json=batchIndependent,proto3" json:"batch_independent,omitempty"`
+	Deterministic       bool                   `protobuf:"varint,3,opt,name=deterministic,proto3" json:"deterministic,omitempty"`
+	ModalityEmbeddings  bool                   `protobuf:"varint,4,opt,name=modality_embeddings,json=modalityEmbeddings,proto3" json:"modality_embeddings,omitempty"`
+	ModalityKinds       []string               `protobuf:"bytes,5,rep,name=modality_kinds,json=modalityKinds,proto3" json:"modality_kinds,omitempty"`
+	Tasks               []string               `protobuf:"bytes,6,rep,name=tasks,proto3" json:"tasks,omitempty"`
+	RevealsAvailability bool                   `protobuf:"varint,7,opt,name=reveals_availability,json=revealsAvailability,proto3" json:"reveals_availability,omitempty"`
+	unknownFields       protoimpl.UnknownFields
+	sizeCache           protoimpl.SizeCache
 }
 
 func (x *Capabilities) Reset() {
@@ -1174,6 +1175,13 @@ func (x *Capabilities) GetTasks() []string {
 		return x.Tasks
 	}
 	return nil
+}
+
+func (x *Capabilities) GetRevealsAvailability() bool {
+	if x != nil {
+		return x.RevealsAvailability
+	}
+	return false
 }
 
 type Task struct {
@@ -2578,14 +2586,15 @@ const file_sdk_pb_v1_plugin_proto_rawDesc = "" +
 	"\x03max\x18\x05 \x01(\x01R\x03max\x12\x16\n" +
 	"\x06values\x18\x06 \x03(\tR\x06values\x12\x10\n" +
 	"\x03log\x18\a \x01(\bR\x03log\x12\x12\n" +
-	"\x04text\x18\b \x01(\tR\x04text\"\xf2\x01\n" +
+	"\x04text\x18\b \x01(\tR\x04text\"\xa5\x02\n" +
 	"\fCapabilities\x12!\n" +
 	"\fneeds_labels\x18\x01 \x01(\bR\vneedsLabels\x12+\n" +
 	"\x11batch_independent\x18\x02 \x01(\bR\x10batchIndependent\x12$\n" +
 	"\rdeterministic\x18\x03 \x01(\bR\rdeterministic\x12/\n" +
 	"\x13modality_embeddings\x18\x04 \x01(\bR\x12modalityEmbeddings\x12%\n" +
 	"\x0emodality_kinds\x18\x05 \x03(\tR\rmodalityKinds\x12\x14\n" +
-	"\x05tasks\x18\x06 \x03(\tR\x05tasks\"4\n" +
+	"\x05tasks\x18\x06 \x03(\tR\x05tasks\x121\n" +
+	"\x14reveals_availability\x18\a \x01(\bR\x13revealsAvailability\"4\n" +
 	"\x04Task\x12\x12\n" +
 	"\x04kind\x18\x01 \x01(\tR\x04kind\x12\x18\n" +
 	"\aclasses\x18\x02 \x01(\x03R\aclasses\"\xee\x01\n" +
