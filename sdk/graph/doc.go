@@ -24,7 +24,7 @@
 // # Operations
 //
 // The methods of Builder are fused operations over the kernels of sdk/nn: the same
-// code as a backbone on a tape, about ten times faster than stock operations.
+// code as a backbone on a tape, at nearly the same speed (BenchmarkConcat).
 // [Builder.Fused] and [Builder.Block] make new ones of any function on an nn.Tape.
 // Stock gorgonia operations may be mixed in, except those that are known to give
 // wrong results or to be beyond the reach of seeds and snapshots; New refuses

@@ -20,10 +20,17 @@ var building sync.Mutex
 func New(config backbone.Config, build func(*Builder) (h *gorgonia.Node)) (_ backbone.Model, err error) {
 	building.Lock()
 	defer building.Unlock()
-	// Gorgonia panics on some mistakes; they are the author's to read, not a crash.
-	defer recovered("build graph", &err)
-
-	b := &Builder{
+	var b *Builder
+	defer func() {
+		// Gorgonia panics on some mistakes; they are the author's to read, not a
+		// crash. After a mistake of the Builder's they are its consequence.
+		if r := recover(); r != nil {
+			if err = b.err; err == nil {
+				err = fmt.Errorf("build graph: panic: %v", r)
+			}
+		}
+	}()
+	b = &Builder{
 		config:  config,
 		g:       gorgonia.NewGraph(),
 		params:  &nn.Params{},

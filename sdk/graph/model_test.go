@@ -190,6 +190,9 @@ func TestNew_ErrRefused(t *testing.T) {
 		"mistake in a chain": {"shapes", func(b *graph.Builder, x *gorgonia.Node) *gorgonia.Node {
 			return b.ReLU(b.Sum(x, b.Slice(x, 0, 2)))
 		}},
+		"mistake before a stock operation": {"shapes", func(b *graph.Builder, x *gorgonia.Node) *gorgonia.Node {
+			return stock(gorgonia.Neg(b.Sum(x, b.Slice(x, 0, 2))))
+		}},
 		"vector": {"must be a matrix", func(b *graph.Builder, x *gorgonia.Node) *gorgonia.Node {
 			return b.ReLU(stock(gorgonia.Sum(x, 1)))
 		}},
