@@ -28,11 +28,12 @@ type model struct {
 	params   nn.Params
 	encoders *encoder.Set
 	scores   []*nn.Linear
+	width    int
 	weight   *nn.Param // α, [1, M], 0 at first: a plain average
 }
 
 func build(c backbone.Config) (backbone.Model, error) {
-	m := &model{}
+	m := &model{width: c.Width}
 	hidden := c.Int("hidden")
 	m.encoders = encoder.For(&m.params, c, hidden)
 	for i, modality := range c.Modalities {
@@ -50,9 +51,12 @@ func (m *model) Forward(t *nn.Tape, b *backbone.Batch) (*nn.Var, []backbone.Term
 	// A softmax over the observed modalities is exp(α) divided by its sum.
 	weights := t.AddRow(t.Const(b.Size, len(m.scores), penalty), t.Param(m.weight))
 	weights = t.Mul(t.Softmax(weights), t.Const(b.Size, len(m.scores), mask))
-	var parts []*nn.Var
-	for i, e := range m.encoders.Encode(t, b) {
-		parts = append(parts, t.MulRows(m.scores[i].Apply(t, e), t.Slice(weights, i, i+1)))
+	h := t.Const(b.Size, m.width, make([]float32, b.Size*m.width))
+	for i, score := range m.scores {
+		if e, rows := m.encoders.Observed(t, b, i); e != nil {
+			part := t.MulRows(score.Apply(t, e), t.Gather(t.Slice(weights, i, i+1), rows))
+			h = t.Add(h, t.Scatter(part, rows, b.Size))
+		}
 	}
-	return t.Sum(parts...), nil
+	return h, nil
 }
