@@ -30,7 +30,9 @@ create table sweep_revision (
 create table dataset (
   dataset_id int generated always as identity primary key,
   name       text not null,
-  hash       text not null unique           -- of the content
+  hash       text not null unique,          -- of the content
+  task       text,                          -- binary, multiclass, multilabel; null until described
+  classes    int
 );
 
 create table worker (

@@ -30,16 +30,22 @@ type UnitGroup struct {
 type DatasetInfo struct {
 	Name     string
 	Hash     string
+	Task     string // binary, multiclass or multilabel
+	Classes  int    // of a multiclass or multilabel task
 	Patterns map[uint64]string // availability -> text, for example base+lipid
 	Groups   []UnitGroup
 }
 
-// DescribeDataset stores names of patterns and subgroup levels. It adds what is
+// DescribeDataset stores the task, names of patterns and subgroup levels. It adds what is
 // not there and leaves the rest alone, so any worker may call it at any time.
 func (s *Store) DescribeDataset(ctx context.Context, info DatasetInfo) error {
 	err := s.InTx(ctx, func(tx pgx.Tx) error {
 		id, err := datasetID(ctx, tx, info.Name, info.Hash)
 		if err != nil {
+			return err
+		}
+		const addTask = `update dataset set task = $2, classes = $3 where dataset_id = $1 and task is null`
+		if _, err := tx.Exec(ctx, addTask, id, info.Task, info.Classes); err != nil {
 			return err
 		}
 		var patterns []int64
@@ -66,6 +72,43 @@ func (s *Store) DescribeDataset(ctx context.Context, info DatasetInfo) error {
 		return fmt.Errorf("describe dataset %q: %w", info.Name, err)
 	}
 	return nil
+}
+
+// Dataset reads what DescribeDataset stored of the dataset with a content hash.
+// It answers ErrNotFound for one that has not been described.
+func (r Reader) Dataset(ctx context.Context, hash string) (DatasetInfo, error) {
+	info := DatasetInfo{Hash: hash, Patterns: map[uint64]string{}}
+	fail := func(err error) (DatasetInfo, error) {
+		return DatasetInfo{}, fmt.Errorf("read dataset %.12s: %w", hash, notFound(err))
+	}
+	var id int32
+	const dataset = `select dataset_id, name, task, classes from dataset where hash = $1 and task is not null`
+	if err := r.db.QueryRow(ctx, dataset, hash).Scan(&id, &info.Name, &info.Task, &info.Classes); err != nil {
+		return fail(err)
+	}
+	rows, err := r.db.Query(ctx, `select pattern, name from pattern_name where dataset_id = $1`, id)
+	if err != nil {
+		return fail(err)
+	}
+	var pattern int64
+	var name string
+	if _, err := pgx.ForEachRow(rows, []any{&pattern, &name}, func() error {
+		info.Patterns[uint64(pattern)] = name
+		return nil
+	}); err != nil {
+		return fail(err)
+	}
+	if rows, err = r.db.Query(ctx, `select unit_hash, grp, lvl from unit_group where dataset_id = $1 order by 1, 2`, id); err != nil {
+		return fail(err)
+	}
+	var g UnitGroup
+	if _, err := pgx.ForEachRow(rows, []any{&g.Unit, &g.Group, &g.Level}, func() error {
+		info.Groups = append(info.Groups, g)
+		return nil
+	}); err != nil {
+		return fail(err)
+	}
+	return info, nil
 }
 
 // notFound turns "no rows" into ErrNotFound.
