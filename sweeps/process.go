@@ -74,6 +74,7 @@ type process struct {
 
 	mu       sync.Mutex
 	active   map[leaseKey]context.CancelCauseFunc // nil while it is being claimed
+	refused  map[leaseKey]string                  // why the end of a lease could not be stored
 	policies map[int64]policy
 	settled  map[int64]settledSweep
 }
@@ -111,7 +112,7 @@ func newProcess(store *tracker.Store, run RunFunc, opts Options) *process {
 		outage:  outage{reconnect: opts.Reconnect, wait: sleep},
 		stop:    make(chan struct{}),
 		changed: make(chan struct{}, 1),
-		active:  map[leaseKey]context.CancelCauseFunc{}, policies: map[int64]policy{}, settled: map[int64]settledSweep{},
+		active:  map[leaseKey]context.CancelCauseFunc{}, refused: map[leaseKey]string{}, policies: map[int64]policy{}, settled: map[int64]settledSweep{},
 	}
 	p.work, p.endWork = context.WithCancelCause(context.Background())
 	p.last, p.endLast = context.WithCancel(context.Background())
@@ -128,9 +129,14 @@ func (p *process) start(ctx context.Context) (err error) {
 	workers := river.NewWorkers()
 	river.AddWorker(workers, &sliceWorker{process: p})
 	river.AddWorker(workers, &advanceWorker{process: p})
+	// During an outage River reports every attempt of each of its services.
+	quiet := slog.New(slog.DiscardHandler)
+	if p.log.Enabled(ctx, slog.LevelDebug) {
+		quiet = p.log
+	}
 	client, err := river.NewClient(riverpgxv5.New(p.store.Pool()), &river.Config{
 		Schema:                      tracker.Schema,
-		Logger:                      p.log,
+		Logger:                      quiet,
 		Workers:                     workers,
 		Queues:                      map[string]river.QueueConfig{queueSlices: {MaxWorkers: p.opts.Workers}, queueAdvance: {MaxWorkers: 1}},
 		FetchCooldown:               fetchCooldown,

@@ -24,7 +24,7 @@ func (p *process) reap(ctx context.Context) {
 	}{
 		{"reap lost runs", p.reapLost},
 		{"find forgotten runs", p.requeueForgotten},
-		{"find stranded runs", p.failStranded},
+		{"find stranded runs", p.releaseStranded},
 		{"advance settled sweeps", p.advanceSettled},
 	} {
 		if err := step.do(ctx); err != nil && ctx.Err() == nil {
@@ -88,27 +88,46 @@ func (p *process) requeueForgotten(ctx context.Context) error {
 	})
 }
 
-// failStranded ends leases that this worker holds according to the database and
-// does not train: a claim whose answer was lost with the connection, or a
-// result that could not be stored.
-func (p *process) failStranded(ctx context.Context) error {
+// releaseStranded ends leases that this worker holds according to the database
+// and does not train. Usually the answer to a claim was lost with the
+// connection: the run goes back to where it was. If its result could not be
+// stored, the attempt has failed.
+func (p *process) releaseStranded(ctx context.Context) error {
 	runs, err := p.store.Runs(ctx, tracker.RunFilter{States: []tracker.State{tracker.Running}})
 	if err != nil {
 		return err
 	}
 	for _, r := range runs {
+		key := leaseKey{r.ID, r.Fence}
 		p.mu.Lock()
-		_, held := p.active[leaseKey{r.ID, r.Fence}]
+		_, held := p.active[key]
+		refused := p.refused[key]
 		p.mu.Unlock()
 		if held || r.WorkerID == nil || *r.WorkerID != p.worker.ID() {
 			continue
 		}
 		lease := tracker.Lease{Run: r, Fence: r.Fence, Worker: p.worker.ID()}
-		if err := p.fail(lease, tracker.Failure{Code: CodeLost, Message: "the lease was lost in a database outage", Requeue: true}); err != nil && !errors.Is(err, tracker.ErrFenced) {
+		if refused != "" {
+			err = p.fail(lease, tracker.Failure{Code: CodeError, Message: refused})
+		} else {
+			err = p.release(ctx, lease)
+		}
+		if err != nil && !errors.Is(err, tracker.ErrFenced) {
 			return fmt.Errorf("run %d: %w", r.ID, err)
 		}
 	}
 	return nil
+}
+
+// release gives a run back with the checkpoint that the database has.
+func (p *process) release(ctx context.Context, lease tracker.Lease) error {
+	p.log.Info("lease without a slice", "run", lease.Run.ID)
+	const newest = `select epoch, data from checkpoint where run_id = $1`
+	err := p.store.Pool().QueryRow(ctx, newest, lease.Run.ID).Scan(&lease.Epoch, &lease.Checkpoint)
+	if err != nil && !errors.Is(err, pgx.ErrNoRows) {
+		return err
+	}
+	return p.giveBack(lease, nil)
 }
 
 // settledSweep is what a sweep was when it was advanced by advanceSettled.

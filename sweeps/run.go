@@ -52,6 +52,7 @@ func (p *process) follows(ctx context.Context, sweepID int64) (Status, error) {
 	defer ticker.Stop()
 	var status Status
 	for first := true; ; first = false {
+		begin := time.Now()
 		var now Status
 		err := p.outage.survive(ctx, func(ctx context.Context) (err error) {
 			now, err = p.status(ctx, sweepID)
@@ -66,6 +67,10 @@ func (p *process) follows(ctx context.Context, sweepID int64) (Status, error) {
 		status = now
 		if status.Finished || !status.Open() && (status.Paused || status.Cancelled) {
 			return status, nil
+		}
+		// The status of a large sweep is work: spend a sixth of the time on it.
+		if err := sleep(ctx, 5*time.Since(begin)); err != nil {
+			return status, err
 		}
 		select {
 		case <-ctx.Done():

@@ -47,6 +47,7 @@ func (w *sliceWorker) Work(ctx context.Context, job *river.Job[sliceArgs]) error
 	case claim.Err() != nil && err != nil:
 		return river.JobSnooze(0)
 	case err != nil:
+		p.log.Error("run could not be claimed", "run", job.Args.Run, "error", err)
 		return err
 	}
 	p.poke()
@@ -97,7 +98,7 @@ func (p *process) train(ctx context.Context, lease tracker.Lease) error {
 	case err == nil:
 		err = p.keep(lease, rec, out)
 	case cause != nil && !errors.Is(cause, context.DeadlineExceeded):
-		err = p.release(lease, rec)
+		err = p.giveBack(lease, rec.rest())
 	default:
 		err = p.fail(lease, failure(err, policy.Retry))
 	}
@@ -107,8 +108,11 @@ func (p *process) train(ctx context.Context, lease tracker.Lease) error {
 	}
 	if err != nil {
 		p.log.Error("slice could not be stored", "run", lease.Run.ID, "error", err)
+		p.mu.Lock()
+		p.refused[leaseKey{lease.Run.ID, lease.Fence}] = err.Error()
+		p.mu.Unlock()
 	}
-	return err
+	return nil
 }
 
 // call reads the spec and calls the RunFunc.
@@ -171,13 +175,13 @@ func (p *process) finish(lease tracker.Lease, rec *recorder, out Slice) error {
 	})
 }
 
-// release gives a run back to where its slice began.
-func (p *process) release(lease tracker.Lease, rec *recorder) error {
+// giveBack returns a run to where its slice began.
+func (p *process) giveBack(lease tracker.Lease, points []tracker.Point) error {
 	checkpoint := lease.Checkpoint
 	if checkpoint == nil {
 		checkpoint = []byte{} // as before the first slice
 	}
-	return p.next(lease, tracker.Slice{Epoch: lease.Epoch, Checkpoint: checkpoint, Points: rec.rest()})
+	return p.next(lease, tracker.Slice{Epoch: lease.Epoch, Checkpoint: checkpoint, Points: points})
 }
 
 func (p *process) fail(lease tracker.Lease, f tracker.Failure) error {
