@@ -1,6 +1,10 @@
 package backbone
 
-import "github.com/deconfound/deconfound/sdk"
+import (
+	"math"
+
+	"github.com/deconfound/deconfound/sdk"
+)
 
 // checkLabels refuses labels that are not of the task: a model may use a class as
 // an index.
@@ -14,7 +18,7 @@ func checkLabels(task sdk.Task, rows int, labels []float32) error {
 		case sdk.Multiclass:
 			valid = y >= 0 && y < float32(task.Classes) && y == float32(int(y))
 		case sdk.Multilabel:
-			valid = valid || y != y // NaN: unknown
+			valid = valid || math.IsNaN(float64(y)) // unknown
 		}
 		if !valid {
 			return sdk.Errorf(sdk.CodeBadRequest, "label %v at position %d is not one of the %s task", y, i, task.Kind)

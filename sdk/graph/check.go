@@ -45,8 +45,8 @@ func (b *Builder) check() error {
 		// one node; the gradient of a concatenation is made of slices.
 		switch name {
 		case "sliceOp", "sliceIncrOp":
-			for it := b.g.From(n.ID()); it.Next(); {
-				if err := within(it.Node().(*gorgonia.Node), field(op, "along"), "Slice", op); err != nil {
+			for _, child := range b.children(n) {
+				if err := within(child, field(op, "along"), "Slice", op); err != nil {
 					return err
 				}
 			}

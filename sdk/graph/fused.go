@@ -79,11 +79,22 @@ func (b *Builder) reached(n *gorgonia.Node) bool {
 		return known
 	}
 	reached := false
-	for it := b.g.From(n.ID()); it.Next(); {
-		reached = b.reached(it.Node().(*gorgonia.Node)) || reached
+	for _, child := range b.children(n) {
+		reached = b.reached(child) || reached
 	}
 	b.trained[n] = reached
 	return reached
+}
+
+// children are the inputs of n.
+func (b *Builder) children(n *gorgonia.Node) []*gorgonia.Node {
+	var nodes []*gorgonia.Node
+	for it := b.g.From(n.ID()); it.Next(); {
+		if child, ok := it.Node().(*gorgonia.Node); ok {
+			nodes = append(nodes, child)
+		}
+	}
+	return nodes
 }
 
 // fused is an operation over a tape. Its gradient is one operation that runs the

@@ -96,16 +96,16 @@ func (m *model) compile(h *gorgonia.Node) error {
 
 // leads reports whether there is a way from n to h.
 func (b *Builder) leads(n, h *gorgonia.Node) bool {
-	seen := map[int64]bool{}
-	next := []int64{h.ID()}
+	seen := map[*gorgonia.Node]bool{}
+	next := []*gorgonia.Node{h}
 	for len(next) > 0 {
-		id := next[len(next)-1]
+		at := next[len(next)-1]
 		next = next[:len(next)-1]
-		if id == n.ID() {
+		if at == n {
 			return true
 		}
-		for it := b.g.From(id); it.Next(); {
-			if child := it.Node().ID(); !seen[child] {
+		for _, child := range b.children(at) {
+			if !seen[child] {
 				seen[child] = true
 				next = append(next, child)
 			}
