@@ -1,0 +1,139 @@
+package main
+
+import (
+	"context"
+	"math"
+
+	"github.com/deconfound/deconfound/host/causal"
+	"github.com/deconfound/deconfound/host/plugin"
+	"github.com/deconfound/deconfound/sdk"
+	"github.com/deconfound/deconfound/sweeps"
+)
+
+// codeDataDrift says that a dataset's content differs from what was planned.
+const codeDataDrift sdk.Code = "data_drift"
+
+// catalog answers what a sweep file may refer to from what is installed.
+type catalog struct {
+	ctx      context.Context
+	home     home
+	registry *plugin.Registry
+	pool     *plugin.Pool
+}
+
+var (
+	_ sweeps.CatalogWithNames = (*catalog)(nil)
+	_ sweeps.CatalogWithCodes = (*catalog)(nil)
+)
+
+func (a *app) catalog(ctx context.Context) (*catalog, error) {
+	h, err := findHome()
+	if err != nil {
+		return nil, err
+	}
+	return &catalog{ctx: ctx, home: h, registry: a.plugins(), pool: a.processes()}, nil
+}
+
+// Dataset describes a dataset by its store.
+func (c *catalog) Dataset(name string) (sweeps.DatasetInfo, error) {
+	store, err := c.home.openDataset(c.ctx, name)
+	if err != nil {
+		return sweeps.DatasetInfo{}, err
+	}
+	defer store.Close()
+	info := sweeps.DatasetInfo{Name: store.Name(), Hash: store.Hash(), Rows: store.Rows(), Task: string(store.Task().Kind)}
+	for _, m := range store.Modalities() {
+		info.Modalities = append(info.Modalities, m.Name)
+	}
+	for _, g := range store.Groups() {
+		info.Groups = append(info.Groups, g.Name)
+	}
+	if store.Environment() != nil {
+		info.Groups = append(info.Groups, "environment")
+	}
+	return info, nil
+}
+
+// Backbone describes an installed backbone.
+func (c *catalog) Backbone(name string) (sweeps.PluginInfo, error) {
+	return c.plugin(sdk.KindBackbone, name)
+}
+
+// Strategy describes an installed strategy.
+func (c *catalog) Strategy(name string) (sweeps.PluginInfo, error) {
+	return c.plugin(sdk.KindStrategy, name)
+}
+
+func (c *catalog) plugin(kind sdk.Kind, name string) (sweeps.PluginInfo, error) {
+	p, err := findPlugin(c.ctx, c.registry, c.pool, kind, name)
+	if err != nil {
+		return sweeps.PluginInfo{}, err
+	}
+	info := sweeps.PluginInfo{Name: name, Version: p.info.Version, Hash: p.hash}
+	for _, h := range p.info.Hyperparameters {
+		info.Parameters = append(info.Parameters, settingOf(string(h.Type), h.Name, h.Default, h.Min, h.Max, h.Values, h.Text))
+	}
+	return info, nil
+}
+
+// Component lists the settings of a built-in component.
+func (c *catalog) Component(name string) []sweeps.Parameter {
+	var list []causal.Parameter
+	switch name {
+	case "missingness":
+		list = causal.MissingnessParameters()
+	case "dual_branch":
+		list = causal.DualBranchParameters()
+	}
+	var out []sweeps.Parameter
+	for _, p := range list {
+		kind := p.Type
+		if kind == causal.Enum {
+			kind = "string"
+		}
+		out = append(out, settingOf(kind, p.Name, p.Default, p.Min, p.Max, p.Values, p.Text))
+	}
+	return out
+}
+
+// settingOf makes a sweep parameter; bounds of 0 and 0 mean none.
+func settingOf(kind, name string, byDefault any, low, high float64, values []string, text string) sweeps.Parameter {
+	p := sweeps.Parameter{Name: name, Type: kind, Default: byDefault, Text: text}
+	if low != 0 || high != 0 {
+		if !math.IsInf(low, -1) {
+			p.Min = &low
+		}
+		if !math.IsInf(high, 1) {
+			p.Max = &high
+		}
+	}
+	for _, v := range values {
+		p.Values = append(p.Values, v)
+	}
+	return p
+}
+
+// Names lists what exists, for suggestions.
+func (c *catalog) Names(kind string) []string {
+	if kind == "dataset" {
+		return c.home.datasetNames()
+	}
+	var names []string
+	for _, e := range c.registry.List(sdk.Kind(kind)) {
+		names = append(names, e.Name)
+	}
+	return names
+}
+
+// Codes lists the error codes a run can fail with.
+func (c *catalog) Codes() []string {
+	codes := []string{sweeps.CodeError, sweeps.CodePanic, sweeps.CodeTimeout, sweeps.CodeSpec, sweeps.CodeLost, string(codeDataDrift)}
+	for _, code := range []sdk.Code{
+		sdk.CodeBadRequest, sdk.CodeBadShape, sdk.CodeNotFinite, sdk.CodeMessageTooLarge, sdk.CodeProtocol,
+		sdk.CodeUnsupported, sdk.CodeInternal, sdk.CodeDeadline, sdk.CodePluginCrash, sdk.CodePluginMemory,
+		sdk.CodePluginStart, sdk.CodePluginAltered, sdk.CodePluginUnknown, sdk.CodePluginManifest, sdk.CodeClosed,
+	} {
+		codes = append(codes, string(code))
+	}
+	return codes
+}

@@ -1,0 +1,263 @@
+package main
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"io"
+	"math"
+	"slices"
+
+	"github.com/spf13/cobra"
+
+	"github.com/deconfound/deconfound/host/stats"
+	"github.com/deconfound/deconfound/sweeps"
+	"github.com/deconfound/deconfound/tracker"
+)
+
+func newCompare(a *app) *cobra.Command {
+	var request comparison
+	cmd := &cobra.Command{
+		Use:   "compare SWEEP",
+		Short: "Compare the variants of a sweep with its baseline",
+		Long: `Prints for every backbone and variant the mean over seeds with its 95 % interval,
+the paired difference to the baseline (bootstrap over seeds and patients, p
+corrected by Holm), the worst availability pattern and every pattern. Only the
+replicates count, on the test rows or on a shifted test set (--test).`,
+		Args: cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			request.sweep = args[0]
+			return a.compare(cmd.Context(), request)
+		},
+	}
+	cmd.Flags().StringVar(&request.baseline, "baseline", "", "variant to compare with (default: that of the sweep's analysis)")
+	cmd.Flags().StringVar(&request.metric, "metric", "", "auroc, auprc, brier, log_loss, ... (default: the sweep's metric)")
+	cmd.Flags().StringVar(&request.test, "test", plainTestSet, "test set: id, or the name of a shift such as do or flip")
+	cmd.Flags().BoolVar(&request.patterns, "patterns", true, "print every availability pattern")
+	cmd.Flags().IntVar(&request.resamples, "resamples", 2000, "bootstrap resamples")
+	return cmd
+}
+
+// comparison is what to compare.
+type comparison struct {
+	sweep, baseline, metric, test string
+	patterns                      bool
+	resamples                     int
+}
+
+// compared is the answer, one table for each dataset.
+type compared struct {
+	Sweep         string        `json:"sweep"`
+	Test          string        `json:"test_set"`
+	Tables        []stats.Table `json:"tables"`
+	PreRegistered bool          `json:"pre_registered"`
+	Notes         []string      `json:"notes,omitempty"`
+}
+
+func (a *app) compare(ctx context.Context, request comparison) error {
+	store, err := a.tracker(ctx)
+	if err != nil {
+		return err
+	}
+	result, err := compareSweep(ctx, store, request)
+	if err != nil {
+		return err
+	}
+	return a.print(result, func(w io.Writer) { printComparison(w, result, request.patterns) })
+}
+
+func compareSweep(ctx context.Context, store *tracker.Store, request comparison) (compared, error) {
+	sweep, err := store.Sweep(ctx, "", request.sweep)
+	if err != nil {
+		return compared{}, err
+	}
+	plan, err := sweeps.StoredPlan(sweep)
+	if err != nil {
+		return compared{}, err
+	}
+	result := compared{Sweep: sweep.Name, Test: request.test, PreRegistered: true}
+	note := func(format string, args ...any) {
+		result.PreRegistered = false
+		result.Notes = append(result.Notes, fmt.Sprintf(format, args...))
+	}
+	baseline := plan.Analysis.Baseline["variant"]
+	if request.baseline != "" && request.baseline != baseline {
+		baseline = request.baseline
+		note("the baseline %s was not named in the sweep's analysis", baseline)
+	}
+	if baseline == "" {
+		return compared{}, withExit(exitUsage, fmt.Errorf("the sweep's analysis names no baseline; give one with --baseline"))
+	}
+	selection, err := sweeps.ParseSelection(plan.Metric.Name)
+	if err != nil {
+		return compared{}, err
+	}
+	metric := stats.Metric(selection.Name)
+	if request.metric != "" && request.metric != selection.Name {
+		if metric, err = stats.ParseMetric(request.metric); err != nil {
+			return compared{}, withExit(exitUsage, err)
+		}
+		note("the metric %s is not the sweep's own, %s", metric, selection.Name)
+	}
+
+	planned := true
+	predictions, err := store.Predictions(ctx, tracker.RunFilter{
+		SweepID: sweep.ID, Phase: tracker.Replicate, States: []tracker.State{tracker.Done}, Planned: &planned,
+	}, request.test)
+	if err != nil {
+		return compared{}, err
+	}
+	if len(predictions) == 0 {
+		return compared{}, fmt.Errorf("sweep %s has no finished replicate with predictions on the test set %q", sweep.Name, request.test)
+	}
+	seeds := make([]int64, len(plan.Seeds))
+	for i, s := range plan.Seeds {
+		seeds[i] = int64(s)
+	}
+	for _, name := range datasetsOf(plan) {
+		cells, task, err := comparedCells(ctx, store, plan, name, predictions)
+		if err != nil {
+			return compared{}, err
+		}
+		table, err := stats.Compare(stats.Input{
+			Task: task, Metric: metric, Baseline: baseline, Seeds: seeds, Cells: cells,
+			Bootstrap: stats.Bootstrap{Resamples: request.resamples, Confidence: plan.Analysis.Confidence},
+			Seed:      1,
+		})
+		if err != nil {
+			return compared{}, fmt.Errorf("compare the cells of %s: %w", name, err)
+		}
+		result.Tables = append(result.Tables, table)
+	}
+	return result, nil
+}
+
+func datasetsOf(plan *sweeps.Plan) []string {
+	var names []string
+	for _, c := range plan.Cells {
+		if !slices.Contains(names, c.Cell.Dataset) {
+			names = append(names, c.Cell.Dataset)
+		}
+	}
+	return names
+}
+
+// comparedCells gathers the predictions of the cells of a dataset.
+func comparedCells(ctx context.Context, store *tracker.Store, plan *sweeps.Plan, name string, predictions []*tracker.RunPredictions) ([]stats.Cell, stats.Task, error) {
+	var cells []stats.Cell
+	var task stats.Task
+	for _, c := range plan.Cells {
+		if c.Cell.Dataset != name {
+			continue
+		}
+		cell := stats.Cell{Dataset: name, Backbone: c.Cell.Backbone, Variant: c.Cell.Variant, Trials: c.Budget}
+		for _, p := range predictions {
+			if p.Run.Dataset != name || p.Run.Backbone != c.Cell.Backbone || p.Run.Variant != c.Cell.Variant {
+				continue
+			}
+			labels, err := datasetLabels(ctx, store, p.Run.DatasetHash)
+			if err != nil {
+				return nil, task, err
+			}
+			task = labels.task
+			cell.Runs = append(cell.Runs, labels.run(p))
+		}
+		slices.SortFunc(cell.Runs, func(a, b stats.Run) int { return cmp.Compare(a.Seed, b.Seed) })
+		cells = append(cells, cell)
+	}
+	return cells, task, nil
+}
+
+func printComparison(w io.Writer, c compared, patterns bool) {
+	for i, table := range c.Tables {
+		if i > 0 {
+			fmt.Fprintln(w)
+		}
+		fmt.Fprintf(w, "%s, test set %s, %s (%s is better), %d seeds; differences are variant - %s\n\n",
+			c.Sweep, c.Test, table.Metric, table.Better, len(table.Seeds), table.Baseline)
+		printSummary(w, table)
+		if patterns {
+			fmt.Fprintln(w)
+			printPatterns(w, table)
+		}
+		fmt.Fprintln(w)
+		for _, f := range table.Families {
+			fmt.Fprintf(w, "%s: %s\n", f.Name, f.Text)
+		}
+		for _, row := range table.Rows {
+			for _, flag := range row.Flags {
+				fmt.Fprintf(w, "! %s/%s/%s: %s\n", row.Dataset, row.Backbone, row.Variant, flag)
+			}
+		}
+		for _, note := range table.Notes {
+			fmt.Fprintf(w, "! %s\n", note)
+		}
+	}
+	for _, note := range c.Notes {
+		fmt.Fprintf(w, "! not pre-registered: %s\n", note)
+	}
+}
+
+func printSummary(w io.Writer, table stats.Table) {
+	t := newTable(w, 2, "backbone", "variant", string(table.Metric), "95 % CI", "difference", "95 % CI", "p (Holm)", "worst pattern", "difference", "p (Holm)")
+	last := ""
+	for _, row := range table.Rows {
+		if last != "" && row.Backbone != last {
+			t.AppendSeparator()
+		}
+		last = row.Backbone
+		overall, overallCI := mean(row.Overall)
+		worst, _ := mean(row.Worst)
+		d, dCI, p := difference(row.Overall)
+		wd, _, wp := difference(row.Worst)
+		t.AppendRow([]any{row.Backbone, row.Variant, overall, overallCI, d, dCI, p, worst, wd, wp})
+	}
+	t.Render()
+}
+
+func printPatterns(w io.Writer, table stats.Table) {
+	t := newTable(w, 3, "pattern", "backbone", "variant", "n", "events", string(table.Metric), "difference", "p (Holm)")
+	var levels []string
+	for _, row := range table.Rows {
+		for _, g := range row.Patterns {
+			if !slices.Contains(levels, g.Level) {
+				levels = append(levels, g.Level)
+			}
+		}
+	}
+	for i, level := range levels {
+		if i > 0 {
+			t.AppendSeparator()
+		}
+		for _, row := range table.Rows {
+			for _, g := range row.Patterns {
+				if g.Level != level {
+					continue
+				}
+				value, _ := mean(g)
+				d, _, p := difference(g)
+				t.AppendRow([]any{level, row.Backbone, row.Variant, g.N, g.Events, value, d, p})
+			}
+		}
+	}
+	t.Render()
+}
+
+func mean(g stats.Group) (value, interval string) {
+	return decimal(float64(g.Mean.Estimate)), bounds(g.Mean)
+}
+
+// difference prints the paired difference, or nothing for the baseline itself.
+func difference(g stats.Group) (value, interval, p string) {
+	if g.Difference == nil {
+		return "", "", ""
+	}
+	return signed(float64(g.Difference.Estimate)), bounds(g.Difference.Interval), decimal(float64(g.Difference.Adjusted))
+}
+
+func bounds(i stats.Interval) string {
+	if math.IsNaN(float64(i.Low)) || math.IsNaN(float64(i.High)) {
+		return ""
+	}
+	return decimal(float64(i.Low)) + " to " + decimal(float64(i.High))
+}

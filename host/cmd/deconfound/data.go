@@ -1,0 +1,134 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+
+	"github.com/spf13/cobra"
+
+	"github.com/deconfound/deconfound/host/dataset"
+)
+
+func newData(a *app) *cobra.Command {
+	cmd := &cobra.Command{Use: "data", Short: "Add and look at datasets"}
+	cmd.AddCommand(newDataAdd(a), newDataLs(a), newDataShow(a))
+	return cmd
+}
+
+func newDataAdd(a *app) *cobra.Command {
+	return &cobra.Command{
+		Use: "add DIRECTORY", Short: "Check a dataset and make its feature store", Args: cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			h, err := findHome()
+			if err != nil {
+				return err
+			}
+			path := args[0]
+			if info, err := os.Stat(path); err == nil && info.IsDir() {
+				path = filepath.Join(path, "dataset.toml")
+			}
+			store, err := h.addDataset(path)
+			if err != nil {
+				return withExit(exitInvalid, err)
+			}
+			defer store.Close()
+			return a.printAudit(store)
+		},
+	}
+}
+
+func newDataShow(a *app) *cobra.Command {
+	return &cobra.Command{
+		Use: "show NAME", Short: "Show a dataset: rows, missing shares, availability patterns", Args: cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			store, err := openNamed(cmd.Context(), args[0])
+			if err != nil {
+				return err
+			}
+			defer store.Close()
+			return a.printAudit(store)
+		},
+	}
+}
+
+func openNamed(ctx context.Context, name string) (*dataset.Store, error) {
+	h, err := findHome()
+	if err != nil {
+		return nil, err
+	}
+	return h.openDataset(ctx, name)
+}
+
+// listed is a dataset in data ls.
+type listed struct {
+	Name       string `json:"name"`
+	Hash       string `json:"hash"`
+	Rows       int    `json:"rows"`
+	Patients   int    `json:"patients"`
+	Modalities int    `json:"modalities"`
+	Task       string `json:"task"`
+	Title      string `json:"title"`
+}
+
+func newDataLs(a *app) *cobra.Command {
+	return &cobra.Command{
+		Use: "ls", Short: "List the datasets", Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			h, err := findHome()
+			if err != nil {
+				return err
+			}
+			var list []listed
+			var failed []error
+			for _, name := range h.datasetNames() {
+				store, err := h.openDataset(cmd.Context(), name)
+				if err != nil {
+					failed = append(failed, err)
+					continue
+				}
+				list = append(list, listed{
+					Name: store.Name(), Hash: store.Hash(), Rows: store.Rows(), Patients: store.Patients(),
+					Modalities: len(store.Modalities()), Task: string(store.Task().Kind), Title: store.Card().Title,
+				})
+				store.Close()
+			}
+			err = a.print(list, func(w io.Writer) {
+				t := newTable(w, 6, "dataset", "task", "rows", "patients", "modalities", "title")
+				for _, d := range list {
+					t.AppendRow([]any{d.Name, d.Task, d.Rows, d.Patients, d.Modalities, d.Title})
+				}
+				t.Render()
+			})
+			return errors.Join(append(failed, err)...)
+		},
+	}
+}
+
+func (a *app) printAudit(store *dataset.Store) error {
+	audit := store.Audit()
+	return a.print(audit, func(w io.Writer) {
+		fmt.Fprintf(w, "%s: %d rows, %d patients, %s task, content %.12s\n", audit.Card.Name, audit.Rows, audit.Patients, audit.Task.Kind, audit.Hash)
+		if audit.Card.Title != "" {
+			fmt.Fprintln(w, audit.Card.Title)
+		}
+		for _, d := range audit.Dropped {
+			fmt.Fprintf(w, "left out: %d (%s)\n", d.Count, d.Reason)
+		}
+		fmt.Fprintln(w)
+		t := newTable(w, 2, "modality", "kind", "columns", "missing")
+		for _, m := range audit.Modalities {
+			t.AppendRow([]any{m.Name, m.Kind, m.Width, decimal(m.Missing)})
+		}
+		t.Render()
+		fmt.Fprintln(w)
+		t = newTable(w, 1, "availability pattern", "rows", "share", "label")
+		for _, p := range audit.Patterns {
+			t.AppendRow([]any{p.Name, p.Rows, decimal(p.Share), decimal(p.Prevalence)})
+		}
+		t.Render()
+	})
+}

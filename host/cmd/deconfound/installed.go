@@ -1,0 +1,74 @@
+package main
+
+import (
+	"context"
+	"sync"
+
+	"github.com/deconfound/deconfound/host/plugin"
+	"github.com/deconfound/deconfound/sdk"
+)
+
+// installed is a plugin with its description and the hash of its files.
+type installed struct {
+	entry plugin.Entry
+	info  sdk.Info
+	hash  string
+}
+
+// known remembers plugins by directory: their files are hashed and their
+// processes asked once in the life of the program.
+var known sync.Map // string -> installed
+
+// findPlugin describes an installed plugin.
+func findPlugin(ctx context.Context, registry *plugin.Registry, pool *plugin.Pool, kind sdk.Kind, name string) (installed, error) {
+	entry, err := registry.Find(kind, name)
+	if err != nil {
+		return installed{}, err
+	}
+	if p, ok := known.Load(entry.Dir); ok {
+		return p.(installed), nil
+	}
+	hash, err := plugin.TreeHash(entry.Dir)
+	if err != nil {
+		return installed{}, err
+	}
+	info, err := pool.Info(ctx, entry)
+	if err != nil {
+		return installed{}, err
+	}
+	p := installed{entry: entry, info: info, hash: hash}
+	known.Store(entry.Dir, p)
+	return p, nil
+}
+
+// poolOpener opens the sessions of one run.
+type poolOpener struct {
+	pool               *plugin.Pool
+	backbone, strategy plugin.Entry
+}
+
+// OpenBackbone opens a session on the run's backbone.
+func (o *poolOpener) OpenBackbone(ctx context.Context, req sdk.OpenRequest) (sdk.BackboneSession, error) {
+	return o.pool.OpenBackbone(ctx, o.backbone, req)
+}
+
+// OpenStrategy opens a session on the run's strategy.
+func (o *poolOpener) OpenStrategy(ctx context.Context, req sdk.StrategyOpenRequest) (sdk.StrategySession, error) {
+	return o.pool.OpenStrategy(ctx, o.strategy, req)
+}
+
+// codedError tells the sweep the cause of a failure.
+type codedError struct{ error }
+
+// Code is the code of the plugin contract.
+func (e codedError) Code() string { return string(sdk.CodeOf(e.error)) }
+
+// Unwrap keeps the error's identity.
+func (e codedError) Unwrap() error { return e.error }
+
+func coded(err error) error {
+	if err == nil || sdk.CodeOf(err) == sdk.CodeInternal {
+		return err
+	}
+	return codedError{err}
+}

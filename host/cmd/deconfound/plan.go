@@ -1,0 +1,77 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"math"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/deconfound/deconfound/sweeps"
+)
+
+// plan reads and compiles a sweep file against what is installed.
+func (a *app) plan(ctx context.Context, path string) (*sweeps.Plan, error) {
+	file, err := sweeps.Load(path)
+	if err != nil {
+		return nil, err
+	}
+	return a.compile(ctx, file)
+}
+
+func (a *app) compile(ctx context.Context, file *sweeps.File) (*sweeps.Plan, error) {
+	catalog, err := a.catalog(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return sweeps.Compile(file, catalog)
+}
+
+func newPlan(a *app) *cobra.Command {
+	var workers int
+	var sd float64
+	cmd := &cobra.Command{
+		Use:   "plan SWEEP.toml",
+		Short: "Show the cells, trials and runs of a sweep; needs no database",
+		Args:  cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			plan, err := a.plan(cmd.Context(), args[0])
+			if err != nil {
+				return a.invalid(err)
+			}
+			summary := plan.Summarize(nil, workers)
+			detectable := sweeps.DetectableDifference(len(plan.Seeds), sd, 0.05, 0.8)
+			return a.print(struct {
+				Name       string         `json:"name"`
+				Summary    sweeps.Summary `json:"summary"`
+				Detectable number         `json:"detectable_difference"`
+			}{plan.Name, summary, number(detectable)}, func(w io.Writer) {
+				printPlan(w, plan, summary)
+				if !math.IsNaN(detectable) {
+					fmt.Fprintf(w, "\nWith %d seeds and a between-seed standard deviation of the difference of %.3f (--sd),\n"+
+						"a paired test finds a difference of %.3f in 80 of 100 sweeps.\n", len(plan.Seeds), sd, detectable)
+				}
+			})
+		},
+	}
+	cmd.Flags().IntVar(&workers, "workers", defaultWorkers(), "number of local workers to estimate the time for")
+	cmd.Flags().Float64Var(&sd, "sd", 0.01, "assumed standard deviation of the paired difference between seeds")
+	return cmd
+}
+
+func printPlan(w io.Writer, plan *sweeps.Plan, s sweeps.Summary) {
+	t := newTable(w, 3, "dataset", "backbone", "variant", "trials", "seeds", "runs")
+	for _, c := range s.Cells {
+		t.AppendRow([]any{c.Cell.Dataset, c.Cell.Backbone, c.Cell.Variant, c.Budget, c.Replicates, c.Runs})
+	}
+	t.Render()
+	fmt.Fprintf(w, "\n%s: %d cells, %d search runs + %d replicates = %d runs\n", plan.Name, len(plan.Cells), s.Search, s.Replicates, s.Runs)
+	if !s.Equal {
+		fmt.Fprintln(w, "Warning: the cells do not have the same tuning budget; the comparison favours those with more.")
+	}
+	if s.Estimate > 0 {
+		fmt.Fprintf(w, "Estimated time: %s\n", s.Estimate.Round(time.Second))
+	}
+}

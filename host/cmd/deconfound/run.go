@@ -1,0 +1,88 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"runtime"
+
+	"github.com/spf13/cobra"
+
+	"github.com/deconfound/deconfound/sweeps"
+)
+
+// defaultWorkers is one run a core: a run computes on one thread.
+func defaultWorkers() int { return max(1, runtime.NumCPU()) }
+
+func newRun(a *app) *cobra.Command {
+	var workers int
+	cmd := &cobra.Command{
+		Use:   "run SWEEP.toml",
+		Short: "Enqueue a sweep and train it here",
+		Long: `Enqueues what of the sweep does not exist yet and trains it with local workers,
+beside whatever other workers share the database. Running the same file again
+does nothing; after a seed or a backbone was added only the new runs are made.
+Ctrl-C stops at the next checkpoint; the same command goes on.`,
+		Args: cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			plan, err := a.plan(cmd.Context(), args[0])
+			if err != nil {
+				return a.invalid(err)
+			}
+			status, err := a.runPlan(cmd.Context(), plan, workers)
+			if err != nil {
+				return err
+			}
+			return a.ended(status)
+		},
+	}
+	cmd.Flags().IntVar(&workers, "workers", defaultWorkers(), "runs trained at the same time")
+	return cmd
+}
+
+// runPlan trains a plan with local workers and shows the progress on the error
+// stream.
+func (a *app) runPlan(ctx context.Context, plan *sweeps.Plan, workers int) (sweeps.Status, error) {
+	store, err := a.tracker(ctx)
+	if err != nil {
+		return sweeps.Status{}, err
+	}
+	r, err := a.runner(ctx)
+	if err != nil {
+		return sweeps.Status{}, err
+	}
+	defer r.close()
+	progress := newProgress(a.errs)
+	options := a.workerOptions(workers)
+	options.Progress = progress.update
+	status, err := sweeps.Run(ctx, store, plan, r.runSlice, options)
+	progress.finish(status)
+	if errors.Is(err, sweeps.ErrStopped) {
+		return status, withExit(exitInterrupted, fmt.Errorf("stopped with %d of %d runs done; %s", status.Done, status.Expected, status.Hint()))
+	}
+	return status, err
+}
+
+// ended prints how a sweep ended and turns failed runs into an exit code.
+func (a *app) ended(status sweeps.Status) error {
+	err := a.print(status, func(w io.Writer) {
+		fmt.Fprintf(w, "%s: %d of %d runs done", status.Name, status.Done, status.Expected)
+		if status.Failed > 0 {
+			fmt.Fprintf(w, ", %d failed", status.Failed)
+		}
+		fmt.Fprintln(w)
+		for _, f := range status.Failures {
+			fmt.Fprintf(w, "  run %d %s seed %d: %s: %s\n", f.Run, f.Cell, f.Seed, f.Code, f.Message)
+		}
+		if hint := status.Hint(); hint != "" {
+			fmt.Fprintln(w, hint)
+		} else {
+			fmt.Fprintf(w, "Compare the variants: deconfound compare %s\n", status.Name)
+		}
+	})
+	if err == nil && status.Failed > 0 {
+		return withExit(exitRunsFailed, errors.New(""))
+	}
+	return err
+}

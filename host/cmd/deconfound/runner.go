@@ -1,0 +1,253 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/deconfound/deconfound/host/causal"
+	"github.com/deconfound/deconfound/host/dataset"
+	"github.com/deconfound/deconfound/host/plugin"
+	"github.com/deconfound/deconfound/host/train"
+	"github.com/deconfound/deconfound/sdk"
+	"github.com/deconfound/deconfound/sdk/nn"
+	"github.com/deconfound/deconfound/sdk/rng"
+	"github.com/deconfound/deconfound/sweeps"
+	"github.com/deconfound/deconfound/tracker"
+)
+
+// runner trains the slices of runs in this process. It keeps datasets open and
+// plugin processes alive between slices. It is safe for use by many workers.
+type runner struct {
+	home     home
+	registry *plugin.Registry
+	pool     *plugin.Pool
+	store    *tracker.Store
+
+	mu       sync.Mutex
+	datasets map[string]*dataset.Store // by name
+}
+
+func newRunner(h home, registry *plugin.Registry, pool *plugin.Pool, store *tracker.Store) *runner {
+	return &runner{home: h, registry: registry, pool: pool, store: store, datasets: map[string]*dataset.Store{}}
+}
+
+// close releases the datasets; the pool belongs to the app.
+func (r *runner) close() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, store := range r.datasets {
+		store.Close()
+	}
+	r.datasets = nil
+}
+
+// runSlice is the sweeps.RunFunc of this program.
+func (r *runner) runSlice(ctx context.Context, spec sweeps.RunSpec, checkpoint []byte, recorder sweeps.Recorder, _ time.Duration) (_ sweeps.Slice, err error) {
+	defer func() { err = coded(err) }()
+	run, err := r.open(ctx, spec)
+	if err != nil {
+		return sweeps.Slice{}, err
+	}
+	defer func() {
+		// The result is what counts; a session that cannot be closed goes with its
+		// process.
+		_ = run.Close(context.WithoutCancel(ctx))
+	}()
+	if checkpoint != nil {
+		if err := run.Restore(ctx, checkpoint); err != nil {
+			return sweeps.Slice{}, err
+		}
+	}
+	// The recorder knows the budget: it asks for a pause when that is used up.
+	done, err := run.Slice(ctx, pointRecorder{recorder}, recorder.Pause)
+	if err != nil {
+		return sweeps.Slice{}, err
+	}
+	slice := sweeps.Slice{Done: done, Epoch: run.Epoch(), Epochs: spec.Epochs}
+	if !done {
+		slice.Checkpoint, err = run.Checkpoint(ctx)
+		return slice, err
+	}
+	outcome, err := run.Test(ctx)
+	if err != nil {
+		return sweeps.Slice{}, err
+	}
+	slice.Outcome = convertOutcome(outcome, run.Epoch(), spec.Epochs)
+	return slice, nil
+}
+
+// open prepares a run from its spec.
+func (r *runner) open(ctx context.Context, spec sweeps.RunSpec) (*train.Run, error) {
+	store, err := r.dataset(ctx, spec.Dataset)
+	if err != nil {
+		return nil, err
+	}
+	data, err := r.data(store, spec)
+	if err != nil {
+		return nil, err
+	}
+	cfg, err := trainConfig(spec)
+	if err != nil {
+		return nil, err
+	}
+	backbone, err := r.plugin(ctx, sdk.KindBackbone, spec.Backbone)
+	if err != nil {
+		return nil, err
+	}
+	plugins := train.Plugins{Backbone: backbone.info}
+	opener := &poolOpener{pool: r.pool, backbone: backbone.entry}
+	if spec.Strategy != nil {
+		strategy, err := r.plugin(ctx, sdk.KindStrategy, *spec.Strategy)
+		if err != nil {
+			return nil, err
+		}
+		plugins.Strategy, opener.strategy = &strategy.info, strategy.entry
+	}
+	plugins.Opener = opener
+	return train.Open(ctx, cfg, data, plugins)
+}
+
+// dataset opens a dataset once and refuses one whose content is not what the
+// sweep was planned with.
+func (r *runner) dataset(ctx context.Context, ref sweeps.DatasetRef) (*dataset.Store, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	store := r.datasets[ref.Name]
+	if store == nil {
+		var err error
+		if store, err = r.home.openDataset(ctx, ref.Name); err != nil {
+			return nil, err
+		}
+		if err := describeDataset(ctx, r.store, store); err != nil {
+			store.Close()
+			return nil, err
+		}
+		r.datasets[ref.Name] = store
+	}
+	if store.Hash() != ref.Hash {
+		return nil, sdk.Errorf(codeDataDrift, "dataset %s has content %.12s here, the sweep was planned with %.12s; add the same data, or run the sweep file again to plan with this one", ref.Name, store.Hash(), ref.Hash)
+	}
+	return store, nil
+}
+
+func (r *runner) data(store *dataset.Store, spec sweeps.RunSpec) (train.Data, error) {
+	split, err := store.Split(dataset.SplitSpec{
+		Scheme: spec.Split.Scheme, By: spec.Split.By, Fractions: spec.Split.Fractions, Folds: spec.Split.Folds,
+	}, spec.SplitSeed)
+	if err != nil {
+		return train.Data{}, fmt.Errorf("split dataset %s: %w", store.Name(), err)
+	}
+	tests, err := store.Tests(spec.Shifts, split, spec.SplitSeed)
+	if err != nil {
+		return train.Data{}, fmt.Errorf("make test sets of %s: %w", store.Name(), err)
+	}
+	return train.Data{Store: store, Split: split, Tests: tests, Scaling: store.Scaling(split.Train)}, nil
+}
+
+// plugin describes an installed plugin and refuses one that differs from what
+// the sweep was planned with.
+func (r *runner) plugin(ctx context.Context, kind sdk.Kind, ref sweeps.PluginRef) (installed, error) {
+	p, err := findPlugin(ctx, r.registry, r.pool, kind, ref.Name)
+	if err != nil {
+		return installed{}, err
+	}
+	if p.hash != ref.Hash {
+		return installed{}, sdk.Errorf(sdk.CodePluginAltered, "%s %s has hash %.19s here, the sweep was planned with %.19s; install the same build, or run the sweep file again to plan with this one", kind, ref.Name, p.hash, ref.Hash)
+	}
+	return p, nil
+}
+
+// trainConfig turns a spec into the configuration of the run loop.
+func trainConfig(spec sweeps.RunSpec) (train.Config, error) {
+	cfg := train.Config{
+		Backbone:  spec.Backbone.Settings,
+		Width:     spec.Width,
+		Optimizer: optimizer(spec.Optimizer),
+		Epochs:    spec.Epochs,
+		BatchSize: spec.BatchSize,
+		Patience:  spec.Patience,
+		Groups:    spec.Groups,
+		InitSeed:  rng.Derive(uint64(spec.InitSeed), "init"),
+	}
+	if hidden, ok := spec.Head.Int("hidden"); ok {
+		cfg.HeadHidden = int(hidden)
+	}
+	cfg.HeadDropout, _ = spec.Head.Float("dropout")
+	var err error
+	if spec.Missingness != nil {
+		if cfg.Missingness, err = causal.ParseMissingness(spec.Missingness); err != nil {
+			return cfg, fmt.Errorf("variant %s: missingness: %w", spec.Variant, err)
+		}
+	}
+	if spec.DualBranch != nil {
+		if cfg.DualBranch, err = causal.ParseDualBranch(spec.DualBranch); err != nil {
+			return cfg, fmt.Errorf("variant %s: dual_branch: %w", spec.Variant, err)
+		}
+	}
+	if spec.Strategy != nil {
+		cfg.Strategy = spec.Strategy.Settings
+	}
+	selection, err := sweeps.ParseSelection(spec.Metric.Select)
+	if err != nil {
+		return cfg, err
+	}
+	cfg.Select = train.Selection{Name: selection.Name, Worst: selection.Worst, Maximize: spec.Metric.SelectGoal == "maximize"}
+	return cfg, nil
+}
+
+func optimizer(s sweeps.Settings) nn.OptimizerConfig {
+	float := func(key string) float64 {
+		v, _ := s.Float(key)
+		return v
+	}
+	name, _ := s.String("name")
+	return nn.OptimizerConfig{
+		Name:         name,
+		LearningRate: float("lr"),
+		WeightDecay:  float("weight_decay"),
+		Beta1:        float("beta1"),
+		Beta2:        float("beta2"),
+		Epsilon:      float("epsilon"),
+		Momentum:     float("momentum"),
+		ClipNorm:     float("clip_norm"),
+	}
+}
+
+// pointRecorder hands the values of an epoch to the sweep.
+type pointRecorder struct{ sweeps.Recorder }
+
+// Points converts the metrics.
+func (p pointRecorder) Points(epoch int, values train.Values) error {
+	return p.Recorder.Points(epoch, convertValues(values))
+}
+
+func convertValues(values train.Values) map[tracker.Metric]float64 {
+	out := make(map[tracker.Metric]float64, len(values))
+	for m, v := range values {
+		out[tracker.Metric{Name: m.Name, Split: m.Split, Group: m.Group, Level: m.Level}] = v
+	}
+	return out
+}
+
+// plainTestSet is the tracker's name of the test rows as they are.
+const plainTestSet = "id"
+
+func convertOutcome(o train.Outcome, epoch, epochs int) *tracker.Outcome {
+	out := &tracker.Outcome{Epoch: epoch, Reason: "completed", Metrics: convertValues(o.Values)}
+	if epoch < epochs {
+		out.Reason = "early_stop"
+	}
+	for _, p := range o.Predictions {
+		set := p.TestSet
+		if set == "test" {
+			set = plainTestSet
+		}
+		out.Predictions = append(out.Predictions, tracker.Prediction{
+			TestSet: set, Unit: p.Unit, Class: int16(p.Class), Label: p.Label,
+			Score: p.Score, Observed: p.Observed, Pattern: p.Pattern, Weight: p.Weight,
+		})
+	}
+	return out
+}

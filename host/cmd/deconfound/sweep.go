@@ -1,0 +1,137 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/deconfound/deconfound/sweeps"
+	"github.com/deconfound/deconfound/tracker"
+)
+
+func newSweep(a *app) *cobra.Command {
+	cmd := &cobra.Command{Use: "sweep", Short: "List, watch and steer sweeps"}
+	cmd.AddCommand(
+		newSweepLs(a), newSweepStatus(a), newSweepRetry(a),
+		steer(a, "pause", "Let no further slice of a sweep begin", sweeps.Pause),
+		steer(a, "resume", "Let a paused or cancelled sweep go on", sweeps.Resume),
+		steer(a, "cancel", "End every run of a sweep that has not ended", sweeps.Cancel),
+	)
+	return cmd
+}
+
+// steer is a subcommand that does one thing to one sweep.
+func steer(a *app, verb, short string, do func(context.Context, *tracker.Store, string) error) *cobra.Command {
+	return &cobra.Command{
+		Use: verb + " NAME", Short: short, Args: cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			store, err := a.tracker(cmd.Context())
+			if err != nil {
+				return err
+			}
+			if err := do(cmd.Context(), store, args[0]); err != nil {
+				return err
+			}
+			return a.showStatus(cmd.Context(), store, args[0])
+		},
+	}
+}
+
+func newSweepStatus(a *app) *cobra.Command {
+	return &cobra.Command{
+		Use: "status NAME", Short: "Show how far a sweep has come", Args: cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			store, err := a.tracker(cmd.Context())
+			if err != nil {
+				return err
+			}
+			return a.showStatus(cmd.Context(), store, args[0])
+		},
+	}
+}
+
+func (a *app) showStatus(ctx context.Context, store *tracker.Store, name string) error {
+	status, err := sweeps.StatusOf(ctx, store, name)
+	if err != nil {
+		return err
+	}
+	return a.print(status, func(w io.Writer) {
+		fmt.Fprintf(w, "%s (revision %d): %d of %d runs done, %d training, %d queued, %d paused, %d failed, %d cancelled\n",
+			status.Name, status.Revision, status.Done, status.Expected, status.Running, status.Queued, status.Held, status.Failed, status.Stopped)
+		for _, r := range status.Active {
+			fmt.Fprintf(w, "  run %d %s %s, seed %d: epoch %d of %d\n", r.Run, r.Cell, r.Phase, r.Seed, r.Epoch, r.Epochs)
+		}
+		for _, f := range status.Failures {
+			fmt.Fprintf(w, "  run %d %s, seed %d failed: %s: %s\n", f.Run, f.Cell, f.Seed, f.Code, f.Message)
+		}
+		if hint := status.Hint(); hint != "" {
+			fmt.Fprintln(w, hint)
+		}
+	})
+}
+
+func newSweepRetry(a *app) *cobra.Command {
+	var states []string
+	cmd := &cobra.Command{
+		Use: "retry NAME", Short: "Give failed and lost runs another attempt", Args: cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			store, err := a.tracker(cmd.Context())
+			if err != nil {
+				return err
+			}
+			wanted := make([]tracker.State, len(states))
+			for i, s := range states {
+				switch wanted[i] = tracker.State(s); wanted[i] {
+				case tracker.Failed, tracker.Lost, tracker.Cancelled:
+				default:
+					return withExit(exitUsage, fmt.Errorf("--state %s: only failed, lost and cancelled runs can be retried", s))
+				}
+			}
+			n, err := sweeps.Retry(cmd.Context(), store, args[0], wanted...)
+			if err != nil {
+				return err
+			}
+			return a.print(map[string]int{"retried": n}, func(w io.Writer) {
+				fmt.Fprintf(w, "%d runs wait for another attempt; 'deconfound worker' or 'deconfound run' trains them\n", n)
+			})
+		},
+	}
+	cmd.Flags().StringSliceVar(&states, "state", []string{"failed", "lost"}, "states to retry")
+	return cmd
+}
+
+func newSweepLs(a *app) *cobra.Command {
+	return &cobra.Command{
+		Use: "ls", Short: "List the sweeps", Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			store, err := a.tracker(cmd.Context())
+			if err != nil {
+				return err
+			}
+			list, err := store.Sweeps(cmd.Context())
+			if err != nil {
+				return err
+			}
+			return a.print(list, func(w io.Writer) {
+				if len(list) == 0 {
+					fmt.Fprintln(w, "No sweeps yet; start one with 'deconfound run SWEEP.toml'.")
+					return
+				}
+				t := newTable(w, 3, "sweep", "owner", "changed", "done", "open", "failed")
+				for _, s := range list {
+					var done, open, failed int
+					for _, counts := range s.Counts {
+						done += counts[tracker.Done]
+						open += counts[tracker.Queued] + counts[tracker.Running] + counts[tracker.Paused]
+						failed += counts[tracker.Failed] + counts[tracker.Lost]
+					}
+					t.AppendRow([]any{s.Name, s.Owner, s.UpdatedAt.Format(time.DateTime), done, open, failed})
+				}
+				t.Render()
+			})
+		},
+	}
+}

@@ -1,0 +1,92 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"os/exec"
+	"runtime"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/deconfound/deconfound/sweeps"
+	"github.com/deconfound/deconfound/tracker"
+)
+
+func newWorker(a *app) *cobra.Command {
+	var workers int
+	var name string
+	cmd := &cobra.Command{
+		Use:   "worker",
+		Short: "Train runs of every sweep in the database until stopped",
+		Long: `Joins the sweeps of the database that DECONFOUND_DSN names (or of the private
+one) and trains their runs until Ctrl-C. Any number of workers, on any number of
+machines, may share a database; datasets and plugins must be the same ones, which
+their content hashes check.`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			store, err := a.tracker(cmd.Context())
+			if err != nil {
+				return err
+			}
+			r, err := a.runner(cmd.Context())
+			if err != nil {
+				return err
+			}
+			defer r.close()
+			options := a.workerOptions(workers)
+			options.Name = name
+			fmt.Fprintf(a.errs, "worker with %d slots is waiting for runs; Ctrl-C stops it\n", workers)
+			return sweeps.Work(cmd.Context(), store, r.runSlice, options)
+		},
+	}
+	cmd.Flags().IntVar(&workers, "workers", defaultWorkers(), "runs trained at the same time")
+	cmd.Flags().StringVar(&name, "name", "", "name of the worker (default: host and process id)")
+	return cmd
+}
+
+// workerOptions are the options of a worker of this process.
+func (a *app) workerOptions(workers int) sweeps.Options {
+	options := sweeps.Options{Workers: workers, Provenance: provenance()}
+	if a.cluster != nil {
+		options.Reconnect = a.cluster.Ensure
+	}
+	return options
+}
+
+// revision is the git description of the build; the build sets it.
+var revision string
+
+// provenance says with what program and where runs are trained.
+func provenance() tracker.Provenance {
+	p := tracker.Provenance{HostVersion: version}
+	if revision != "" {
+		p.HostVersion += "+" + revision
+	}
+	if commit, err := exec.Command("git", "rev-parse", "HEAD").Output(); err == nil {
+		p.GitCommit = strings.TrimSpace(string(commit))
+		status, err := exec.Command("git", "status", "--porcelain").Output()
+		p.GitDirty = err != nil || len(status) > 0
+	}
+	environment, err := json.Marshal(map[string]any{
+		"go": runtime.Version(), "os": runtime.GOOS, "arch": runtime.GOARCH, "cpus": runtime.NumCPU(),
+	})
+	if err == nil {
+		p.Environment = environment
+	}
+	return p
+}
+
+// runner opens the registry, the plugin processes and the store of results.
+func (a *app) runner(ctx context.Context) (*runner, error) {
+	store, err := a.tracker(ctx)
+	if err != nil {
+		return nil, err
+	}
+	h, err := findHome()
+	if err != nil {
+		return nil, err
+	}
+	return newRunner(h, a.plugins(), a.processes(), store), nil
+}
