@@ -2,6 +2,7 @@ package backbone
 
 import (
 	"context"
+	"errors"
 
 	"github.com/deconfound/deconfound/sdk"
 	"github.com/deconfound/deconfound/sdk/nn"
@@ -40,9 +41,8 @@ func (p *plugin) Open(_ context.Context, request sdk.OpenRequest, response *sdk.
 	}
 	optimizer, err := nn.NewOptimizer(model.Params(), optimizerConfig(request.Optimizer))
 	if err != nil {
-		source.Close()
-		closeModel(model)
-		return sdk.Errorf(sdk.CodeBadRequest, "%v", err)
+		err = sdk.Errorf(sdk.CodeBadRequest, "%v", err)
+		return errors.Join(err, closeModel(model), source.Close())
 	}
 	response.Session = &session{
 		config:      config,

@@ -61,8 +61,14 @@ type model struct {
 	builder  *Builder
 	exchange *exchange
 	machine  gorgonia.VM
-	size     int        // rows of the batch under way
-	running  chan error // the run that waits in the exchange, nil if none
+	size     int  // rows of the batch under way
+	running  *run // the run that waits in the exchange, nil if none
+}
+
+// run is one run of the machine; err is set when done is closed.
+type run struct {
+	done chan struct{}
+	err  error
 }
 
 // compile adds the exchange, the gradient and the accumulation to the graph.
@@ -136,15 +142,18 @@ func (m *model) Forward(batch *backbone.Batch) ([]float32, error) {
 		}
 		return m.h(), batch.Err()
 	}
-	done := make(chan error, 1)
-	go func() { done <- m.machine.RunAll() }()
+	r := &run{done: make(chan struct{})}
+	go func() {
+		defer close(r.done)
+		r.err = m.machine.RunAll()
+	}()
 	select {
 	case <-x.ready:
-		m.running = done
+		m.running = r
 		return m.h(), batch.Err()
-	case err := <-done:
+	case <-r.done:
 		m.machine.Reset()
-		return nil, fmt.Errorf("run graph: %w", err)
+		return nil, fmt.Errorf("run graph: %w", r.err)
 	}
 }
 
@@ -156,11 +165,12 @@ func (m *model) Backward(dh []float32) ([]sdk.Term, error) {
 	}
 	clear(m.exchange.dh[copy(m.exchange.dh, dh):])
 	m.exchange.answer <- true
-	err := <-m.running
+	r := m.running
+	<-r.done
 	m.running = nil
 	m.machine.Reset()
-	if err != nil {
-		return nil, fmt.Errorf("run graph: %w", err)
+	if r.err != nil {
+		return nil, fmt.Errorf("run graph: %w", r.err)
 	}
 	return nil, nil
 }
@@ -177,7 +187,7 @@ func (m *model) abandon() {
 		return
 	}
 	m.exchange.answer <- false
-	<-m.running
+	<-m.running.done
 	m.running = nil
 	m.machine.Reset()
 }

@@ -72,28 +72,28 @@ func (s *suite) errors(t *testing.T) {
 	want("a parameter missing", sdk.CodeBadRequest, put(session, broken))
 	want("restore", "", put(session, saved))
 
-	open := func(name string, code sdk.Code, change func(*sdk.OpenRequest)) {
+	open := func(name string, change func(*sdk.OpenRequest)) {
 		t.Helper()
 		r := h.request
 		change(&r)
 		var response sdk.OpenResponse
-		want(name, code, h.plugin.Open(ctx, r, &response))
+		want(name, sdk.CodeBadRequest, h.plugin.Open(ctx, r, &response))
 	}
-	open("width 0", sdk.CodeBadRequest, func(r *sdk.OpenRequest) { r.Width = 0 })
-	open("max batch 0", sdk.CodeBadRequest, func(r *sdk.OpenRequest) { r.MaxBatch = 0 })
-	open("no modality", sdk.CodeBadRequest, func(r *sdk.OpenRequest) { r.Modalities = nil })
-	open("unknown modality", sdk.CodeBadRequest, func(r *sdk.OpenRequest) {
+	open("width 0", func(r *sdk.OpenRequest) { r.Width = 0 })
+	open("max batch 0", func(r *sdk.OpenRequest) { r.MaxBatch = 0 })
+	open("no modality", func(r *sdk.OpenRequest) { r.Modalities = nil })
+	open("unknown modality", func(r *sdk.OpenRequest) {
 		r.Modalities = []sdk.Modality{{Name: "absent", Kind: sdk.Tabular, Width: 2}}
 	})
-	open("another width", sdk.CodeBadRequest, func(r *sdk.OpenRequest) {
+	open("another width", func(r *sdk.OpenRequest) {
 		m := r.Modalities[0]
 		m.Width++
 		r.Modalities = []sdk.Modality{m}
 	})
-	open("no store", sdk.CodeBadRequest, func(r *sdk.OpenRequest) { r.FeatureStore += "/absent" })
-	open("unknown hyperparameter", sdk.CodeBadRequest, func(r *sdk.OpenRequest) { r.Hyperparameters = map[string]any{"no_such": 1.0} })
-	open("unknown optimiser", sdk.CodeBadRequest, func(r *sdk.OpenRequest) { r.Optimizer.Name = "guess" })
-	open("no task", sdk.CodeBadRequest, func(r *sdk.OpenRequest) { r.Task = sdk.Task{} })
+	open("no store", func(r *sdk.OpenRequest) { r.FeatureStore += "/absent" })
+	open("unknown hyperparameter", func(r *sdk.OpenRequest) { r.Hyperparameters = map[string]any{"no_such": 1.0} })
+	open("unknown optimiser", func(r *sdk.OpenRequest) { r.Optimizer.Name = "guess" })
+	open("no task", func(r *sdk.OpenRequest) { r.Task = sdk.Task{} })
 
 	want("close", "", session.Close(ctx, sdk.CloseRequest{}, &sdk.CloseResponse{}))
 	forward("forward after close", sdk.CodeClosed, func(*sdk.ForwardRequest) {})

@@ -127,7 +127,7 @@ func take(session sdk.BackboneSession) (sdk.SnapshotResponse, error) {
 }
 
 func put(session sdk.BackboneSession, s sdk.SnapshotResponse) error {
-	return session.Restore(context.Background(), sdk.RestoreRequest{Parameters: s.Parameters, State: s.State}, &sdk.RestoreResponse{})
+	return session.Restore(context.Background(), sdk.RestoreRequest(s), &sdk.RestoreResponse{})
 }
 
 // snapshot checks that a fresh session restored from a snapshot goes on with the
