@@ -15,6 +15,9 @@ import (
 //	split    L_c + bias_weight L_b + independence_weight I(z_c; z_b)
 //	swap     and swap_weight times both losses with z_b from another row
 //	joint    and the joint head J([z_c; z_b; s_k]) on own pairs, detached
+//
+// With strata every head is told the row's own: what the pattern says of y then
+// need not go through z_c, which no later head could take out again.
 type branches struct {
 	head     *Head
 	settings *DualBranch
@@ -52,9 +55,9 @@ func newBranches(h *Head) (*branches, []*group, error) {
 		}
 	}
 	if n.split, err = add("branches", func(ps *nn.Params) {
-		in := width
+		in := width + n.codeWidth()
 		if n.settings.Heads == HeadsJoint {
-			in = 2 * width
+			in += width
 		}
 		n.causal = newBranch(ps, "causal", width, seed)
 		n.biased = newBranch(ps, "biased", width, seed)
@@ -64,10 +67,7 @@ func newBranches(h *Head) (*branches, []*group, error) {
 		return nil, nil, err
 	}
 	if h.schedule.joint != never {
-		in := 2 * width
-		if h.strata != nil {
-			in += h.strata.codeWidth()
-		}
+		in := 2*width + n.codeWidth()
 		if n.joint, err = add("joint", func(ps *nn.Params) {
 			n.jointly = newClassifier(ps, "joint", cfg, in, rng.Stream(seed, "init", "joint"))
 		}); err != nil {
@@ -76,7 +76,7 @@ func newBranches(h *Head) (*branches, []*group, error) {
 	}
 	switch n.settings.Independence {
 	case IndependenceHSIC:
-		n.penalty = hsic{}
+		n.penalty = newHSIC()
 	case IndependenceOrthogonal:
 		n.penalty = orthogonality{}
 	case IndependenceVCLUB:
@@ -110,13 +110,35 @@ type parts struct {
 	lossC, lossB []float64
 }
 
-// heads returns the logits of both heads for z_c and z_b of equally many rows.
-func (n *branches) heads(p *pass, purpose string, c, b *nn.Var) (onC, onB *nn.Var) {
-	t, r := p.tape, n.head.stream(purpose, p.step)
-	if n.settings.Heads == HeadsSeparate {
-		return n.onC.apply(t, r, c), n.onB.apply(t, r, b)
+// codeWidth is the number of columns that tell a head its stratum.
+func (n *branches) codeWidth() int {
+	if n.head.strata == nil {
+		return 0
 	}
-	return n.onC.apply(t, r, c, t.Detach(b)), n.onB.apply(t, r, t.Detach(c), b)
+	return n.head.strata.codeWidth()
+}
+
+// code returns the codes of the batch rows' own strata; [rows, 0] without strata.
+func (n *branches) code(p *pass, rows []int32) *nn.Var {
+	if n.head.strata == nil {
+		return p.tape.Const(len(rows), 0, nil)
+	}
+	positions := make([]int32, len(rows))
+	for i, row := range rows {
+		positions[i] = p.batch.Positions[row]
+	}
+	return n.head.strata.code(p.tape, positions)
+}
+
+// heads returns the logits of both heads for z_c of rows to and z_b of rows
+// from, each with the stratum of the row it judges.
+func (n *branches) heads(p *pass, purpose string, c, b *nn.Var, to, from []int32) (onC, onB *nn.Var) {
+	t, r := p.tape, n.head.stream(purpose, p.step)
+	codeC, codeB := n.code(p, to), n.code(p, from)
+	if n.settings.Heads == HeadsSeparate {
+		return n.onC.apply(t, r, c, codeC), n.onB.apply(t, r, b, codeB)
+	}
+	return n.onC.apply(t, r, c, t.Detach(b), codeC), n.onB.apply(t, r, t.Detach(c), b, codeB)
 }
 
 func (n *branches) forward(p *pass) {
@@ -129,17 +151,13 @@ func (n *branches) forward(p *pass) {
 	m := &parts{c: branch(t, n.causal, p.h), b: branch(t, n.biased, p.h)}
 	p.memory = m
 	if !n.frozen(p.epoch) {
-		m.onC, m.onB = n.heads(p, "dropout", m.c, m.b)
+		m.onC, m.onB = n.heads(p, "dropout", m.c, m.b, every(p.rows), every(p.rows))
 		m.lossC = h.cfg.Task.crossEntropy(m.onC.Value, labels)
 		m.lossB = h.cfg.Task.crossEntropy(m.onB.Value, labels)
 		p.logits, p.rowLoss = m.onC, m.lossC
 	}
 	if p.epoch >= h.schedule.joint {
-		inputs := []*nn.Var{t.Detach(m.c), t.Detach(m.b)}
-		if h.strata != nil {
-			inputs = append(inputs, h.strata.code(t, p.batch.Positions))
-		}
-		p.logits = n.jointly.apply(t, h.stream("dropout_joint", p.step), inputs...)
+		p.logits = n.jointly.apply(t, h.stream("dropout_joint", p.step), t.Detach(m.c), t.Detach(m.b), n.code(p, every(p.rows)))
 		p.rowLoss = h.cfg.Task.crossEntropy(p.logits.Value, labels)
 	}
 }
@@ -204,7 +222,7 @@ func (n *branches) addSwap(p *pass, m *parts, difficulty []float64) []Term {
 	for i, at := range rng.Stream(n.head.cfg.Seed, "swap", p.step).Perm(len(to)) {
 		from[i] = to[at]
 	}
-	onC, onB := n.heads(p, "dropout_swap", t.Gather(m.c, to), t.Gather(m.b, from))
+	onC, onB := n.heads(p, "dropout_swap", t.Gather(m.c, to), t.Gather(m.b, from), to, from)
 	width := task.LabelWidth()
 	shareC, shareB := make([]float64, len(to)), make([]float64, len(to))
 	labelsC, labelsB := make([]float32, 0, len(to)*width), make([]float32, 0, len(to)*width)
@@ -247,6 +265,15 @@ func (n *branches) track(b []float32, share []float64) {
 		n.saved.MeanSum[j] = meanDecay*n.saved.MeanSum[j] + (1-meanDecay)*mean
 	}
 	n.saved.MeanWeight = meanDecay*n.saved.MeanWeight + (1 - meanDecay)
+}
+
+// every lists the rows of a batch.
+func every(rows int) []int32 {
+	out := make([]int32, rows)
+	for i := range out {
+		out[i] = int32(i)
+	}
+	return out
 }
 
 func (n *branches) state() networkState { return n.saved }

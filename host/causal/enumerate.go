@@ -25,7 +25,7 @@ func newEnumeration(h *Head) (*enumeration, []*group, error) {
 }
 
 func (n *enumeration) active(epoch int) bool {
-	return epoch >= n.head.schedule.strata && n.head.strata.built
+	return epoch >= n.head.schedule.warmup && n.head.strata.built
 }
 
 // summed is what forward keeps when the loss also looks at the summed output.
@@ -51,11 +51,11 @@ func (n *enumeration) forward(p *pass) {
 	codes := p.tape.Const(d.size, d.codeWidth(), d.codes())
 	var strata [][]float32
 	for k := range d.size {
-		every := make([]int32, p.rows)
-		for i := range every {
-			every[i] = int32(k)
+		same := make([]int32, p.rows)
+		for i := range same {
+			same[i] = int32(k)
 		}
-		logits := n.classifier.apply(p.tape, n.head.stream("dropout", p.step), p.h, p.tape.Gather(codes, every))
+		logits := n.classifier.apply(p.tape, n.head.stream("dropout", p.step), p.h, p.tape.Gather(codes, same))
 		s.logits = append(s.logits, logits)
 		strata = append(strata, logits.Value)
 	}
@@ -103,7 +103,7 @@ func (n *enumeration) predict(p *pass, use *usage) (do, observed []float64) {
 }
 
 func (n *enumeration) needsRefresh(epoch int) bool {
-	return n.head.strata.needsRefresh(epoch, n.head.schedule.strata)
+	return n.head.strata.needsRefresh(epoch, n.head.schedule.warmup)
 }
 
 func (n *enumeration) refresh(_ *nn.Tape, _ int, representations []float32) {

@@ -1,6 +1,10 @@
 package causal
 
-import "math"
+import (
+	"math"
+
+	"github.com/deconfound/deconfound/sdk/nn"
+)
 
 // hsic is the normalised Hilbert-Schmidt independence criterion (Gretton et al.
 // 2005; normalised as in CKA, Kornblith et al. 2019): HSIC(K,L) /
@@ -8,19 +12,22 @@ import "math"
 // Gaussian, with 2 sigma^2 = the median squared distance of the batch, taken as
 // a constant. With shares v the centring is (I - 1v')K(I - v1') and sums are
 // weighted by v_i v_j; equal shares give the usual estimator.
-type hsic struct{}
+type hsic struct{ tape *nn.Tape }
 
-func (hsic) apply(c, b []float32, width int, share []float64, scale float64, dc, db []float32, _ uint64) float64 {
+func newHSIC() *hsic { return &hsic{tape: nn.NewTape()} }
+
+func (p *hsic) apply(c, b []float32, width int, share []float64, scale float64, dc, db []float32, _ uint64) float64 {
 	rows := present(share)
 	if len(rows) < 3 {
 		return 0
 	}
+	p.tape.Reset()
 	v := make([]float64, len(rows))
 	for i, row := range rows {
 		v[i] = share[row]
 	}
-	k, okK := newKernel(gatherRows(c, rows, width), width, v)
-	l, okL := newKernel(gatherRows(b, rows, width), width, v)
+	k, okK := newKernel(p.tape, gatherRows(c, rows, width, v), width, v)
+	l, okL := newKernel(p.tape, gatherRows(b, rows, width, v), width, v)
 	if !okK || !okL {
 		return 0
 	}
@@ -30,32 +37,28 @@ func (hsic) apply(c, b []float32, width int, share []float64, scale float64, dc,
 	if norm < 1e-18 {
 		return 0
 	}
-	k.addGradient(dc, rows, l, v, scale/norm, a/kk)
-	l.addGradient(db, rows, k, v, scale/norm, a/ll)
+	k.addGradient(p.tape, dc, rows, l, v, scale/norm, a/kk)
+	l.addGradient(p.tape, db, rows, k, v, scale/norm, a/ll)
 	return a / norm
 }
 
 // kernel is a Gaussian kernel matrix over n rows and its weighted centring.
 type kernel struct {
-	rows            []float64 // [n, width]
-	width           int
+	rows            *nn.Var // [n, width]
 	median          float64
 	value, centered []float64 // [n, n]
 }
 
 // newKernel returns false if all rows coincide.
-func newKernel(rows []float64, width int, v []float64) (*kernel, bool) {
+func newKernel(t *nn.Tape, rows []float32, width int, v []float64) (*kernel, bool) {
 	n := len(v)
-	k := &kernel{rows: rows, width: width, value: make([]float64, n*n), centered: make([]float64, n*n)}
-	squared := make([]float64, n)
-	for i := range n {
-		squared[i] = dot(rows[i*width:(i+1)*width], rows[i*width:(i+1)*width])
-	}
+	x := t.Const(n, width, rows)
+	k := &kernel{rows: x, value: make([]float64, n*n), centered: make([]float64, n*n)}
+	gram := t.MatMulT(x, x).Value
 	distances := make([]float64, 0, n*(n-1)/2)
 	for i := range n {
-		x := rows[i*width : (i+1)*width]
 		for j := range i {
-			d := math.Max(0, squared[i]+squared[j]-2*dot(x, rows[j*width:(j+1)*width]))
+			d := math.Max(0, float64(gram[i*n+i])+float64(gram[j*n+j])-2*float64(gram[i*n+j]))
 			k.value[i*n+j] = d
 			distances = append(distances, d)
 		}
@@ -98,35 +101,41 @@ func (k *kernel) inner(l *kernel, v []float64) float64 {
 }
 
 // addGradient adds scale * d/dx of HSIC(k,l) - ratio/2 * HSIC(k,k), where x are
-// the rows of k.
-func (k *kernel) addGradient(dst []float32, rows []int32, l *kernel, v []float64, scale, ratio float64) {
-	n, width := len(v), k.width
-	pull := make([]float64, width)
+// the rows of k: -4 scale v_i/median sum_j m_ij (x_i - x_j).
+func (k *kernel) addGradient(t *nn.Tape, dst []float32, rows []int32, l *kernel, v []float64, scale, ratio float64) {
+	n, width := len(v), k.rows.Cols
+	m := t.Scratch(n * n)
+	total := make([]float64, n)
 	for i := range n {
-		clear(pull)
-		total := 0.0
 		for j := range n {
-			m := v[j] * (l.centered[i*n+j] - ratio*k.centered[i*n+j]) * k.value[i*n+j]
-			total += m
-			x := k.rows[j*width : (j+1)*width]
-			for d := range pull {
-				pull[d] += m * x[d]
-			}
+			value := v[j] * (l.centered[i*n+j] - ratio*k.centered[i*n+j]) * k.value[i*n+j]
+			total[i] += value
+			m[i*n+j] = float32(value)
 		}
+	}
+	pull := t.MatMul(t.Const(n, n, m), k.rows).Value
+	for i, row := range rows {
 		g := -4 * scale * v[i] / k.median
-		x := k.rows[i*width : (i+1)*width]
-		at := dst[int(rows[i])*width : (int(rows[i])+1)*width]
-		for d := range pull {
-			at[d] += float32(g * (total*x[d] - pull[d]))
+		at := dst[int(row)*width : (int(row)+1)*width]
+		for d := range at {
+			at[d] += float32(g * (total[i]*float64(k.rows.Value[i*width+d]) - float64(pull[i*width+d])))
 		}
 	}
 }
 
-func gatherRows(values []float32, rows []int32, width int) []float64 {
-	out := make([]float64, 0, len(rows)*width)
+// gatherRows takes rows and subtracts their weighted mean, which no distance
+// depends on, so that distances keep their digits.
+func gatherRows(values []float32, rows []int32, width int, v []float64) []float32 {
+	mean := make([]float64, width)
+	for i, row := range rows {
+		for j := range mean {
+			mean[j] += v[i] * float64(values[int(row)*width+j])
+		}
+	}
+	out := make([]float32, 0, len(rows)*width)
 	for _, row := range rows {
-		for _, v := range values[int(row)*width : (int(row)+1)*width] {
-			out = append(out, float64(v))
+		for j, m := range mean {
+			out = append(out, float32(float64(values[int(row)*width+j])-m))
 		}
 	}
 	return out

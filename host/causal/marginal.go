@@ -12,7 +12,7 @@ const refreshRows = 1024
 
 func (n *branches) needsRefresh(epoch int) bool {
 	h := n.head
-	if h.strata != nil && h.strata.needsRefresh(epoch, h.schedule.joint) {
+	if h.strata != nil && h.strata.needsRefresh(epoch, h.schedule.warmup) {
 		return true
 	}
 	if n.settings.Predict != PredictMarginal || epoch < h.schedule.joint {
@@ -29,9 +29,6 @@ func (n *branches) needsRefresh(epoch int) bool {
 // pool: (z_b, stratum) of training rows that are drawn once.
 func (n *branches) refresh(t *nn.Tape, epoch int, representations []float32) {
 	h := n.head
-	if epoch < h.schedule.joint {
-		return
-	}
 	if d := h.strata; d != nil && d.fromFeatures {
 		rows := representations
 		if d.settings.Dictionary == KMeans && d.settings.Context == ContextBiased {
@@ -39,7 +36,7 @@ func (n *branches) refresh(t *nn.Tape, epoch int, representations []float32) {
 		}
 		d.refresh(rows, h.cfg.Width)
 	}
-	if n.settings.Predict != PredictMarginal {
+	if n.settings.Predict != PredictMarginal || epoch < h.schedule.joint {
 		return
 	}
 	width, total := h.cfg.Width, len(h.training.Availability)
@@ -67,15 +64,18 @@ func (n *branches) biasedParts(t *nn.Tape, representations []float32) []float32 
 	return out
 }
 
-// scorer predicts for one batch with what the present stage has trained.
+// scorer predicts for one batch with the head that the present stage trains: the
+// joint head, or before that the causal one.
 type scorer struct {
 	*branches
-	p        *pass
+	t        *nn.Tape
+	on       *classifier
 	joint    bool
-	codes    *nn.Var   // what the strata contribute to the joint head, [K, hidden]
+	withB    bool      // on also sees z_b
+	codes    *nn.Var   // what the strata contribute to on, [K, hidden]; one row of zeros without
 	prior    []float64 // of the strata; {1} without
-	observed []float64 // of the strata for each row, [rows * K]
-	variance float64
+	observed []float64 // of the strata for each row, [rows * K]; {1} without
+	variance float64   // over what was averaged
 }
 
 func (n *branches) predict(p *pass, use *usage) (do, observed []float64) {
@@ -90,65 +90,60 @@ func (n *branches) predict(p *pass, use *usage) (do, observed []float64) {
 	s := n.newScorer(p, b)
 	observed = s.own(c, b)
 	if p.rows > 1 {
-		next := make([]int32, p.rows)
-		for i := range next {
-			next[i] = int32((i + 1) % p.rows)
-		}
+		next := append(every(p.rows)[1:], 0)
 		use.add("causal_reliance", meanDistance(observed, s.own(t.Gather(c, next), b)), p.rows)
 		use.add("spurious_reliance", meanDistance(observed, s.own(c, t.Gather(b, next))), p.rows)
 	}
-	switch n.settings.Predict {
-	case PredictOwn:
-		do = s.ownOverStrata(c, b)
-	case PredictDrop:
-		do = s.drop(c)
-	default:
+	switch {
+	case n.settings.Predict == PredictOwn:
+		do = s.overStrata(c, b)
+	case n.settings.Predict == PredictMarginal && s.joint && len(n.saved.PoolBiased) > 0:
 		do = s.marginal(c)
+	default: // also in place of the marginal until the joint head exists
+		do = s.drop(c)
 	}
-	if s.joint {
-		use.add("enumeration_variance", s.variance, p.rows)
-	}
+	use.add("enumeration_variance", s.variance, p.rows)
 	return do, observed
 }
 
 func (n *branches) newScorer(p *pass, b *nn.Var) *scorer {
-	h, t := n.head, p.tape
-	s := &scorer{branches: n, p: p, joint: p.epoch >= h.schedule.joint && (h.strata == nil || h.strata.built)}
-	if n.settings.Predict == PredictMarginal && len(n.saved.PoolBiased) == 0 {
-		s.joint = false
+	h := n.head
+	s := &scorer{branches: n, t: p.tape, on: n.onC, withB: n.settings.Heads == HeadsJoint, joint: p.epoch >= h.schedule.joint}
+	if s.joint {
+		s.on, s.withB = n.jointly, true
 	}
-	if !s.joint {
+	d, width := h.strata, s.on.first.Weight.Cols
+	if d == nil || !d.built {
+		s.codes, s.prior, s.observed = s.t.Const(1, width, make([]float32, width)), []float64{1}, []float64{1}
 		return s
 	}
-	width := n.jointly.first.Weight.Cols
-	s.codes, s.prior, s.observed = t.Const(1, width, make([]float32, width)), []float64{1}, []float64{1}
-	if d := h.strata; d != nil {
-		s.codes = n.jointly.partial(t, 2*h.cfg.Width, false, t.Const(d.size, d.codeWidth(), d.codes()))
-		s.prior = d.prior
-		s.observed = d.observed(p.batch.Availability, d.contextOf(p.h, b), h.training)
-	}
+	s.codes = s.on.partial(s.t, s.on.first.Weight.Rows-d.codeWidth(), false, s.t.Const(d.size, d.codeWidth(), d.codes()))
+	s.prior = d.prior
+	s.observed = d.observed(p.batch.Availability, d.contextOf(p.h, b), h.training)
 	return s
 }
 
-// own predicts with the rows' own z_b in their own strata.
-func (s *scorer) own(c, b *nn.Var) []float64 {
-	if !s.joint {
-		return s.causalHead(c, b)
+// base is what z_c and z_b contribute to the head.
+func (s *scorer) base(c, b *nn.Var) *nn.Var {
+	if !s.withB {
+		return s.on.partial(s.t, 0, true, c)
 	}
-	return s.jointly.mix(s.jointly.partial(s.p.tape, 0, true, c, b), s.codes, s.observed).mean
+	return s.on.partial(s.t, 0, true, c, b)
 }
 
-// ownOverStrata averages over strata and keeps the rows' own z_b.
-func (s *scorer) ownOverStrata(c, b *nn.Var) []float64 {
-	if !s.joint {
-		return s.causalHead(c, b)
-	}
-	m := s.jointly.mix(s.jointly.partial(s.p.tape, 0, true, c, b), s.codes, s.prior)
+// own predicts with the given z_b in the rows' own strata.
+func (s *scorer) own(c, b *nn.Var) []float64 {
+	return s.on.mix(s.base(c, b), s.codes, s.observed).mean
+}
+
+// overStrata averages over the strata and keeps the given z_b.
+func (s *scorer) overStrata(c, b *nn.Var) []float64 {
+	m := s.on.mix(s.base(c, b), s.codes, s.prior)
 	s.variance = m.variance
 	return m.mean
 }
 
-// drop puts the training mean in the place of z_b and averages over strata.
+// drop puts the training mean in the place of z_b.
 func (s *scorer) drop(c *nn.Var) []float64 {
 	width := len(s.saved.MeanSum)
 	mean := make([]float32, width)
@@ -157,36 +152,21 @@ func (s *scorer) drop(c *nn.Var) []float64 {
 			mean[j] = float32(sum / s.saved.MeanWeight)
 		}
 	}
-	return s.ownOverStrata(c, s.p.tape.Repeat(s.p.tape.Const(1, width, mean), c.Rows))
+	return s.overStrata(c, s.t.Repeat(s.t.Const(1, width, mean), c.Rows))
 }
 
 // marginal is the backdoor sum over observed proxies of the confounder: the mean
-// of p(y | z_c, z_b, k) over the pool. Before the joint head exists it is drop.
+// of p(y | z_c, z_b, k) over the pool.
 func (s *scorer) marginal(c *nn.Var) []float64 {
-	if !s.joint {
-		return s.drop(c)
-	}
-	t, d, width := s.p.tape, s.head.strata, s.head.cfg.Width
+	d, width := s.head.strata, s.head.cfg.Width
 	size := len(s.saved.PoolBiased) / width
-	inputs := []*nn.Var{t.Const(size, width, s.saved.PoolBiased)}
+	inputs := []*nn.Var{s.t.Const(size, width, s.saved.PoolBiased)}
 	if d != nil {
-		inputs = append(inputs, t.Gather(t.Const(d.size, d.codeWidth(), d.codes()), s.saved.PoolStrata))
+		inputs = append(inputs, s.t.Gather(s.t.Const(d.size, d.codeWidth(), d.codes()), s.saved.PoolStrata))
 	}
-	m := s.jointly.mix(s.jointly.partial(t, 0, true, c), s.jointly.partial(t, width, false, inputs...), uniform(size))
+	m := s.on.mix(s.on.partial(s.t, 0, true, c), s.on.partial(s.t, width, false, inputs...), uniform(size))
 	s.variance = m.variance
 	return m.mean
-}
-
-// causalHead is C_c.
-func (s *scorer) causalHead(c, b *nn.Var) []float64 {
-	inputs := []*nn.Var{c}
-	if s.settings.Heads == HeadsJoint {
-		inputs = append(inputs, b)
-	}
-	logits := s.onC.apply(s.p.tape, nil, inputs...)
-	out := make([]float64, len(logits.Value))
-	s.head.cfg.Task.probabilities(out, logits.Value)
-	return out
 }
 
 func meanDistance(a, b []float64) float64 {

@@ -79,7 +79,7 @@ func MissingnessParameters() []Parameter {
 		integer("clusters", 16, 1, 1024, "entries of a kmeans or learnable dictionary (CCIM)"),
 		enum("context", "what kmeans clusters: availability (with the covariates), representation (h; the stratum is then a function of x, use with care) or biased (z_b of the dual branch)",
 			ContextAvailability, ContextRepresentation, ContextBiased),
-		integer("warmup", 5, 0, 1e6, "epochs without the adjustment before a dictionary of representations is built, and before the dual branch starts; at most a third of training"),
+		integer("warmup", 0, 0, 1e6, "epochs of a plain classifier before strata and dual branch start; at most a third of training. With a warm-up an encoder that sees the pattern learns it before the strata can, and the adjustment removes less"),
 		integer("refresh", 1, 1, 1e6, "epochs between two builds of a dictionary of representations"),
 		float("momentum", 0, 0, 0.999, "share of the old dictionary that a refresh keeps; 0 replaces it"),
 		float("do_weight", 0, 0, 1, "share of the loss taken on the summed output instead of the own stratum; an ablation: 1 removes almost no confounding"),

@@ -46,7 +46,7 @@ func newAttention(h *Head) (*attention, []*group, error) {
 }
 
 func (n *attention) active(epoch int) bool {
-	return epoch >= n.head.schedule.strata && n.head.strata.built
+	return epoch >= n.head.schedule.warmup && n.head.strata.built
 }
 
 // dictionary is Z [K, width]; a parameter if it is learnable, else constant.
@@ -138,7 +138,7 @@ func (n *attention) predict(p *pass, use *usage) (do, observed []float64) {
 }
 
 func (n *attention) needsRefresh(epoch int) bool {
-	return n.head.strata.needsRefresh(epoch, n.head.schedule.strata)
+	return n.head.strata.needsRefresh(epoch, n.head.schedule.warmup)
 }
 
 func (n *attention) refresh(_ *nn.Tape, _ int, representations []float32) {

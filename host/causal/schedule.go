@@ -7,8 +7,7 @@ const never = math.MaxInt
 
 // schedule holds the first epoch of everything that starts during training.
 type schedule struct {
-	warmup int // the component's own objective, after the plain warm-up
-	strata int // own strata and their codes
+	warmup int // the components' own objective and the strata, after the warm-up
 	swap   int // dual branch: z_b swapped within the batch
 	joint  int // dual branch: the joint head
 }
@@ -17,10 +16,9 @@ type schedule struct {
 // third, so that a short training still has all its stages; the joint head has
 // at least the last epoch.
 func newSchedule(m *Missingness, d *DualBranch, epochs int) schedule {
-	s := schedule{strata: never, swap: never, joint: never}
+	s := schedule{swap: never, joint: never}
 	if m.stratified() {
 		s.warmup = min(m.Warmup, epochs/3)
-		s.strata = s.warmup
 	}
 	if d == nil {
 		return s
@@ -31,16 +29,13 @@ func newSchedule(m *Missingness, d *DualBranch, epochs int) schedule {
 	if d.Predict == PredictMarginal || m.stratified() {
 		s.joint = max(s.warmup, min(epochs-1, int(math.Round(d.JointStart*float64(epochs)))))
 	}
-	if m.stratified() {
-		s.strata = s.joint // only the joint head knows strata
-	}
 	return s
 }
 
 // settled is the first epoch after which predictions have their final form.
 func (s schedule) settled() int {
 	last := s.warmup
-	for _, epoch := range []int{s.strata, s.swap, s.joint} {
+	for _, epoch := range []int{s.swap, s.joint} {
 		if epoch != never {
 			last = max(last, epoch)
 		}
