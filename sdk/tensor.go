@@ -55,13 +55,7 @@ func (t Tensor) CheckFinite(name string) error {
 // CheckFinite reports the first NaN or infinity in values, which have width
 // values a row. The error has code not_finite.
 func CheckFinite(name string, values []float32, width int) error {
-	// x-x is 0 for finite x and NaN otherwise, so one sum finds out without a
-	// branch per value; only a failure pays for the search.
-	var sum float32
-	for _, v := range values {
-		sum += v - v
-	}
-	if sum == 0 {
+	if allFinite(values) {
 		return nil
 	}
 	for i, v := range values {
@@ -73,6 +67,23 @@ func CheckFinite(name string, values []float32, width int) error {
 		}
 	}
 	return nil
+}
+
+// allFinite uses that x-x is 0 for finite x and NaN otherwise: sums find out
+// without a branch per value, four of them without waiting for each other. It is
+// run on every h and dh of a training step.
+func allFinite(values []float32) bool {
+	var a, b, c, d float32
+	for ; len(values) >= 4; values = values[4:] {
+		a += values[0] - values[0]
+		b += values[1] - values[1]
+		c += values[2] - values[2]
+		d += values[3] - values[3]
+	}
+	for _, v := range values {
+		a += v - v
+	}
+	return a+b+c+d == 0
 }
 
 func (t Tensor) String() string { return fmt.Sprintf("tensor%v", t.Shape) }

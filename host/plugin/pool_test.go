@@ -194,7 +194,7 @@ func TestPool_canceled(t *testing.T) {
 func TestPool_OpenStrategy(t *testing.T) {
 	pool := newPool(t, PoolConfig{})
 	e := install(t, t.TempDir(), "strategy", "strategy")
-	s, err := pool.OpenStrategy(t.Context(), e, sdk.StrategyOpenRequest{Task: sdk.Task{Kind: sdk.Binary}, Width: 4})
+	s, err := Opener{Pool: pool, Strategy: e}.OpenStrategy(t.Context(), sdk.StrategyOpenRequest{Task: sdk.Task{Kind: sdk.Binary}, Width: 4})
 	if err != nil {
 		t.Fatal(err)
 	}

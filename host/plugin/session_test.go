@@ -147,12 +147,12 @@ func TestSnapshot_checked(t *testing.T) {
 // A state larger than gRPC's default limit of 4 MiB and than a slot.
 func TestSnapshot_large(t *testing.T) {
 	p := start(t, Config{})
-	s := open(t, p, "", 64<<20)
+	s := open(t, p, "", 16<<20)
 	var state sdk.SnapshotResponse
 	if err := s.Snapshot(t.Context(), sdk.SnapshotRequest{}, &state); err != nil {
 		t.Fatal(err)
 	}
-	if len(state.State) != 64<<20 {
+	if len(state.State) != 16<<20 {
 		t.Fatalf("got %d bytes", len(state.State))
 	}
 	if err := s.Restore(t.Context(), sdk.RestoreRequest{Parameters: state.Parameters, State: state.State}, nil); err != nil {
