@@ -39,7 +39,6 @@ func TestTensor_CheckFinite(t *testing.T) {
 	}
 }
 
-
 func BenchmarkCheckFinite(b *testing.B) {
 	h := NewTensor(256, 128)
 	for b.Loop() {
