@@ -9,8 +9,9 @@ import (
 )
 
 // New makes a strategy plugin of a rule. build is called once a session, with
-// complete and checked hyperparameters.
+// complete and checked hyperparameters. info.Kind is set here.
 func New(info sdk.Info, build func(Config) (Rule, error)) sdk.Strategy {
+	info.Kind = sdk.KindStrategy
 	return &plugin{info: info, build: build}
 }
 
@@ -32,43 +33,41 @@ func (p *plugin) Open(_ context.Context, req sdk.StrategyOpenRequest, resp *sdk.
 		return err
 	}
 	req.Hyperparameters = values
-	if err := check(req); err != nil {
+	if err := p.info.Capabilities.Accepts(req.Task, nil); err != nil {
+		return err
+	}
+	if err := checkOpen(req); err != nil {
 		return err
 	}
 	rule, err := p.build(Config{Open: req})
 	if err != nil {
 		return err
 	}
-	resp.Session = &session{rule: rule, seed: req.Seed, rows: len(req.Availability)}
-	return nil
-}
-
-func check(req sdk.StrategyOpenRequest) error {
-	n := len(req.Availability)
-	switch {
-	case n == 0:
-		return sdk.Errorf(sdk.CodeBadRequest, "open a strategy on no training rows")
-	case req.Modalities < 1 || req.Modalities > 64:
-		return sdk.Errorf(sdk.CodeBadRequest, "open a strategy on %d modalities", req.Modalities)
-	case len(req.Labels) != n*req.Task.LabelWidth():
-		return sdk.Errorf(sdk.CodeBadShape, "%d labels for %d training rows", len(req.Labels), n)
-	case req.Groups != nil && len(req.Groups) != n:
-		return sdk.Errorf(sdk.CodeBadShape, "%d groups for %d training rows", len(req.Groups), n)
-	case len(req.Covariates.Data) > 0 && (len(req.Covariates.Shape) != 2 || req.Covariates.Shape[0] != n):
-		return sdk.Errorf(sdk.CodeBadShape, "covariates have shape %v for %d training rows", req.Covariates.Shape, n)
+	groups := int32(0)
+	for _, g := range req.Groups {
+		groups = max(groups, g+1)
+	}
+	resp.Session = &session{
+		rule: rule, seed: req.Seed, rows: len(req.Availability), groups: groups, task: req.Task, width: req.Width,
 	}
 	return nil
 }
 
 // session keeps one rule. It is used by one call at a time.
 type session struct {
-	rule Rule
-	seed uint64
-	rows int
+	rule   Rule
+	seed   uint64
+	rows   int
+	groups int32 // all group numbers are below
+	task   sdk.Task
+	width  int
 }
 
 // Augment asks the rule, if it augments, for the availability to train with.
 func (s *session) Augment(_ context.Context, req sdk.AugmentRequest, resp *sdk.AugmentResponse) error {
+	if err := s.checkRows(req.Rows, req.Availability); err != nil {
+		return err
+	}
 	resp.Availability = req.Availability
 	if rule, ok := s.rule.(Augmenter); ok {
 		resp.Availability = rule.Augment(req.Availability, rng.Stream(s.seed, "augment", req.Step))
@@ -78,15 +77,8 @@ func (s *session) Augment(_ context.Context, req sdk.AugmentRequest, resp *sdk.A
 
 // Objective asks the rule for weights and penalties.
 func (s *session) Objective(_ context.Context, req sdk.ObjectiveRequest, resp *sdk.ObjectiveResponse) error {
-	n := len(req.Rows)
-	if len(req.RowLoss) != n || len(req.Availability) != n || (req.Groups != nil && len(req.Groups) != n) {
-		return sdk.Errorf(sdk.CodeBadShape, "objective of %d rows has %d losses, %d availabilities and %d groups",
-			n, len(req.RowLoss), len(req.Availability), len(req.Groups))
-	}
-	for _, row := range req.Rows {
-		if row < 0 || int(row) >= s.rows {
-			return sdk.Errorf(sdk.CodeBadRequest, "row %d is not one of %d training positions", row, s.rows)
-		}
+	if err := s.checkObjective(req); err != nil {
+		return err
 	}
 	batch := Batch{
 		Rows: req.Rows, H: req.H, Logits: req.Logits, RowLoss: req.RowLoss, Labels: req.Labels,
@@ -136,8 +128,13 @@ func (s *session) Snapshot(_ context.Context, _ sdk.SnapshotRequest, resp *sdk.S
 func (s *session) Restore(_ context.Context, req sdk.RestoreRequest, _ *sdk.RestoreResponse) error {
 	rule, ok := s.rule.(Stateful)
 	switch {
+	case ok && len(req.Parameters) > 0:
+		return sdk.Errorf(sdk.CodeBadRequest, "restore %d parameters into a strategy that has none", len(req.Parameters))
 	case ok:
-		return rule.SetState(req.State)
+		if err := rule.SetState(req.State); err != nil {
+			return sdk.Wrap(sdk.CodeBadRequest, err, "restore strategy")
+		}
+		return nil
 	case len(req.State) > 0 || len(req.Parameters) > 0:
 		return sdk.Errorf(sdk.CodeBadRequest, "restore a state into a strategy that has none")
 	}

@@ -31,6 +31,7 @@ var info = sdk.Info{
 			Text: "what a group is: availability pattern, pattern and label, or environment",
 		},
 	},
+	Capabilities: sdk.Capabilities{Deterministic: true},
 }
 
 type rule struct {
@@ -41,14 +42,11 @@ type rule struct {
 
 func newRule(c strategy.Config) (strategy.Rule, error) {
 	groups := int32(0)
-	for i, g := range c.Open.Groups {
-		if g < 0 {
-			return nil, fmt.Errorf("group of training row %d is %d", i, g)
-		}
+	for _, g := range c.Open.Groups {
 		groups = max(groups, g+1)
 	}
 	if groups == 0 {
-		return nil, fmt.Errorf("the training rows have no groups")
+		return nil, sdk.Errorf(sdk.CodeBadRequest, "groupdro needs groups of training rows, and there are none")
 	}
 	size := make([]float64, groups)
 	for _, g := range c.Open.Groups {

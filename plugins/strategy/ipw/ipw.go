@@ -38,6 +38,7 @@ var info = sdk.Info{
 			Text: "weights are clipped to their [clip, 1-clip] quantiles",
 		},
 	},
+	Capabilities: sdk.Capabilities{Deterministic: true},
 }
 
 // minPattern is the number of rows below which patterns share one class of the

@@ -24,7 +24,8 @@ func TestInfo_AsksForTheMaskAndChangesNothingElse(t *testing.T) {
 	}
 	var objective sdk.ObjectiveResponse
 	if err := open.Session.Objective(ctx, sdk.ObjectiveRequest{
-		Rows: []int32{0}, RowLoss: []float32{1}, Availability: []uint64{1},
+		Rows: []int32{0}, RowLoss: []float32{1}, Availability: []uint64{1}, Labels: []float32{1},
+		H: sdk.NewTensor(1, 1), Logits: sdk.NewTensor(1, 1),
 	}, &objective); err != nil {
 		t.Fatal(err)
 	}

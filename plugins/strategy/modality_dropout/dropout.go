@@ -28,6 +28,7 @@ var info = sdk.Info{
 			Text: "independent hides each modality by itself; marginal shows the intersection with a pattern drawn from the training rows",
 		},
 	},
+	Capabilities: sdk.Capabilities{Deterministic: true},
 }
 
 // redraws bounds the attempts to draw a pattern that leaves a row something.

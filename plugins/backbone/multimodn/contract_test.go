@@ -1,0 +1,10 @@
+package main
+
+import (
+	"testing"
+
+	"github.com/deconfound/deconfound/sdk/backbone"
+	"github.com/deconfound/deconfound/sdk/plugintest"
+)
+
+func TestContract(t *testing.T) { plugintest.Backbone(t, backbone.New(info, build)) }

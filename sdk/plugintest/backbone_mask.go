@@ -1,0 +1,103 @@
+package plugintest
+
+import (
+	"fmt"
+	"math"
+	"path/filepath"
+
+	"github.com/deconfound/deconfound/sdk"
+	"github.com/deconfound/deconfound/sdk/rng"
+)
+
+// checkMask changes what lies behind the mask, in the feature store: the values
+// of modalities that a row does not have or that the request hides. Neither h nor
+// a gradient may change in a bit, or by much if the plugin is not deterministic.
+func (b *backbones) checkMask(p *probe) {
+	r := rng.Stream(7, "hidden")
+	shown := make([]uint64, tableRows) // one mask a row for the whole check
+	for i, own := range b.table.availability {
+		shown[i] = draw(r, own, 0.7)
+	}
+	pick := func(step int) (rows []int32, availability []uint64) {
+		for i := range batchRows {
+			row := int32((step*batchRows + i) % tableRows)
+			rows, availability = append(rows, row), append(availability, shown[row])
+		}
+		return rows, availability
+	}
+	type answer struct {
+		eval, train, embeddings [][]float32
+		end                     state
+	}
+	var start *state // of the first session
+	ask := func(store string) answer {
+		req := b.request(p)
+		req.FeatureStore = store
+		s := b.open(p, req)
+		if start == nil {
+			taken, err := s.snapshot()
+			p.must(err, "Snapshot")
+			start = &taken
+		}
+		p.must(s.restore(*start), "Restore")
+		var out answer
+		for step := range tableRows / batchRows {
+			rows, availability := pick(step)
+			resp, err := s.forward(sdk.ForwardRequest{Rows: rows, Availability: availability})
+			p.must(err, "Forward in eval mode")
+			out.eval = append(out.eval, resp.H.Data)
+			out.embeddings = append(out.embeddings, resp.ModalityEmbeddings.Data)
+			out.train = append(out.train, s.h(p, b.train(rows, availability, uint64(step), s.task)))
+			_, err = s.backward(gradientOfH(uint64(step), len(rows), 0.25))
+			p.must(err, "Backward")
+		}
+		var err error
+		out.end, err = s.snapshot()
+		p.must(err, "Snapshot")
+		return out
+	}
+	clean := ask(b.store)
+	for i, poison := range []float32{1e30, float32(math.NaN()), -3} {
+		store := filepath.Join(b.dir, fmt.Sprintf("poisoned%d", i))
+		p.must(b.table.poisoned(shown, poison).write(store), "write a feature store")
+		other := ask(store)
+		for step := range clean.eval {
+			switch {
+			case !b.same(clean.eval[step], other.eval[step]):
+				p.failf("h in eval mode depends on values behind the mask: %s", b.leak(clean.eval[step], other.eval[step], poison))
+			case !b.same(clean.embeddings[step], other.embeddings[step]):
+				p.failf("modality embeddings depend on values behind the mask, when these are %v", poison)
+			case !b.same(clean.train[step], other.train[step]):
+				p.failf("h in train mode depends on values behind the mask: %s", b.leak(clean.train[step], other.train[step], poison))
+			default:
+				continue
+			}
+			return
+		}
+		if d := clean.end.difference(other.end); b.exact() && d != "" {
+			p.failf("gradients depend on values behind the mask, when these are %v: %s", poison, d)
+			return
+		}
+	}
+}
+
+// same compares answers of two sessions that should be equal.
+func (b *backbones) same(x, y []float32) bool {
+	if b.exact() {
+		return sameBits(x, y)
+	}
+	d, _ := farthest(x, y)
+	return d < 1e-2
+}
+
+func (b *backbones) leak(clean, other []float32, poison float32) string {
+	if len(clean) != len(other) {
+		return "it has another length"
+	}
+	for i := range clean {
+		if math.Float32bits(clean[i]) != math.Float32bits(other[i]) {
+			return fmt.Sprintf("row %d column %d of the batch is %v, and %v when they are %v", i/hWidth, i%hWidth, clean[i], other[i], poison)
+		}
+	}
+	return ""
+}
