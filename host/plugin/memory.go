@@ -11,6 +11,9 @@ import (
 	"github.com/deconfound/deconfound/sdk"
 )
 
+// watchInterval is the time between two looks at a process's memory.
+const watchInterval = 200 * time.Millisecond
+
 // watch kills the process when its own memory exceeds limit bytes.
 func (p *Process) watch(limit int64) {
 	ticker := time.NewTicker(watchInterval)

@@ -5,7 +5,6 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -209,47 +208,6 @@ func TestProcess_memory(t *testing.T) {
 	_, err = forward(t, open(t, p, "memory", 200<<20))
 	wants(t, err, sdk.CodePluginMemory, "128 MiB", "exec.memory")
 	gone(t, p)
-}
-
-// Kill reaches the children of the plugin.
-func TestProcess_family(t *testing.T) {
-	p := start(t, Config{})
-	s := open(t, p, "family", 0)
-	if _, err := forward(t, s); err != nil {
-		t.Fatal(err)
-	}
-	terms, err := backward(t, s)
-	if err != nil {
-		t.Fatal(err)
-	}
-	child := watchPid(t, int(terms[0].Value))
-	p.Kill()
-	child.awaitEnd(t)
-}
-
-// The crash of a plugin takes its children along, too.
-func TestProcess_orphanedFamily(t *testing.T) {
-	p := start(t, Config{})
-	s := open(t, p, "family", 0)
-	if _, err := forward(t, s); err != nil {
-		t.Fatal(err)
-	}
-	terms, err := backward(t, s)
-	if err != nil {
-		t.Fatal(err)
-	}
-	child := watchPid(t, int(terms[0].Value))
-	pid, _ := strconv.Atoi(p.Pid())
-	process, err := os.FindProcess(pid)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := process.Kill(); err != nil {
-		t.Fatal(err)
-	}
-	child.awaitEnd(t)
-	gone(t, p)
-	wants(t, p.Err(), sdk.CodePluginCrash, "killed")
 }
 
 func TestProcess_environment(t *testing.T) {

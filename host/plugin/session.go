@@ -11,6 +11,10 @@ import (
 	"github.com/deconfound/deconfound/sdk"
 )
 
+// settle is how long a broken connection waits for the process's end, which
+// usually is the reason and follows within milliseconds.
+const settle = 2 * time.Second
+
 // wire is what both kinds of session have in common on the transport.
 type wire interface {
 	Snapshot(context.Context, sdk.SnapshotRequest, *sdk.SnapshotResponse) error
