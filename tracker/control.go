@@ -14,7 +14,7 @@ func (s *Store) PauseSweep(ctx context.Context, tx pgx.Tx, sweepID int64) error 
 	if err := lockSweep(ctx, tx, sweepID); err != nil {
 		return fmt.Errorf("pause sweep %d: %w", sweepID, err)
 	}
-	if _, err := tx.Exec(ctx, `update sweep set paused_at = coalesce(paused_at, now()) where sweep_id = $1`, sweepID); err != nil {
+	if err := updateSweep(ctx, tx, sweepID, `paused_at = coalesce(paused_at, now())`); err != nil {
 		return fmt.Errorf("pause sweep %d: %w", sweepID, err)
 	}
 	if _, err := tx.Exec(ctx, `update run set state = 'paused', fence = fence + 1 where sweep_id = $1 and state = 'queued'`, sweepID); err != nil {
@@ -30,7 +30,7 @@ func (s *Store) ResumeSweep(ctx context.Context, tx pgx.Tx, sweepID int64) ([]Ru
 	if err := lockSweep(ctx, tx, sweepID); err != nil {
 		return nil, fmt.Errorf("resume sweep %d: %w", sweepID, err)
 	}
-	if _, err := tx.Exec(ctx, `update sweep set paused_at = null, cancelled_at = null where sweep_id = $1`, sweepID); err != nil {
+	if err := updateSweep(ctx, tx, sweepID, `paused_at = null, cancelled_at = null`); err != nil {
 		return nil, fmt.Errorf("resume sweep %d: %w", sweepID, err)
 	}
 	return s.requeue(ctx, tx, fmt.Sprintf("resume sweep %d", sweepID), `sweep_id = $1 and state = 'paused' and planned and not held`, sweepID)
@@ -42,7 +42,7 @@ func (s *Store) CancelSweep(ctx context.Context, tx pgx.Tx, sweepID int64) error
 	if err := lockSweep(ctx, tx, sweepID); err != nil {
 		return fmt.Errorf("cancel sweep %d: %w", sweepID, err)
 	}
-	if _, err := tx.Exec(ctx, `update sweep set cancelled_at = coalesce(cancelled_at, now()) where sweep_id = $1`, sweepID); err != nil {
+	if err := updateSweep(ctx, tx, sweepID, `cancelled_at = coalesce(cancelled_at, now())`); err != nil {
 		return fmt.Errorf("cancel sweep %d: %w", sweepID, err)
 	}
 	return s.cancel(ctx, tx, `sweep_id = $1`, sweepID)
@@ -124,8 +124,36 @@ func (s *Store) requeue(ctx context.Context, tx pgx.Tx, doing, where string, arg
 	return s.In(tx).Runs(ctx, RunFilter{IDs: ids})
 }
 
-// lockSweep takes the lock that every transaction on a sweep takes first.
+// lockSweep takes the lock that every transaction on a sweep takes first. It is
+// an advisory lock and not the row's, which only the sweep's owner may lock
+// under row-level security, while any worker may finish its runs.
 func lockSweep(ctx context.Context, tx pgx.Tx, sweepID int64) error {
+	const lock = `select pg_advisory_xact_lock(hashtextextended('deconfound.sweep', $1))`
+	if _, err := tx.Exec(ctx, lock, sweepID); err != nil {
+		return err
+	}
 	var id int64
-	return notFound(tx.QueryRow(ctx, `select sweep_id from sweep where sweep_id = $1 for no key update`, sweepID).Scan(&id))
+	return notFound(tx.QueryRow(ctx, `select sweep_id from sweep where sweep_id = $1`, sweepID).Scan(&id))
+}
+
+// updateSweep changes the row of a sweep that the transaction has locked.
+func updateSweep(ctx context.Context, tx pgx.Tx, sweepID int64, set string) error {
+	tag, err := tx.Exec(ctx, `update sweep set `+set+` where sweep_id = $1`, sweepID)
+	if err == nil && tag.RowsAffected() == 0 {
+		var owner string
+		if err = tx.QueryRow(ctx, `select owner from sweep where sweep_id = $1`, sweepID).Scan(&owner); err == nil {
+			err = fmt.Errorf("it belongs to %s", owner)
+		}
+	}
+	return err
+}
+
+// LockSweep holds the sweep until the transaction ends: no other transaction
+// plans its runs or ends a lease on one of them meanwhile. A caller that decides
+// by what it reads takes it first. The methods of Store take it by themselves.
+func (s *Store) LockSweep(ctx context.Context, tx pgx.Tx, sweepID int64) error {
+	if err := lockSweep(ctx, tx, sweepID); err != nil {
+		return fmt.Errorf("lock sweep %d: %w", sweepID, err)
+	}
+	return nil
 }

@@ -30,8 +30,8 @@ type UnitGroup struct {
 type DatasetInfo struct {
 	Name     string
 	Hash     string
-	Task     string // binary, multiclass or multilabel
-	Classes  int    // of a multiclass or multilabel task
+	Task     string            // binary, multiclass or multilabel
+	Classes  int               // of a multiclass or multilabel task
 	Patterns map[uint64]string // availability -> text, for example base+lipid
 	Groups   []UnitGroup
 }

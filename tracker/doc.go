@@ -17,7 +17,7 @@
 //
 // Methods that take a pgx.Tx leave committing to the caller, so that River jobs
 // can be enqueued in the transaction of the rows they belong to ([Store.InTx]
-// helps). They lock the sweep's row before the rows of its runs, and write
+// helps). They lock the sweep before the rows of its runs, and write
 // sorted keys, so that they do not deadlock. The others commit what they do.
 // Reading methods are on [Reader]: a Store reads what is committed, Store.In(tx)
 // reads what the transaction sees.

@@ -92,7 +92,7 @@ func writeDiagnostics(ctx context.Context, tx pgx.Tx, runID int64, diagnostics [
 		return 1
 	})
 	const insert = `insert into diagnostic (run_id, name, estimate, lo, hi, p, verdict, detail)
-		values ($1, $2, nullif($3, 'NaN'), nullif($4, 'NaN'), nullif($5, 'NaN'), nullif($6, 'NaN'), $7, $8) on conflict do nothing`
+		values ($1, $2, nullif($3::float8, 'NaN'), nullif($4::float8, 'NaN'), nullif($5::float8, 'NaN'), nullif($6::float8, 'NaN'), $7, $8) on conflict do nothing`
 	for _, d := range diagnostics {
 		if d.Detail == nil {
 			d.Detail = json.RawMessage("{}")

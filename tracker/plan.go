@@ -44,11 +44,14 @@ type PlannedRun struct {
 // The same call again changes nothing and answers nothing.
 func (s *Store) PlanRuns(ctx context.Context, tx pgx.Tx, sweepID int64, plan []PlannedRun, full bool) ([]Run, error) {
 	fail := func(err error) ([]Run, error) { return nil, fmt.Errorf("plan runs of sweep %d: %w", sweepID, err) }
+	if err := lockSweep(ctx, tx, sweepID); err != nil {
+		return fail(err)
+	}
 	var paused, cancelled bool
-	err := tx.QueryRow(ctx, `select paused_at is not null, cancelled_at is not null from sweep where sweep_id = $1 for no key update`, sweepID).
+	err := tx.QueryRow(ctx, `select paused_at is not null, cancelled_at is not null from sweep where sweep_id = $1`, sweepID).
 		Scan(&paused, &cancelled)
 	if err != nil {
-		return fail(notFound(err))
+		return fail(err)
 	}
 	if cancelled {
 		return nil, nil

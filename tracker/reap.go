@@ -2,7 +2,9 @@ package tracker
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/jackc/pgx/v5"
 )
@@ -41,8 +43,11 @@ func (s *Store) Reap(ctx context.Context, tx pgx.Tx) ([]Run, error) {
 	for i, r := range lost {
 		ids[i], fences[i], sweeps[i] = r.ID, r.Fence, r.SweepID
 	}
-	if _, err := tx.Exec(ctx, `select from sweep where sweep_id = any($1) order by sweep_id for no key update`, sweeps); err != nil {
-		return fail(err)
+	slices.Sort(sweeps)
+	for _, id := range slices.Compact(sweeps) {
+		if err := lockSweep(ctx, tx, id); err != nil && !errors.Is(err, ErrNotFound) {
+			return fail(err)
+		}
 	}
 	if _, err := tx.Exec(ctx, `select from run where run_id = any($1) order by run_id for no key update`, ids); err != nil {
 		return fail(err)

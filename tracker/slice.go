@@ -36,6 +36,9 @@ func (s *Store) CommitSlice(ctx context.Context, tx pgx.Tx, l Lease, slice Slice
 	if err := s.writePoints(ctx, tx, l.Run.ID, slice.Points); err != nil {
 		return fail(err)
 	}
+	if slice.Checkpoint == nil {
+		slice.Checkpoint = []byte{} // not null
+	}
 	hash := sha256.Sum256(slice.Checkpoint)
 	const store = `insert into checkpoint (run_id, epoch, sha256, data) values ($1, $2, $3, $4)
 		on conflict (run_id) do update set epoch = excluded.epoch, sha256 = excluded.sha256, data = excluded.data`

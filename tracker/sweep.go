@@ -54,10 +54,18 @@ func (s *Store) UpsertSweep(ctx context.Context, tx pgx.Tx, spec SweepSpec) (Swe
 	if _, err := tx.Exec(ctx, insert, spec.Owner, spec.Name); err != nil {
 		return fail(err)
 	}
+	var id int64
+	const find = `select sweep_id from sweep where owner = coalesce(nullif($1, ''), session_user) and name = $2`
+	if err := tx.QueryRow(ctx, find, spec.Owner, spec.Name).Scan(&id); err != nil {
+		return fail(err)
+	}
+	if err := lockSweep(ctx, tx, id); err != nil {
+		return fail(err)
+	}
 	var out Sweep
-	const lock = `select sweep_id, owner, name, revision, created_at, updated_at, paused_at, cancelled_at from sweep
-		where owner = coalesce(nullif($1, ''), session_user) and name = $2 for no key update`
-	err := tx.QueryRow(ctx, lock, spec.Owner, spec.Name).Scan(&out.ID, &out.Owner, &out.Name, &out.Revision,
+	const read = `select sweep_id, owner, name, revision, created_at, updated_at, paused_at, cancelled_at from sweep
+		where sweep_id = $1`
+	err := tx.QueryRow(ctx, read, id).Scan(&out.ID, &out.Owner, &out.Name, &out.Revision,
 		&out.CreatedAt, &out.UpdatedAt, &out.PausedAt, &out.CancelledAt)
 	if err != nil {
 		return fail(err)

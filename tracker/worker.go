@@ -125,7 +125,11 @@ func (w *Worker) keep(ctx context.Context, conn *pgx.Conn) {
 			}
 		}
 		last, stop := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
-		conn.Close(last)
+		if ctx.Err() != nil && !conn.IsClosed() {
+			// By name: after a Close alone the server lets go of it a little later.
+			_, _ = conn.Exec(last, `select pg_advisory_unlock_all()`)
+		}
+		_ = conn.Close(last) // it is of no use either way
 		stop()
 		w.setHeld(false)
 		for wait := reconnectFirst; ; wait = min(2*wait, reconnectLast) {

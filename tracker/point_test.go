@@ -1,0 +1,306 @@
+package tracker_test
+
+import (
+	"math"
+	"math/rand/v2"
+	"sync"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+	"github.com/jackc/pgx/v5"
+
+	"github.com/deconfound/deconfound/tracker"
+)
+
+var (
+	auroc    = tracker.Metric{Name: "auroc", Split: "val"}
+	aurocMen = tracker.Metric{Name: "auroc", Split: "val", Group: "sex", Level: "m"}
+)
+
+func TestAppendPoints_Replay(t *testing.T) {
+	b := setup(t)
+	l := b.lease(1)
+	live := []tracker.Point{
+		{Step: 1, Values: map[tracker.Metric]float64{loss: 3, auroc: 0.5}},
+		{Step: 2, Values: map[tracker.Metric]float64{loss: math.NaN(), auroc: 0.75}},
+	}
+	for range 3 {
+		if err := b.store.AppendPoints(t.Context(), l, live); err != nil {
+			t.Fatal(err)
+		}
+	}
+	// The slice brings the same values in other groups, one of them twice, a
+	// contradiction, and something new.
+	next, err := b.slice(l, tracker.Slice{Epoch: 3, Points: []tracker.Point{
+		{Step: 1, Values: map[tracker.Metric]float64{loss: 3}},
+		{Step: 1, Values: map[tracker.Metric]float64{auroc: 0.9, aurocMen: 0.25}},
+		{Step: 3, Values: map[tracker.Metric]float64{loss: 1, auroc: math.Inf(1)}},
+		{Step: 3, Values: map[tracker.Metric]float64{loss: 1}},
+		{Step: 4},
+	}})
+	if err != nil || !next.Enqueue() {
+		t.Fatalf("got %+v, %v", next, err)
+	}
+	got, err := b.store.Summary(t.Context(), l.Run.ID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := map[tracker.Metric]tracker.Summary{
+		loss:     {N: 3, LastStep: 3, Last: 1, Min: 1, Max: 3},
+		auroc:    {N: 3, LastStep: 3, Last: math.Inf(1), Min: 0.5, Max: math.Inf(1)},
+		aurocMen: {N: 1, LastStep: 1, Last: 0.25, Min: 0.25, Max: 0.25},
+	}
+	if d := cmp.Diff(want, got, cmpopts.EquateNaNs()); d != "" {
+		t.Errorf("summary (-want +got):\n%s", d)
+	}
+	history, err := b.store.MetricHistory(t.Context(), auroc, l.Run.ID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	wantHistory := map[int64][]tracker.StepValue{l.Run.ID: {{Step: 1, Value: 0.5}, {Step: 2, Value: 0.75}, {Step: 3, Value: math.Inf(1)}}}
+	if d := cmp.Diff(wantHistory, history); d != "" {
+		t.Errorf("history (-want +got):\n%s", d)
+	}
+	if got := b.rows(`select metric, split, grp, lvl, step, value from points where grp = 'sex'`); got != "auroc val sex m 1 0.25\n" {
+		t.Errorf("view: got %s", got)
+	}
+	if err := b.store.AppendPoints(t.Context(), l, nil); err != nil {
+		t.Errorf("no points: got %v", err)
+	}
+	l = b.lease(2)
+	if err := b.store.AppendPoints(t.Context(), l, []tracker.Point{{Step: 1, Values: map[tracker.Metric]float64{{}: 1}}}); err == nil {
+		t.Error("a metric without a name: got no error")
+	}
+	only := []tracker.Point{{Step: 5, Values: map[tracker.Metric]float64{loss: math.NaN()}}}
+	if err := b.store.AppendPoints(t.Context(), l, only); err != nil {
+		t.Fatal(err)
+	}
+	got, err = b.store.Summary(t.Context(), l.Run.ID)
+	want = map[tracker.Metric]tracker.Summary{loss: {N: 1, LastStep: 5, Last: math.NaN(), Min: math.NaN(), Max: math.NaN()}}
+	if d := cmp.Diff(want, got, cmpopts.EquateNaNs()); d != "" || err != nil {
+		t.Errorf("only NaN: %v\n%s", err, d)
+	}
+}
+
+// TestAppendPoints_Random sends overlapping pieces of known curves from several
+// goroutines and compares the summaries with what the curves say.
+func TestAppendPoints_Random(t *testing.T) {
+	b := setup(t)
+	runs := b.plan(true, planned(1), planned(2), planned(3))
+	metrics := []tracker.Metric{loss, auroc, aurocMen, {Name: "ece", Split: "val"}}
+	const steps = 40
+	value := func(run, step, m int) float64 { return math.Sin(float64(run*1000 + step*10 + m)) }
+	var wg sync.WaitGroup
+	for i, r := range runs {
+		l := b.claim(r)
+		for worker := range 2 {
+			wg.Add(1)
+			go func() {
+				defer wg.Done()
+				random := rand.New(rand.NewPCG(uint64(i), uint64(worker)))
+				for first := 0; first < steps; first += 5 {
+					var points []tracker.Point
+					for step := max(0, first-random.IntN(8)); step < first+5; step++ {
+						p := tracker.Point{Step: step, Values: map[tracker.Metric]float64{}}
+						for m, metric := range metrics {
+							if random.IntN(3) > 0 {
+								p.Values[metric] = value(i, step, m)
+							}
+						}
+						points = append(points, p)
+					}
+					if err := b.store.AppendPoints(t.Context(), l, points); err != nil {
+						t.Errorf("append: %v", err)
+					}
+				}
+			}()
+		}
+	}
+	wg.Wait()
+	for _, r := range runs {
+		summary, err := b.store.Summary(t.Context(), r.ID)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, m := range metrics {
+			history, err := b.store.MetricHistory(t.Context(), m, r.ID)
+			if err != nil {
+				t.Fatal(err)
+			}
+			want := tracker.Summary{Min: math.Inf(1), Max: math.Inf(-1)}
+			for i, v := range history[r.ID] {
+				if i > 0 && v.Step == history[r.ID][i-1].Step {
+					t.Errorf("run %d, %s: step %d is stored twice", r.ID, m, v.Step)
+				}
+				want.N++
+				want.LastStep, want.Last = v.Step, v.Value
+				want.Min, want.Max = min(want.Min, v.Value), max(want.Max, v.Value)
+			}
+			if summary[m] != want {
+				t.Errorf("run %d, %s: got summary %+v, the curve says %+v", r.ID, m, summary[m], want)
+			}
+		}
+	}
+}
+
+func TestPartitions(t *testing.T) {
+	b := setup(t)
+	b.rows(`select setval('run_run_id_seq', 99999)`)
+	l := b.claim(b.plan(false, planned(1))[0])
+	if l.Run.ID != 100000 {
+		t.Fatalf("got run %d, want 100000", l.Run.ID)
+	}
+	if err := b.store.AppendPoints(t.Context(), l, []tracker.Point{point(1, 1)}); err != nil {
+		t.Fatal(err)
+	}
+	if got := b.rows(`select tableoid::regclass::text from point`); got != "point_1\n" {
+		t.Errorf("the point is in %s, want point_1", got)
+	}
+	b.rows(`select setval('run_run_id_seq', 100001)`)
+	b.plan(false, planned(2))
+	if got := b.rows(`select count(*) from pg_inherits where inhparent = 'point'::regclass`); got != "4\n" {
+		t.Errorf("got %s partitions, want 0 to 2 and the default", got)
+	}
+}
+
+func TestFinish(t *testing.T) {
+	b := setup(t)
+	info := tracker.DatasetInfo{Name: "d", Hash: "dh", Task: "binary", Classes: 1, Patterns: map[uint64]string{1: "base", 3: "base+lipid", 1 << 63: "far"},
+		Groups: []tracker.UnitGroup{{Unit: -5, Group: "sex", Level: "f"}, {Unit: 7, Group: "sex", Level: "m"}}}
+	for range 2 {
+		if err := b.store.DescribeDataset(t.Context(), info); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if got, err := b.store.Dataset(t.Context(), "dh"); err != nil || cmp.Diff(info, got) != "" {
+		t.Errorf("dataset: got %+v, %v; want %+v", got, err, info)
+	}
+	nan := float32(math.NaN())
+	predictions := []tracker.Prediction{
+		{TestSet: "id", Unit: 7, Label: 1, Score: 0.75, Observed: nan, Pattern: 3, Weight: 1},
+		{TestSet: "id", Unit: -5, Label: nan, Score: 0.25, Observed: 0.5, Pattern: 1 << 63, Weight: 1},
+		{TestSet: "flip", Unit: 7, Label: 1, Score: 0.5, Observed: nan, Pattern: 2, Weight: 0.5},
+	}
+	l := b.claim(b.plan(true, replicate(1, 0, "md"))[0])
+	out := tracker.Outcome{Epoch: 3, Reason: "early_stop", Metrics: map[tracker.Metric]float64{auroc: 0.75, aurocMen: math.NaN()},
+		Points: []tracker.Point{point(3, 1)}, Predictions: predictions,
+		Diagnostics: []tracker.Diagnostic{{Name: "overlap", Estimate: 0.5, Lo: math.NaN(), Hi: 1, P: math.NaN(), Verdict: "ok"}, {Name: "balance", Detail: []byte(`{"a": 1}`)}}}
+	if err := b.finish(l, out); err != nil {
+		t.Fatal(err)
+	}
+	got, err := b.store.Predictions(t.Context(), tracker.RunFilter{SweepID: b.sweep.ID}, "")
+	if err != nil || len(got) != 2 {
+		t.Fatalf("got %d sets of predictions, %v; want 2", len(got), err)
+	}
+	want := &tracker.RunPredictions{Run: b.run(l.Run.ID), TestSet: "id", Unit: []int64{-5, 7}, Class: []int16{0, 0}, Label: []float32{nan, 1},
+		Score: []float32{0.25, 0.75}, Observed: []float32{0.5, nan}, Pattern: []uint64{1 << 63, 3}, Weight: []float32{1, 1}}
+	if d := cmp.Diff(want, got[1], cmpopts.EquateNaNs(), cmpopts.IgnoreFields(tracker.RunPredictions{}, "Run")); d != "" || got[1].Run.ID != l.Run.ID {
+		t.Errorf("predictions (-want +got):\n%s", d)
+	}
+	if only, err := b.store.Predictions(t.Context(), tracker.RunFilter{}, "flip"); err != nil || len(only) != 1 || only[0].Weight[0] != 0.5 {
+		t.Errorf("one test set: got %+v, %v", only, err)
+	}
+	results, err := b.store.Results(t.Context(), tracker.RunFilter{SweepID: b.sweep.ID})
+	if err != nil || results[l.Run.ID][auroc] != 0.75 || !math.IsNaN(results[l.Run.ID][aurocMen]) || len(results[l.Run.ID]) != 2 {
+		t.Errorf("results: got %v, %v", results, err)
+	}
+	if one, err := b.store.Results(t.Context(), tracker.RunFilter{}, auroc, loss); err != nil || len(one[l.Run.ID]) != 1 {
+		t.Errorf("one metric: got %v, %v", one, err)
+	}
+	diagnostics, err := b.store.Diagnostics(t.Context(), l.Run.ID)
+	if err != nil || len(diagnostics) != 2 || diagnostics[0].Name != "balance" || string(diagnostics[0].Detail) != `{"a": 1}` ||
+		diagnostics[1].Estimate != 0.5 || !math.IsNaN(diagnostics[1].Lo) || diagnostics[1].Verdict != "ok" {
+		t.Errorf("diagnostics: got %+v, %v", diagnostics, err)
+	}
+	if got := b.rows(`select unit, label, score, pattern from predictions order by unit`); got != "-5 <nil> 0.25 far\n7 1 0.75 base+lipid\n" {
+		t.Errorf("view predictions: got %s", got)
+	}
+	if got := b.rows(`select test_set, pattern from all_predictions where test_set <> 'id'`); got != "flip 2\n" {
+		t.Errorf("view all_predictions: got %s", got)
+	}
+	if got := b.rows(`select lvl, count(*) from predictions p join runs using (run_id) join unit_groups u using (dataset_hash, unit) where grp = 'sex' group by 1 order by 1`); got != "f 1\nm 1\n" {
+		t.Errorf("view unit_groups: got %s", got)
+	}
+
+	l = b.lease(2)
+	for name, p := range map[string]tracker.Prediction{"no test set": {Weight: 1}, "no weight": {TestSet: "id"}} {
+		if err := b.finish(l, tracker.Outcome{Predictions: []tracker.Prediction{p}}); err == nil {
+			t.Errorf("%s: got no error", name)
+		}
+	}
+	b.wantState(l.Run.ID, tracker.Running)
+	_, err = b.store.Dataset(t.Context(), "other")
+	wantErr(t, err, tracker.ErrNotFound)
+}
+
+// TestFinish_Many crosses the size of one insert.
+func TestFinish_Many(t *testing.T) {
+	b := setup(t)
+	l := b.lease(1)
+	const n = 60_000
+	predictions := make([]tracker.Prediction, n)
+	for i := range predictions {
+		predictions[i] = tracker.Prediction{TestSet: "id", Unit: int64(i), Class: int16(i % 3), Score: float32(i) / n, Weight: 1}
+	}
+	if err := b.finish(l, tracker.Outcome{Predictions: predictions}); err != nil {
+		t.Fatal(err)
+	}
+	got, err := b.store.Predictions(t.Context(), tracker.RunFilter{}, "id")
+	if err != nil || len(got) != 1 || len(got[0].Unit) != n {
+		t.Fatalf("got %d sets, %v", len(got), err)
+	}
+	for i, p := range predictions {
+		if got[0].Unit[i] != p.Unit || got[0].Class[i] != p.Class || got[0].Score[i] != p.Score {
+			t.Fatalf("row %d: got unit %d, class %d, score %v; want %+v", i, got[0].Unit[i], got[0].Class[i], got[0].Score[i], p)
+		}
+	}
+}
+
+func TestArtifacts(t *testing.T) {
+	b := setup(t)
+	l := b.lease(1)
+	put := func(path, content string) {
+		b.tx(func(tx pgx.Tx) error { return b.store.PutArtifact(t.Context(), tx, l, path, "log", []byte(content)) })
+	}
+	put("a.log", "same")
+	put("b.log", "same")
+	put("b.log", "same")
+	put("c.log", "")
+	if got := b.rows(`select count(*) from blob`); got != "2\n" {
+		t.Errorf("got %s blobs, want 2", got)
+	}
+	list, err := b.store.Artifacts(t.Context(), l.Run.ID)
+	if err != nil || len(list) != 3 || list[0].Path != "a.log" || list[0].Size != 4 || list[0].Kind != "log" {
+		t.Errorf("list: got %+v, %v", list, err)
+	}
+	if got, err := b.store.Artifact(t.Context(), l.Run.ID, "b.log"); err != nil || string(got) != "same" {
+		t.Errorf("read: got %q, %v", got, err)
+	}
+	put("c.log", "other")
+	if n, err := b.store.CollectGarbage(t.Context(), 0); err != nil || n != 0 {
+		t.Errorf("garbage: got %d bytes, %v; want the empty content only", n, err)
+	}
+	if got := b.rows(`select count(*) from blob`); got != "2\n" {
+		t.Errorf("got %s blobs after the collection, want 2", got)
+	}
+	b.rows(`update blob set sha256 = sha256, data = (select data from blob where size = 5)`)
+	if _, err := b.store.Artifact(t.Context(), l.Run.ID, "a.log"); err == nil {
+		t.Error("damaged content: got no error")
+	}
+	_, err = b.store.Artifact(t.Context(), l.Run.ID, "none")
+	wantErr(t, err, tracker.ErrNotFound)
+}
+
+func TestMetric_String(t *testing.T) {
+	for want, m := range map[string]tracker.Metric{
+		"loss":            {Name: "loss"},
+		"val/auroc":       auroc,
+		"val/auroc@sex":   {Name: "auroc", Split: "val", Group: "sex"},
+		"val/auroc@sex=m": aurocMen,
+	} {
+		if got := m.String(); got != want {
+			t.Errorf("got %s, want %s", got, want)
+		}
+	}
+}
