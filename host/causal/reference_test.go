@@ -448,7 +448,8 @@ func TestHead_gradients(t *testing.T) {
 	eachVariant(t, func(t *testing.T, cfg Config) {
 		d := newTrainer(t, cfg)
 		for s := range cfg.Epochs * testSteps {
-			if s%testSteps == 1 {
+			// The stages of the variants start in the epochs 0, 1, 2 and 4.
+			if epoch := s / testSteps; s%testSteps == 1 && epoch != 3 && epoch != 5 {
 				checkGradients(t, d, s)
 			}
 			d.step(s, false)
@@ -513,7 +514,7 @@ func checkGradients(t *testing.T, d *trainer, s int) {
 		}
 		for _, p := range g.params.All() {
 			var got, want []float32
-			for range min(4, len(p.Value)) {
+			for range min(3, len(p.Value)) {
 				i := r.IntN(len(p.Value))
 				got = append(got, p.Grad[i])
 				want = append(want, float32(difference(ref.values[g.name+"/"+p.Name], i)))

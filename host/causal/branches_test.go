@@ -1,0 +1,243 @@
+package causal
+
+import (
+	"math"
+	"slices"
+	"testing"
+)
+
+// dhAt is the gradient of one batch at an epoch and step, from a head trained for
+// the given number of steps.
+func dhAt(t *testing.T, cfg Config, trained, epoch int, step uint64) []float32 {
+	t.Helper()
+	d := newTrainer(t, cfg)
+	for s := range trained {
+		d.step(s, false)
+	}
+	b, rep := batchOf(cfg.Task, d.tr, d.h, []int32{1, 5, 9, 14, 20, 33, 47, 60})
+	if _, err := d.head.Forward(rep, b, epoch, step); err != nil {
+		t.Fatal(err)
+	}
+	dh, _, err := d.head.Backward(nil, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return dh
+}
+
+func TestBranches_permutationIsKeyedByStep(t *testing.T) {
+	cfg := testConfig(t, "db_own", tasks["binary"])
+	trained := 3 * testSteps // two epochs in, swapping has begun
+	first := dhAt(t, cfg, trained, 2, 100)
+	if !slices.Equal(first, dhAt(t, cfg, trained, 2, 100)) {
+		t.Error("the same step drew another permutation")
+	}
+	if slices.Equal(first, dhAt(t, cfg, trained, 2, 101)) {
+		t.Error("two steps drew the same permutation")
+	}
+	// Before the swap starts a step draws nothing.
+	if !slices.Equal(dhAt(t, cfg, testSteps, 0, 100), dhAt(t, cfg, testSteps, 0, 101)) {
+		t.Error("the step matters before the swap starts")
+	}
+	other := cfg
+	other.Seed++
+	if slices.Equal(first, dhAt(t, other, trained, 2, 100)) {
+		t.Error("the seed does not matter")
+	}
+}
+
+func TestBranches_difficulty(t *testing.T) {
+	got := relativeDifficulty([]float64{1, 0, 3, 0}, []float64{3, 1, 1, 0})
+	for i, want := range []float64{0.75, 1, 0.25, 0} {
+		near(t, "difficulty", got[i], want, 1e-6)
+	}
+}
+
+// marginal by its definition: the mean over the pool of the joint head at
+// (z_c of the row, z_b and stratum of the pool row).
+func TestBranches_marginalByDefinition(t *testing.T) {
+	for _, task := range tasks {
+		cfg := testConfig(t, "md_db", task)
+		cfg.DualBranch.Pool = 9
+		d := newTrainer(t, cfg)
+		for s := range cfg.Epochs * testSteps {
+			d.step(s, false)
+		}
+		n := d.head.network.(*branches)
+		if len(n.saved.PoolStrata) != 9 || len(n.saved.PoolBiased) != 9*testWidth {
+			t.Fatalf("pool of %d and %d", len(n.saved.PoolStrata), len(n.saved.PoolBiased))
+		}
+		rep := d.h[:2*testWidth]
+		got, err := d.head.Predict(rep, []uint64{1, 2})
+		if err != nil {
+			t.Fatal(err)
+		}
+		values := d.head.valuesByName()
+		c := twoLayers(values, "branches", "causal", rowsOf(widen(rep), testWidth))
+		codes := rowsOf(widen(d.head.strata.codes()), d.head.strata.codeWidth())
+		want := make([]float64, 2*task.Outputs())
+		for j, k := range n.saved.PoolStrata {
+			z := widen(n.saved.PoolBiased[j*testWidth : (j+1)*testWidth])
+			logits := twoLayers(values, "joint", "joint", concat(c, matrix{z, z}, matrix{codes[k], codes[k]}))
+			p := make([]float64, task.Outputs())
+			for i, row := range logits {
+				task.probabilities(p, narrow(row))
+				for o, v := range p {
+					want[i*task.Outputs()+o] += v / 9
+				}
+			}
+		}
+		compare(t, "do", got.Do, narrow(want), 1e-4)
+	}
+}
+
+func TestBranches_poolIsOfTrainingRows(t *testing.T) {
+	cfg := testConfig(t, "md_db", tasks["binary"])
+	cfg.DualBranch.Pool = 1000 // more than there are rows: all of them
+	d := newTrainer(t, cfg)
+	for s := range 4*testSteps + 1 {
+		d.step(s, false)
+	}
+	n := d.head.network.(*branches)
+	if err := d.head.Refresh(5, d.h); err != nil {
+		t.Fatal(err)
+	}
+	count := make([]float64, d.head.strata.size)
+	for _, k := range n.saved.PoolStrata {
+		count[k] += 1.0 / testRows
+	}
+	for k, p := range d.head.strata.prior {
+		near(t, "share of the pool", count[k], p, 1e-12)
+	}
+	b := twoLayers(d.head.valuesByName(), "branches", "biased", rowsOf(widen(d.h), testWidth))
+	var sum float64
+	for _, row := range b {
+		sum += row[0] / testRows
+	}
+	got := 0.0
+	for i := 0; i < len(n.saved.PoolBiased); i += testWidth {
+		got += float64(n.saved.PoolBiased[i]) / testRows
+	}
+	near(t, "mean of z_b in the pool", got, sum, 1e-5)
+}
+
+// drop puts the running mean of z_b in place; own keeps the row's.
+func TestBranches_dropAndOwn(t *testing.T) {
+	cfg := testConfig(t, "db_drop", tasks["binary"])
+	d := newTrainer(t, cfg)
+	for s := range cfg.Epochs * testSteps {
+		d.step(s, false)
+	}
+	n := d.head.network.(*branches)
+	rep := d.h[:3*testWidth]
+	got, err := d.head.Predict(rep, []uint64{1, 2, 3})
+	if err != nil {
+		t.Fatal(err)
+	}
+	values := d.head.valuesByName()
+	c := twoLayers(values, "branches", "causal", rowsOf(widen(rep), testWidth))
+	b := twoLayers(values, "branches", "biased", rowsOf(widen(rep), testWidth))
+	var mean []float64
+	for _, sum := range n.saved.MeanSum {
+		mean = append(mean, sum/n.saved.MeanWeight)
+	}
+	drop := twoLayers(values, "branches", "causal.classifier", concat(c, matrix{mean, mean, mean}))
+	own := twoLayers(values, "branches", "causal.classifier", concat(c, b))
+	for i := range 3 {
+		near(t, "do", float64(got.Do[i]), sigmoid(drop[i][0]), 1e-5)
+		near(t, "observed", float64(got.Observed[i]), sigmoid(own[i][0]), 1e-5)
+	}
+	if diagnostic(t, d.head, "spurious_reliance") <= 0 || diagnostic(t, d.head, "causal_reliance") <= 0 {
+		t.Error("no reliance on either branch")
+	}
+	near(t, "weight of the running mean", n.saved.MeanWeight, 1-math.Pow(meanDecay, float64(cfg.Epochs*testSteps)), 1e-12)
+}
+
+// Once frozen, only the joint head is trained and no gradient leaves the head.
+func TestBranches_freeze(t *testing.T) {
+	d := newTrainer(t, testConfig(t, "md_db_freeze", tasks["binary"]))
+	for s := range 5 * testSteps {
+		d.step(s, false)
+		if s/testSteps < 4 {
+			continue
+		}
+		compare(t, "dh", d.dh, make([]float32, len(d.dh)), 0)
+	}
+	n := d.head.network.(*branches)
+	branches := slices.Clone(n.split.params.All()[0].Value)
+	joint := slices.Clone(n.joint.params.All()[0].Value)
+	d.step(5*testSteps, false)
+	if !slices.Equal(branches, n.split.params.All()[0].Value) {
+		t.Error("the branches moved")
+	}
+	if slices.Equal(joint, n.joint.params.All()[0].Value) {
+		t.Error("the joint head did not move")
+	}
+}
+
+// The joint head does not reach into the branches: with and without it, the
+// gradient of h is the same.
+func TestBranches_jointHeadIsDetached(t *testing.T) {
+	with := testConfig(t, "md_db", tasks["binary"])
+	without := with
+	later := *with.DualBranch
+	later.JointStart = 1 // the last epoch
+	without.DualBranch = &later
+	trained := 4 * testSteps
+	if !slices.Equal(dhAt(t, with, trained-1, 3, 50), dhAt(t, without, trained-1, 3, 50)) {
+		t.Fatal("the two runs differ before the joint stage")
+	}
+	d := newTrainer(t, with)
+	for s := range trained + 1 {
+		d.step(s, false)
+	}
+	e := newTrainer(t, without)
+	for s := range trained + 1 {
+		e.step(s, false)
+	}
+	compare(t, "dh", d.dh, e.dh, 0)
+}
+
+func TestSchedule(t *testing.T) {
+	m, err := ParseMissingness(map[string]any{"warmup": 5})
+	if err != nil {
+		t.Fatal(err)
+	}
+	d, err := ParseDualBranch(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	drop := *d
+	drop.Predict, drop.SwapWeight = PredictDrop, 0
+	maskDo := &Missingness{Mode: MaskDo, Warmup: 5}
+	for _, test := range []struct {
+		m       *Missingness
+		d       *DualBranch
+		epochs  int
+		want    schedule
+		settled int
+	}{
+		{nil, nil, 30, schedule{0, never, never}, 0},
+		{m, nil, 30, schedule{5, never, never}, 5},
+		{m, nil, 6, schedule{2, never, never}, 2},
+		{maskDo, nil, 30, schedule{0, never, never}, 0},
+		{nil, d, 30, schedule{0, 10, 20}, 20},
+		{nil, &drop, 30, schedule{0, never, never}, 0},
+		{m, d, 30, schedule{5, 10, 20}, 20},
+		{m, &drop, 30, schedule{5, never, 20}, 20},
+		{m, d, 1, schedule{0, 0, 0}, 0},
+		{m, d, 2, schedule{0, 1, 1}, 1},
+		{m, d, 3, schedule{1, 1, 2}, 2},
+	} {
+		got := newSchedule(test.m, test.d, test.epochs)
+		if got != test.want || got.settled() != test.settled {
+			t.Errorf("%d epochs: got %+v settled %d, want %+v settled %d", test.epochs, got, got.settled(), test.want, test.settled)
+		}
+	}
+	cfg := testConfig(t, "md_warmup", tasks["binary"])
+	tr, _ := testData(cfg.Task, 1)
+	h := newHead(t, cfg, tr)
+	if h.Settled(1) || !h.Settled(2) {
+		t.Error("settled before or not after the warm-up")
+	}
+}
