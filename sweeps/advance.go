@@ -103,18 +103,10 @@ func advance(ctx context.Context, tx pgx.Tx, store *tracker.Store, q *queue, swe
 	return started, existed, q.slices(ctx, tx, started)
 }
 
-// lockSweep takes the lock that every transaction on a sweep takes first.
-func lockSweep(ctx context.Context, tx pgx.Tx, sweepID int64) error {
-	if _, err := tx.Exec(ctx, `select from sweep where sweep_id = $1 for no key update`, sweepID); err != nil {
-		return fmt.Errorf("lock sweep %d: %w", sweepID, err)
-	}
-	return nil
-}
-
 // advanceSweep is advance for a stored sweep, in a transaction of its own.
 func advanceSweep(ctx context.Context, store *tracker.Store, q *queue, sweepID int64) (started int, err error) {
 	err = store.InTx(ctx, func(tx pgx.Tx) error {
-		if err := lockSweep(ctx, tx, sweepID); err != nil {
+		if err := store.LockSweep(ctx, tx, sweepID); err != nil {
 			return err
 		}
 		sweep, err := store.In(tx).SweepByID(ctx, sweepID)

@@ -20,7 +20,7 @@ func Pause(ctx context.Context, store *tracker.Store, name string) error {
 // Resume lets a paused or cancelled sweep go on, from its checkpoints.
 func Resume(ctx context.Context, store *tracker.Store, name string) error {
 	return change(ctx, store, name, "resume", func(tx pgx.Tx, q *queue, sweep tracker.Sweep) error {
-		if err := lockSweep(ctx, tx, sweep.ID); err != nil {
+		if err := store.LockSweep(ctx, tx, sweep.ID); err != nil {
 			return err
 		}
 		now, err := store.In(tx).SweepByID(ctx, sweep.ID)
