@@ -1,0 +1,62 @@
+package sweeps
+
+import (
+	"os"
+	"strings"
+	"testing"
+)
+
+func TestRetryPolicy(t *testing.T) {
+	r := RetryPolicy{Max: 2, On: []string{"lost"}}
+	if !r.Allows("lost", 1) || !r.Allows("lost", 2) || r.Allows("lost", 3) || r.Allows("nan", 1) {
+		t.Error("lost must be retried twice, nan never")
+	}
+}
+
+// Loading ends without a panic on any input.
+func FuzzLoad(f *testing.F) {
+	f.Add(demo(f))
+	for _, dir := range []string{"positions", "parameters_when", "parameters_shape", "wrong_types", "exclude", "syntax"} {
+		text, err := os.ReadFile("testdata/bad/" + dir + "/sweep.toml")
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(string(text))
+	}
+	f.Add("a = [[[1]],{b={c=1}}]\n[[x.y]]\n[x.y.z]\n\"\"\"=3")
+	f.Fuzz(func(t *testing.T, text string) {
+		scanPositions(text)
+		if _, err := Parse("sweep.toml", []byte(text)); err != nil && err.Error() == "" {
+			t.Fatal("an error without a message")
+		}
+	})
+}
+
+func TestLoad(t *testing.T) {
+	if _, err := Load("testdata/good/demo.toml"); err != nil {
+		t.Error(err)
+	}
+	if _, err := Load("testdata/good/absent.toml"); err == nil || !strings.Contains(err.Error(), "read sweep") {
+		t.Errorf("got %v", err)
+	}
+}
+
+func TestShipped(t *testing.T) {
+	for name, want := range map[string]int{"nafld_demo.toml": 12*2 + 12*3, "quick.toml": 2 * 2} {
+		text, err := Shipped.ReadFile(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		file, err := Parse(name, text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		plan, err := Compile(file, fakeCatalog{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := plan.Summarize(nil, 1).Runs; got != want {
+			t.Errorf("%s: got %d runs, want %d", name, got, want)
+		}
+	}
+}
