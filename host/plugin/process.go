@@ -29,6 +29,7 @@ type Process struct {
 	wire   *transport.Client
 	arena  *transport.Arena // nil without shared memory
 	dir    string           // private: sockets
+	owner  *os.File         // marks dir as in use
 	parent *os.File         // the plugin ends when this end of a pipe closes
 
 	mu    sync.Mutex
@@ -94,6 +95,7 @@ func (p *Process) discard() {
 	}
 	if p.dir != "" {
 		_ = os.RemoveAll(p.dir)
+		_ = p.owner.Close()
 	}
 }
 

@@ -19,10 +19,6 @@ import (
 	"github.com/deconfound/deconfound/sdk/transport"
 )
 
-// longestSocketDir leaves room for the names go-plugin adds: the whole path of a
-// unix socket has at most 107 bytes.
-const longestSocketDir = 50
-
 // lastWords is how long a failed start waits for the process to end by itself,
 // to learn its status.
 const lastWords = 200 * time.Millisecond
@@ -92,12 +88,8 @@ func (p *Process) prepare(cmd *exec.Cmd, shared bool) (io.Closer, error) {
 			inherit(transport.ArenaVariable, arena.File())
 		}
 	}
-	base := os.TempDir()
-	if len(base) > longestSocketDir {
-		base = "/tmp"
-	}
 	var err error
-	if p.dir, err = os.MkdirTemp(base, "deconfound-"); err != nil { // mode 0700
+	if p.dir, p.owner, err = socketDir(); err != nil {
 		return nil, err
 	}
 	read, write, err := os.Pipe()
