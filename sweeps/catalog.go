@@ -31,7 +31,7 @@ type DatasetInfo struct {
 	Name, Hash string
 	Modalities []string
 	Groups     []string // subgroup columns; "pattern" is always known
-	Shifts     []string // shifted tests it supports; nil is not checked
+	Shifts     []string // shifted tests it supports, without arguments; nil is not checked
 	Rows       int
 	Task       string // binary, multiclass, multilabel
 }

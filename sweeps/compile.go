@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 )
 
 // Compile checks a file against what is installed and returns the plan. The
@@ -133,8 +134,9 @@ func (c *compiler) checkData() {
 			}
 		}
 		for i, shift := range c.file.Data.Shifts {
-			if info.Shifts != nil && !slices.Contains(info.Shifts, shift) {
-				c.doc.report(data.child("shifts").index(i), "dataset %s has no shifted test %q%s", dataset, shift, suggest(shift, info.Shifts))
+			kind, _, _ := strings.Cut(shift, ":")
+			if info.Shifts != nil && !slices.Contains(info.Shifts, kind) {
+				c.doc.report(data.child("shifts").index(i), "dataset %s has no shifted test %q%s", dataset, kind, suggest(kind, info.Shifts))
 			}
 		}
 	}

@@ -6,7 +6,7 @@ import "math"
 type Data struct {
 	Split  Split
 	Groups []string // subgroups that test metrics are reported for
-	Shifts []string // shifted tests, beside the plain one
+	Shifts []string // shifted tests, beside the plain one; name or name:argument
 }
 
 // Split divides patients into training, validation and test rows.
@@ -15,21 +15,25 @@ type Split struct {
 	By        string    `json:"by"`
 	Fractions []float64 `json:"fractions,omitempty"` // training, validation, test
 	Folds     int       `json:"folds,omitempty"`     // of kfold
+	// Source and Target are environments of a site split; empty: the dataset
+	// decides by the seed.
+	Source []string `json:"source,omitempty"`
+	Target []string `json:"target,omitempty"`
 }
 
 func readData(v value) Data {
-	d := Data{Split: Split{Scheme: "holdout", By: "patient", Fractions: []float64{0.7, 0.1, 0.2}}}
+	d := Data{Split: Split{Scheme: "holdout", By: "patient", Fractions: []float64{0.6, 0.2, 0.2}}}
 	if !v.table("split", "groups", "shifts") {
 		return d
 	}
 	d.Split = readSplit(v.get("split"), d.Split)
 	d.Groups = v.get("groups").names()
-	d.Shifts = v.get("shifts").names()
+	d.Shifts = v.get("shifts").names(":")
 	return d
 }
 
 func readSplit(v value, fallback Split) Split {
-	if !v.table("scheme", "by", "fractions", "folds") {
+	if !v.table("scheme", "by", "fractions", "folds", "source", "target") {
 		return fallback
 	}
 	s := fallback
@@ -38,6 +42,14 @@ func readSplit(v value, fallback Split) Split {
 	}
 	if by, ok := v.get("by").choice("patient"); ok {
 		s.By = by
+	}
+	for key, to := range map[string]*[]string{"source": &s.Source, "target": &s.Target} {
+		if field := v.get(key); field.present() {
+			*to = field.names(" ", ":", "/")
+			if s.Scheme != "site" {
+				field.report(`goes with scheme "site" only; remove it`)
+			}
+		}
 	}
 	fractions, folds := v.get("fractions"), v.get("folds")
 	if s.Scheme == "kfold" {

@@ -246,3 +246,12 @@ func TestPlan_JSON(t *testing.T) {
 		}
 	}
 }
+
+func TestPlan_SiteSplit(t *testing.T) {
+	p := compile(t, edit(t, demo(t), `scheme = "holdout", by = "patient"`, `scheme = "site", source = ["North Wing"], target = ["b"]`, `["flip"]`, `["flip:labs"]`))
+	got := next(t, p, nil)[0]
+	want := Split{Scheme: "site", By: "patient", Fractions: []float64{0.6, 0.2, 0.2}, Source: []string{"North Wing"}, Target: []string{"b"}}
+	if diff := cmp.Diff(want, got.Split); diff != "" || got.Shifts[0] != "flip:labs" {
+		t.Errorf("(-want +got):\n%s%v", diff, got.Shifts)
+	}
+}

@@ -144,9 +144,13 @@ func (v value) str() (string, bool) {
 	return s, ok
 }
 
-// name reads a string that identifies something: not empty, no blanks at the
-// ends and none of the characters that metric and cell names use themselves.
-func (v value) name() (string, bool) {
+// nameCharacters may stand in a name beside letters and digits. The others have
+// a meaning of their own in metric and cell names.
+const nameCharacters = "_-.+"
+
+// name reads a string that identifies something; other holds further characters
+// that it may contain.
+func (v value) name(other ...string) (string, bool) {
 	s, ok := v.str()
 	if !ok {
 		return "", false
@@ -155,9 +159,10 @@ func (v value) name() (string, bool) {
 		v.report("must not be empty")
 		return "", false
 	}
+	allowed := nameCharacters + strings.Join(other, "")
 	for _, r := range s {
-		if (r < 'a' || r > 'z') && (r < 'A' || r > 'Z') && (r < '0' || r > '9') && !strings.ContainsRune("_-.+", r) {
-			v.report("%q contains %q; use letters, digits and _ - . + only", s, r)
+		if (r < 'a' || r > 'z') && (r < 'A' || r > 'Z') && (r < '0' || r > '9') && !strings.ContainsRune(allowed, r) {
+			v.report("%q contains %q; use letters, digits and %s only", s, r, strings.Join(strings.Split(allowed, ""), " "))
 			return "", false
 		}
 	}
@@ -225,12 +230,12 @@ func (v value) list() ([]value, bool) {
 	return out, true
 }
 
-// names reads an array of distinct names.
-func (v value) names() []string {
+// names reads an array of distinct names, with the characters of name.
+func (v value) names(other ...string) []string {
 	items, _ := v.list()
 	var out []string
 	for _, item := range items {
-		name, ok := item.name()
+		name, ok := item.name(other...)
 		switch {
 		case !ok:
 		case slices.Contains(out, name):
