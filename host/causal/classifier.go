@@ -114,9 +114,7 @@ func (c *classifier) finish(logits, a, b []float32) {
 	if outputs == 1 {
 		sum := logits[0]
 		for j, v := range a {
-			if x := v + b[j]; x > 0 {
-				sum += x * w[j]
-			}
+			sum += max(v+b[j], 0) * w[j]
 		}
 		logits[0] = sum
 		return

@@ -3,7 +3,7 @@ package causal
 import "math"
 
 // generalizedCrossEntropy returns GCE_q = (1 - p_y^q)/q of every row (Zhang and
-// Sabuncu 2018, equation 6). It amplifies what is learned easily: q = 0 is the
+// Sabuncu, NeurIPS 2018). It amplifies what is learned easily: q = 0 is the
 // cross entropy, q = 1 the mean absolute error.
 func (t Task) generalizedCrossEntropy(logits, labels []float32, q float64) []float64 {
 	outcomes := t.logTruth(logits, labels)

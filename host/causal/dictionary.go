@@ -182,37 +182,6 @@ func (d *dictionary) observed(availability []uint64, context []float32, tr Train
 	return out
 }
 
-// codes returns S [K, codeWidth], what the classifier is told of each stratum;
-// zero until the dictionary is built.
-func (d *dictionary) codes() []float32 {
-	width := d.codeWidth()
-	out := make([]float32, d.size*width)
-	if !d.built {
-		return out
-	}
-	for k := range d.size {
-		row := out[k*width : (k+1)*width]
-		if d.settings.Code != Prototype {
-			row[k] = 1
-			row = row[d.size:]
-		}
-		if d.settings.Code != OneHot {
-			copy(row, d.z[k*d.width:(k+1)*d.width])
-		}
-	}
-	return out
-}
-
-func (d *dictionary) codeWidth() int {
-	switch d.settings.Code {
-	case OneHot:
-		return d.size
-	case Prototype:
-		return d.width
-	}
-	return d.size + d.width
-}
-
 // strataMeans returns the mean row of each stratum; zero for an empty one.
 func strataMeans(rows []float32, width int, own []int32, size int) []float32 {
 	sum, count := make([]float64, size*width), make([]float64, size)
@@ -237,15 +206,6 @@ func uniform(n int) []float64 {
 		out[i] = 1 / float64(n)
 	}
 	return out
-}
-
-// code returns the codes of training rows by position, [rows, codeWidth].
-func (d *dictionary) code(t *nn.Tape, positions []int32) *nn.Var {
-	own := make([]int32, len(positions))
-	for i, p := range positions {
-		own[i] = d.own[p]
-	}
-	return t.Gather(t.Const(d.size, d.codeWidth(), d.codes()), own)
 }
 
 // contextOf returns the rows that decide the stratum when predicting; nil if the

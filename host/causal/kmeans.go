@@ -6,11 +6,11 @@ import (
 )
 
 const (
-	// lloydIterations and restarts are those of the reference specification;
-	// restarts run on at most sampleRows rows, the last fit on all of them.
+	// lloydIterations bounds one fit.
 	lloydIterations = 100
-	restarts        = 10
-	sampleRows      = 4096
+	// restarts run on at most sampleRows rows, the last fit on all of them.
+	restarts   = 10
+	sampleRows = 4096
 )
 
 // clusters are the centres of a k-means fit, [K, width], and the assignment of

@@ -8,7 +8,7 @@ import (
 )
 
 // attention adjusts inside the network, by the normalised weighted geometric
-// mean (CCIM, CVPR 2023, equations 6 to 8): h' = h W_h + g W_g, where g is an
+// mean (CCIM, CVPR 2023): h' = h W_h + g W_g, where g is an
 // average of the dictionary's entries.
 //
 // In the published form g = sum_k lambda_k P_k Z_k with attention lambda =

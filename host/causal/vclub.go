@@ -8,7 +8,7 @@ import (
 )
 
 // vclub is the variational contrastive log-ratio upper bound of I(z_c; z_b)
-// (CLUB, Cheng et al., ICML 2020, equation 7):
+// (CLUB, Cheng et al., ICML 2020):
 //
 //	mean_i log q(b_i | c_i) - mean_ij log q(b_j | c_i),  q(b|c) = N(mu(c), exp s(c))
 //

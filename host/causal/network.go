@@ -1,0 +1,36 @@
+package causal
+
+import "github.com/deconfound/deconfound/sdk/nn"
+
+// network is one architecture of the head.
+type network interface {
+	// forward records the pass and sets p.logits and p.rowLoss.
+	forward(p *pass)
+	// backward adds the gradient of the objective to what forward recorded,
+	// weighting row i by p.share[i], runs the tape, and returns the terms of the
+	// objective and the groups to step.
+	backward(p *pass) ([]Term, []*group)
+	// predict returns probabilities in evaluation mode.
+	predict(p *pass, use *usage) (do, observed []float64)
+	// needsRefresh reports whether an epoch starts with Refresh.
+	needsRefresh(epoch int) bool
+	// refresh rebuilds what is made of the representations of the training rows.
+	refresh(t *nn.Tape, epoch int, representations []float32)
+	// state and setState carry what is neither parameter nor optimiser.
+	state() networkState
+	setState(networkState) error
+}
+
+// pass is one batch on its way through a network.
+type pass struct {
+	tape    *nn.Tape
+	h       *nn.Var
+	batch   Batch // when predicting, only Availability
+	rows    int
+	epoch   int
+	step    uint64
+	logits  *nn.Var
+	rowLoss []float64
+	share   []float64
+	memory  any // what forward keeps for backward
+}
