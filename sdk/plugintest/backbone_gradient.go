@@ -10,28 +10,46 @@ import (
 	"github.com/deconfound/deconfound/sdk/rng"
 )
 
-const (
-	// gradientTolerance is what central differences in float32 may be off,
-	// relative to the size of the gradient along the direction.
-	gradientTolerance = 2e-2
-	// gradientFloor is the size below which derivatives of <dh, h> are compared
-	// absolutely.
-	gradientFloor = 0.1
+// gradientTolerance is what differences in float32 may be off, relative to the
+// size of the gradient along the direction.
+const gradientTolerance = 2e-2
+
+// precision is how an objective is differentiated.
+type precision struct {
+	// floor is the size below which derivatives are compared absolutely.
+	floor float64
 	// change is how much the objective should change by a step: a few hundred
 	// times its rounding error, and little enough to cross few kinks of a ReLU.
-	change = 2e-3
+	change float64
+}
+
+var (
+	// <dh, h> sums a hundred products of size 1.
+	ofProduct = precision{floor: 0.1, change: 2e-3}
+	// Auxiliary losses are means over the batch, of size 1.
+	ofTerms = precision{floor: 1e-2, change: 4e-5}
 )
 
-// checkGradients compares the gradient with central differences, through the
-// contract: with plain gradient descent at learning rate 1 the gradient is what a
-// step takes off the parameters.
+// checkGradients compares the gradient with differences, through the contract:
+// with plain gradient descent at learning rate 1 the gradient is what a step takes
+// off the parameters. Auxiliary losses are checked once more by themselves, where
+// they do not drown in dh.
 func (b *backbones) checkGradients(p *probe) {
-	tasks := b.tasks()
-	if !b.info.Capabilities.NeedsLabels {
-		tasks = tasks[:1] // the plugin cannot tell tasks apart
-	}
-	for _, task := range tasks {
-		b.checkGradientsOf(p, task)
+	for i, task := range b.tasks() {
+		d := b.descent(p, task)
+		if len(d.start.parameters) == 0 {
+			p.skipf("the plugin has no parameters")
+		}
+		if gradient := d.gradient(p); i == 0 || !d.terms {
+			d.compare(p, gradient, ofProduct)
+		}
+		if d.terms {
+			clear(d.dh.Data)
+			d.compare(p, d.gradient(p), ofTerms)
+		}
+		if !b.info.Capabilities.NeedsLabels {
+			return // the plugin cannot tell tasks apart
+		}
 	}
 }
 
@@ -42,6 +60,8 @@ type descent struct {
 	batch sdk.ForwardRequest
 	dh    sdk.Tensor
 	terms bool // Backward reports terms, which belong to the objective
+	// The norm of the last gradient, as the step shows it and as Backward says.
+	length, reported float64
 }
 
 func (b *backbones) descent(p *probe, task sdk.Task) *descent {
@@ -84,7 +104,7 @@ func (d *descent) choose(n uint64) {
 }
 
 // gradient takes one step and reads the gradient off it.
-func (d *descent) gradient(p *probe) ([][]float32, float64) {
+func (d *descent) gradient(p *probe) [][]float32 {
 	p.must(d.restore(d.start), "Restore")
 	d.h(p, d.batch)
 	back, err := d.backward(d.dh)
@@ -96,6 +116,7 @@ func (d *descent) gradient(p *probe) ([][]float32, float64) {
 		p.fatalf("the number of parameters changes from %d to %d in training", len(d.start.parameters), len(end.parameters))
 	}
 	out := make([][]float32, len(end.parameters))
+	var square float64
 	for i, t := range end.parameters {
 		before := d.start.parameters[i].Tensor.Data
 		if len(before) != len(t.Tensor.Data) {
@@ -104,9 +125,11 @@ func (d *descent) gradient(p *probe) ([][]float32, float64) {
 		out[i] = make([]float32, len(before))
 		for j := range before {
 			out[i][j] = before[j] - t.Tensor.Data[j]
+			square += float64(out[i][j]) * float64(out[i][j])
 		}
 	}
-	return out, back.GradientNorm
+	d.length, d.reported = math.Sqrt(square), back.GradientNorm
+	return out
 }
 
 // objective is <dh, h> plus the plugin's own losses at the start plus
@@ -160,20 +183,10 @@ func slope(want, size, change, middle float64, objective func(step float32) floa
 	return off, central
 }
 
-func (b *backbones) checkGradientsOf(p *probe, task sdk.Task) {
-	d := b.descent(p, task)
-	if len(d.start.parameters) == 0 {
-		p.skipf("the plugin has no parameters")
-	}
-	gradient, norm := d.gradient(p)
-	var square float64
-	for _, g := range gradient {
-		for _, v := range g {
-			square += float64(v) * float64(v)
-		}
-	}
-	if length := math.Sqrt(square); math.Abs(norm-length) > 1e-2*max(length, 1e-3) {
-		p.failf("Backward reports a gradient norm of %.6g, the step shows %.6g", norm, length)
+// compare compares the gradient with differences in every parameter.
+func (d *descent) compare(p *probe, gradient [][]float32, precise precision) {
+	if math.Abs(d.reported-d.length) > 1e-2*max(d.length, 1e-3) {
+		p.failf("Backward reports a gradient norm of %.6g, the step shows %.6g", d.reported, d.length)
 	}
 	var worst float64
 	tried := 0
@@ -181,19 +194,19 @@ func (b *backbones) checkGradientsOf(p *probe, task sdk.Task) {
 	for i, t := range d.start.parameters {
 		for _, along := range directions(gradient[i], rng.Stream(9, "direction", i)) {
 			want, size := along.derivative(gradient[i])
-			off, numeric := slope(want, max(size, gradientFloor), change, middle, func(step float32) float64 {
+			off, numeric := slope(want, max(size, precise.floor), precise.change, middle, func(step float32) float64 {
 				return d.objective(p, i, along.values, step)
 			})
 			tried++
 			worst = max(worst, off)
 			if !(off <= gradientTolerance) {
 				p.failf("%s task: the derivative of the loss in parameter %s, %s, is %.4g by its gradient and %.4g by finite differences",
-					task.Kind, t.Name, along.name, want, numeric)
+					d.task.Kind, t.Name, along.name, want, numeric)
 				break
 			}
 		}
 	}
-	p.notef("%s task: %d derivatives in %d parameters, largest deviation %.1e", task.Kind, tried, len(d.start.parameters), worst)
+	p.notef("%s task: %d derivatives in %d parameters, largest deviation %.1e", d.task.Kind, tried, len(d.start.parameters), worst)
 }
 
 // direction is a direction in the space of one parameter.
@@ -259,7 +272,7 @@ func (b *backbones) checkParameters(p *probe) {
 	alive := make([]bool, len(d.start.parameters))
 	for n := range uint64(4) {
 		d.choose(n)
-		gradient, _ := d.gradient(p)
+		gradient := d.gradient(p)
 		for i, g := range gradient {
 			alive[i] = alive[i] || slices.ContainsFunc(g, func(v float32) bool { return v != 0 })
 		}
