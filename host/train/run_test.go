@@ -305,7 +305,12 @@ func TestRun_SameBitsWhateverTheSlices(t *testing.T) {
 			for epoch, values := range recorded {
 				sameValues(t, again[epoch], values)
 			}
-			if auroc := want.Values[train.Metric{Name: "auroc", Split: "test"}]; !(auroc > 0.7) {
+			// The marginal gives up what the label's signal shares with z_b.
+			least := 0.7
+			if variant.branch != nil {
+				least = 0.6
+			}
+			if auroc := want.Values[train.Metric{Name: "auroc", Split: "test"}]; !(auroc > least) {
 				t.Errorf("test auroc: got %v, the label is easier than that", auroc)
 			}
 		})
