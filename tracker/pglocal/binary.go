@@ -21,16 +21,20 @@ type binaries struct {
 	major int
 }
 
-// embeddedVersion is what is fetched when nothing is installed.
-const embeddedVersion = embedded.V17
+// What is fetched when nothing is installed, and from where: the builds of
+// github.com/zonkyio/embedded-postgres-binaries.
+const (
+	embeddedVersion    = embedded.V17
+	embeddedRepository = "https://repo1.maven.org/maven2"
+)
 
 var errNoBinaries = errors.New("no PostgreSQL found: install it (Debian: apt install postgresql; macOS: brew install postgresql), " +
 	"or set PGBIN to the directory of initdb and postgres, or DECONFOUND_DSN to a server")
 
-// findBinaries looks for installed binaries: $PGBIN, pg_config --bindir, what
-// Debian, Red Hat and Homebrew install, the highest version first. A major
-// version other than 0 is required. With cache it looks there too, and fetches
-// binaries into it if nothing else is found.
+// findBinaries looks for installed binaries: $PGBIN and nothing else, or
+// pg_config --bindir and what Debian, Red Hat and Homebrew install, the highest
+// version first. A major version other than 0 is required. With cache it looks
+// there too, and fetches binaries into it if nothing else is found.
 func findBinaries(major int, cache string) (binaries, error) {
 	var found []binaries
 	for _, dir := range candidates() {
@@ -41,22 +45,23 @@ func findBinaries(major int, cache string) (binaries, error) {
 			found = append(found, b)
 		}
 	}
-	if major != 0 && len(found) > 0 && cache == "" {
+	fetched := number(string(embeddedVersion))
+	if len(found) > 0 && (cache == "" || major != fetched) {
 		return binaries{}, fmt.Errorf("the data directory was made by PostgreSQL %d, but only %d is installed (%s)", major, found[0].major, found[0].dir)
+	}
+	if major != 0 && major != fetched {
+		return binaries{}, fmt.Errorf("the data directory was made by PostgreSQL %d, which is not installed any more", major)
 	}
 	if cache == "" {
 		return binaries{}, errNoBinaries
 	}
-	bin, err := fetchBinaries(cache)
+	bin, err := fetchBinaries(cache, embeddedRepository)
 	if err != nil {
 		return binaries{}, fmt.Errorf("%w (fetching it failed: %v)", errNoBinaries, err)
 	}
 	b, ok := inspect(bin)
 	if !ok {
 		return binaries{}, fmt.Errorf("%w (what was fetched into %s does not run)", errNoBinaries, bin)
-	}
-	if major != 0 && b.major != major {
-		return binaries{}, fmt.Errorf("the data directory was made by PostgreSQL %d, but only %d could be fetched", major, b.major)
 	}
 	return b, nil
 }
@@ -118,7 +123,7 @@ func inspect(dir string) (binaries, bool) {
 }
 
 // fetchBinaries downloads and unpacks PostgreSQL into cache, once.
-func fetchBinaries(cache string) (string, error) {
+func fetchBinaries(cache, repository string) (string, error) {
 	home := filepath.Join(cache, "postgresql-"+string(embeddedVersion))
 	bin := filepath.Join(home, "bin")
 	if _, ok := inspect(bin); ok {
@@ -143,7 +148,7 @@ func fetchBinaries(cache string) (string, error) {
 		return "", err
 	}
 	server := embedded.NewDatabase(embedded.DefaultConfig().Version(embeddedVersion).Port(port).
-		CachePath(filepath.Join(scratch, "archive")).RuntimePath(filepath.Join(scratch, "runtime")).
+		BinaryRepositoryURL(repository).CachePath(filepath.Join(scratch, "archive")).RuntimePath(filepath.Join(scratch, "runtime")).
 		BinariesPath(filepath.Join(scratch, "unpacked")).DataPath(filepath.Join(file, "data")).Logger(nil))
 	err = server.Start()
 	if err == nil {

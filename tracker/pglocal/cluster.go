@@ -38,7 +38,8 @@ type Cluster struct {
 	layout layout
 
 	mu    sync.Mutex
-	users *os.File // holds the shared lock; nil after Close
+	users *os.File        // holds the shared lock; nil after Close
+	child <-chan struct{} // closed when the supervisor that we started last has ended; nil if we started none
 }
 
 // Open joins the cluster in config.Dir, starting it if it does not run, and
@@ -169,8 +170,14 @@ func (c *Cluster) Close() error {
 	}
 	for deadline := time.Now().Add(closeTimeout); time.Now().Before(deadline); time.Sleep(pollInterval / 2) {
 		running, err := lockHeld(c.layout.supervisorLock)
-		if err != nil || !running {
-			return nil // gone, with its directory if that was temporary
+		if err != nil || !running { // gone, with its directory if that was temporary
+			if c.child != nil {
+				select {
+				case <-c.child:
+				case <-time.After(time.Until(deadline)):
+				}
+			}
+			return nil
 		}
 		if others, err := usersLeft(c.layout.usersLock); err != nil || others {
 			return nil

@@ -65,7 +65,10 @@ func lockExclusive(path string) (*os.File, error) {
 
 // lockHeld says whether somebody has the exclusive lock.
 func lockHeld(path string) (bool, error) {
-	f, err := openLock(path)
+	f, err := os.Open(path) // not made: a temporary cluster may be deleting it
+	if errors.Is(err, os.ErrNotExist) {
+		return false, nil
+	}
 	if err != nil {
 		return false, err
 	}
@@ -80,7 +83,10 @@ func lockHeld(path string) (bool, error) {
 // usersLeft says whether other users share the lock. A supervisor that has it
 // exclusively, or is about to, is not a user.
 func usersLeft(path string) (bool, error) {
-	f, err := openLock(path)
+	f, err := os.Open(path)
+	if errors.Is(err, os.ErrNotExist) {
+		return false, nil
+	}
 	if err != nil {
 		return false, err
 	}

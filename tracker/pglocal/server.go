@@ -27,6 +27,7 @@ type server struct {
 	temporary bool
 	logf      func(string, ...any)
 	binaries  binaries
+	backoff   time.Duration // before the second start; then twice as long each time
 }
 
 // prepare finds binaries and makes the directories and, the first time, the
@@ -36,7 +37,11 @@ func (s *server) prepare() error {
 	if err != nil {
 		return err
 	}
-	if s.binaries, err = findBinaries(major, filepath.Join(s.layout.home, "binaries")); err != nil {
+	cache := filepath.Join(s.layout.home, "binaries")
+	if _, _, err := Installed(); err != nil {
+		s.logf("no PostgreSQL is installed: using %s from %s, fetched if it is not there", cache, embeddedRepository)
+	}
+	if s.binaries, err = findBinaries(major, cache); err != nil {
 		return err
 	}
 	if err := s.layout.makeSocketDir(); err != nil {
@@ -107,7 +112,7 @@ func (s *server) keep(alone <-chan error, asked <-chan os.Signal) error {
 	// The server's death signal follows the thread that starts it.
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
-	backoff, failures := firstBackoff, 0
+	backoff, failures := s.backoff, 0
 	for {
 		if err := s.clearLeftover(); err != nil {
 			return err
@@ -122,16 +127,16 @@ func (s *server) keep(alone <-chan error, asked <-chan os.Signal) error {
 		go func() { ended <- cmd.Wait() }()
 		select {
 		case err := <-alone:
-			s.stop(cmd, ended)
+			s.stop(cmd, ended, fastStop, hardStop)
 			return err
 		case <-asked:
-			s.stop(cmd, ended)
+			s.stop(cmd, ended, fastStop, hardStop)
 			return nil
 		case err := <-ended:
 			s.logf("postgres ended: %v", err)
 		}
 		if time.Since(started) > shortLife {
-			backoff, failures = firstBackoff, 0
+			backoff, failures = s.backoff, 0
 		} else if failures++; failures == maxFailures {
 			return fmt.Errorf("postgres failed to start %d times", failures)
 		}
@@ -151,16 +156,17 @@ func (s *server) arguments() []string {
 		"-c", "listen_addresses=", "-c", "unix_socket_permissions=0700", "-c", "max_connections=200",
 		"-c", "jit=off", "-c", "log_checkpoints=off", "-c", "logging_collector=off", "-c", "log_destination=stderr"}
 	if s.temporary {
-		args = append(args, "-c", "fsync=off", "-c", "synchronous_commit=off", "-c", "full_page_writes=off", "-c", "log_min_messages=error")
+		args = append(args, "-c", "fsync=off", "-c", "full_page_writes=off", "-c", "log_min_messages=error")
 	}
 	return args
 }
 
-func (s *server) stop(cmd *exec.Cmd, ended <-chan error) {
+// stop ends the server: with its clients, else at once, else by force.
+func (s *server) stop(cmd *exec.Cmd, ended <-chan error, fast, hard time.Duration) {
 	for _, step := range []struct {
 		signal syscall.Signal
 		wait   time.Duration
-	}{{syscall.SIGINT, fastStop}, {syscall.SIGQUIT, hardStop}, {syscall.SIGKILL, hardStop}} {
+	}{{syscall.SIGINT, fast}, {syscall.SIGQUIT, hard}, {syscall.SIGKILL, hardStop}} {
 		if err := cmd.Process.Signal(step.signal); err != nil {
 			s.logf("stop postgres: %v", err)
 		}

@@ -60,6 +60,7 @@ func (c *Cluster) spawn(ctx context.Context) error {
 	}
 	c.config.Log.Debug("started supervisor", "pid", cmd.Process.Pid, "dir", c.config.Dir)
 	ended := make(chan struct{})
+	c.child = ended
 	go func() {
 		defer close(ended)
 		_ = cmd.Wait() // no zombie; its reasons are in the log
@@ -137,7 +138,7 @@ func supervise(o order, asked <-chan os.Signal, logf func(string, ...any)) error
 	alone := make(chan error, 1)
 	go func() { alone <- flock(users, unix.LOCK_EX) }()
 
-	s := &server{layout: l, temporary: o.Temporary, logf: logf}
+	s := &server{layout: l, temporary: o.Temporary, logf: logf, backoff: firstBackoff}
 	if err := s.prepare(); err != nil {
 		return err
 	}
