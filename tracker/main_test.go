@@ -19,8 +19,10 @@ import (
 func TestMain(m *testing.M) {
 	code := m.Run()
 	if code == 0 {
-		// The private cluster reaps its supervisor in a goroutine of its own.
-		if err := goleak.Find(goleak.IgnoreAnyFunction("github.com/deconfound/deconfound/tracker/pglocal.(*Cluster).spawn.func1")); err != nil {
+		// trackertest leaves its cluster to the end of the process, and with it
+		// the goroutine that waits for the supervisor.
+		err := goleak.Find(goleak.IgnoreAnyFunction("github.com/deconfound/deconfound/tracker/pglocal.(*Cluster).spawn.func1"))
+		if err != nil {
 			fmt.Fprintln(os.Stderr, err)
 			code = 1
 		}
@@ -182,5 +184,21 @@ func wantErr(t *testing.T, err, want error) {
 	t.Helper()
 	if !errors.Is(err, want) {
 		t.Errorf("got error %v, want %v", err, want)
+	}
+}
+
+// finishWith ends a run with a test AUROC and what goes with it.
+func (b *bundle) finishWith(l tracker.Lease, v float64) {
+	b.Helper()
+	pattern := func(name string) tracker.Metric {
+		return tracker.Metric{Name: name, Split: "test", Group: "pattern", Level: "base+lipid"}
+	}
+	err := b.finish(l, tracker.Outcome{
+		Metrics: map[tracker.Metric]float64{{Name: "auroc", Split: "test"}: v, {Name: "log_loss", Split: "test"}: v,
+			pattern("auroc"): v, pattern("patients"): 40, pattern("events"): 4},
+		Points: []tracker.Point{{Step: 1, Values: map[tracker.Metric]float64{{Name: "loss", Split: "train"}: 0.5}}},
+	})
+	if err != nil {
+		b.Fatal(err)
 	}
 }
