@@ -194,7 +194,11 @@ func (n *branches) backward(p *pass) ([]Term, []*group) {
 // addSplit adds the gradients of the objective of the two branches.
 func (n *branches) addSplit(p *pass, m *parts) []Term {
 	task, labels, s := n.head.cfg.Task, p.batch.Labels, n.settings
-	difficulty := relativeDifficulty(m.lossC, m.lossB)
+	lossC, lossB := m.lossC, m.lossB
+	if s.Difficulty == DifficultyClass {
+		lossC, lossB = byClass(lossC, labels, p.share), byClass(lossB, labels, p.share)
+	}
+	difficulty := relativeDifficulty(lossC, lossB)
 	hard := product(p.share, difficulty)
 	task.addCrossEntropyGradient(m.onC.Grad, m.onC.Value, labels, hard)
 	task.addGeneralizedGradient(m.onB.Grad, m.onB.Value, labels, s.Q, scaled(s.BiasWeight, p.share))
@@ -219,6 +223,23 @@ func relativeDifficulty(lossC, lossB []float64) []float64 {
 	out := make([]float64, len(lossC))
 	for i := range out {
 		out[i] = lossB[i] / (lossC[i] + lossB[i] + 1e-8)
+	}
+	return out
+}
+
+// byClass divides each loss by the largest loss of its class among the rows with
+// weight. The biased head of a rare class fails on all of its rows; without this
+// they would take all the weight and the causal head would learn one class only.
+func byClass(loss []float64, labels []float32, share []float64) []float64 {
+	largest := map[float32]float64{}
+	for i, l := range loss {
+		if share[i] > 0 {
+			largest[labels[i]] = max(largest[labels[i]], l)
+		}
+	}
+	out := make([]float64, len(loss))
+	for i, l := range loss {
+		out[i] = l / (largest[labels[i]] + 1e-8)
 	}
 	return out
 }

@@ -241,3 +241,13 @@ func TestSchedule(t *testing.T) {
 		t.Error("settled before or not after the warm-up")
 	}
 }
+
+// A rare class whose biased loss is large throughout must not take all weight.
+func TestByClass_balancesTheClasses(t *testing.T) {
+	labels := []float32{1, 1, 0, 0, 0}
+	biased := []float64{4, 2, 0.1, 0.05, 9}
+	got := byClass(biased, labels, []float64{1, 1, 1, 1, 0})
+	for i, want := range []float64{1, 0.5, 1, 0.5} {
+		near(t, "loss divided by that of its class", got[i], want, 1e-6)
+	}
+}

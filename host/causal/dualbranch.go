@@ -27,10 +27,17 @@ const (
 	PredictOwn      = "own"
 )
 
+// The values of DualBranch.Difficulty.
+const (
+	DifficultyRelative = "relative" // CE_b / (CE_c + CE_b)
+	DifficultyClass    = "class"    // the same of losses divided by the largest of their class
+)
+
 // DualBranch are the settings of the dual-branch network; see
 // DualBranchParameters for what each one means.
 type DualBranch struct {
 	Split, Heads       string
+	Difficulty         string
 	Q                  float64
 	BiasWeight         float64
 	SwapWeight         float64
@@ -52,6 +59,8 @@ func DualBranchParameters() []Parameter {
 		enum("split", "what tells the biased branch from the causal one: gce, bias is learned first (LfF, NeurIPS 2020)", SplitGCE),
 		enum("heads", "joint: either head sees the other branch without gradient (DisEnt, NeurIPS 2021; DisC, NeurIPS 2022); separate: each head sees its own branch (LfF, CaBiR), and nothing is swapped",
 			HeadsJoint, HeadsSeparate),
+		enum("difficulty", "weight of a row in the causal loss: relative, CE_b/(CE_c+CE_b) (LfF, NeurIPS 2020); class, the same after each loss was divided by the largest of its class in the batch, as the LfF program does, without which a rare class takes all the weight",
+			DifficultyRelative, DifficultyClass),
 		float("q", 0.7, 0.01, 1, "exponent of the generalised cross entropy (Zhang and Sabuncu 2018)"),
 		float("bias_weight", 1, 0, 1000, "weight of the biased branch's loss (DisEnt)"),
 		float("swap_weight", 10, 0, 1000, "weight of the losses on z_b swapped within the batch (DisC)"),
@@ -83,6 +92,7 @@ func ParseDualBranch(raw map[string]any) (*DualBranch, error) {
 	return &DualBranch{
 		Split:              s["split"].(string),
 		Heads:              s["heads"].(string),
+		Difficulty:         s["difficulty"].(string),
 		Q:                  s["q"].(float64),
 		BiasWeight:         s["bias_weight"].(float64),
 		SwapWeight:         s["swap_weight"].(float64),
@@ -105,6 +115,9 @@ func (d *DualBranch) swaps() bool { return d.Heads == HeadsJoint && d.SwapWeight
 // Compatible returns why two components cannot work together, or nil. Either
 // may be nil.
 func Compatible(m *Missingness, d *DualBranch, task Task) error {
+	if d != nil && d.Difficulty == DifficultyClass && task.Kind == Multilabel {
+		return fmt.Errorf(`dual_branch.difficulty = "class" needs one class a row; the task is multilabel: use "relative"`)
+	}
 	if m == nil {
 		return nil
 	}

@@ -36,6 +36,7 @@ var variants = map[string][2]map[string]any{
 	"db":             {nil, {}},
 	"db_drop":        {nil, {"predict": "drop", "independence": "vclub", "inner_width": 6}},
 	"db_own":         {nil, {"predict": "own", "independence": "orthogonal"}},
+	"db_class":       {nil, {"difficulty": "class"}},
 	"db_separate":    {nil, {"heads": "separate", "independence": "none"}},
 	"md_db":          {{"warmup": 2}, {"independence_weight": 0.5}},
 	"md_db_vclub":    {{"warmup": 1, "code": "both"}, {"independence": "vclub", "inner_width": 6, "predict": "drop"}},

@@ -292,6 +292,15 @@ func (r *reference) splitLoss(c, b, c0, b0 matrix) float64 {
 	difficulty := make([]float64, len(c))
 	for i := range c {
 		lc, lb := ce(baseC[i], r.labels(i)), ce(baseB[i], r.labels(i))
+		if s.Difficulty == DifficultyClass {
+			topC, topB := 0.0, 0.0
+			for j := range c {
+				if r.share(j) > 0 && r.labels(j)[0] == r.labels(i)[0] {
+					topC, topB = max(topC, ce(baseC[j], r.labels(j))), max(topB, ce(baseB[j], r.labels(j)))
+				}
+			}
+			lc, lb = lc/(topC+1e-8), lb/(topB+1e-8)
+		}
 		difficulty[i] = lb / (lc + lb + 1e-8)
 		loss += r.share(i) * (difficulty[i]*ce(onC[i], r.labels(i)) + s.BiasWeight*gce(onB[i], r.labels(i)))
 	}

@@ -63,8 +63,8 @@ func openNamed(ctx context.Context, name string) (*dataset.Store, error) {
 	return h.openDataset(ctx, name)
 }
 
-// listed is a dataset in data ls.
-type listed struct {
+// listedDataset is a dataset in data ls.
+type listedDataset struct {
 	Name       string `json:"name"`
 	Hash       string `json:"hash"`
 	Rows       int    `json:"rows"`
@@ -82,7 +82,7 @@ func newDataLs(a *app) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			var list []listed
+			var list []listedDataset
 			var failed []error
 			for _, name := range h.datasetNames() {
 				store, err := h.openDataset(cmd.Context(), name)
@@ -90,7 +90,7 @@ func newDataLs(a *app) *cobra.Command {
 					failed = append(failed, err)
 					continue
 				}
-				list = append(list, listed{
+				list = append(list, listedDataset{
 					Name: store.Name(), Hash: store.Hash(), Rows: store.Rows(), Patients: store.Patients(),
 					Modalities: len(store.Modalities()), Task: string(store.Task().Kind), Title: store.Card().Title,
 				})
