@@ -155,21 +155,36 @@ func TestReadOnly_Fallback(t *testing.T) {
 		t.Error("an analyst's DSN that leads nowhere: got no error")
 	}
 
-	// A server that does not let the analyst in without a password is played by
-	// a login limit of this database.
-	b.rows(`select 1`)
-	user, password := "deconfound_limited_"+strings.TrimSpace(b.rows(`select pg_backend_pid()`)), "p"
-	for _, sql := range []string{`create role ` + user + ` login password '` + password + `' connection limit 0`} {
-		b.rows(sql)
+	// A server that does not let the analyst in.
+	database := strings.TrimSpace(b.rows(`select current_database()`))
+	b.rows(`revoke connect on database ` + database + ` from public`)
+	r := openReadOnly(t, b.store)
+	if got, err := ask(t, r, `select current_user::text`); err != nil || got != tracker.AnalystRole || r.Isolation != tracker.RoleIsolation {
+		t.Errorf("got user %q, isolation %s, %v; want the role", got, r.Isolation, err)
 	}
-	defer b.rows(`drop role ` + user)
-	refused, err := tracker.Open(t.Context(), b.store.DSN(), tracker.WithAnalystDSN(b.store.DSN()+" user="+user))
+	if _, err := ask(t, r, `delete from run`); err == nil {
+		t.Error("role: a delete was allowed")
+	}
+
+	// Nor may its user take the role.
+	user := "deconfound_plain_" + database
+	b.rows(`create role ` + user + ` login in role deconfound_worker`)
+	defer func() {
+		b.rows(`drop owned by ` + user)
+		b.rows(`drop role ` + user)
+	}()
+	b.rows(`grant connect on database ` + database + ` to ` + user)
+	plain, err := tracker.Open(t.Context(), b.store.DSN()+" user="+user)
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer refused.Close()
-	if _, err := refused.ReadOnly(t.Context()); err == nil {
-		t.Error("an analyst that may not log in: got no error")
+	defer plain.Close()
+	r = openReadOnly(t, plain)
+	if got, err := ask(t, r, `select current_user::text from sweeps`); err != nil || got != user || r.Isolation != tracker.TransactionIsolation {
+		t.Errorf("got user %q, isolation %s, %v; want a transaction", got, r.Isolation, err)
+	}
+	if _, err := ask(t, r, `delete from run`); err == nil {
+		t.Error("transaction: a delete was allowed")
 	}
 }
 
