@@ -65,7 +65,7 @@ func Checkout() string {
 func readModule(o Options) (module, error) {
 	if o.SDKPath == "" {
 		if !strings.HasPrefix(o.Version, "v") {
-			return module{}, fmt.Errorf("the version of the SDK is %q; name a checkout of %s with --sdk", o.Version, sdkModule)
+			return module{}, fmt.Errorf("the SDK to write the plugin against is not known: this program was not built in a checkout of %s; name one with --sdk", sdkModule)
 		}
 		return module{Go: language, Version: o.Version}, nil
 	}

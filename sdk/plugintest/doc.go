@@ -12,6 +12,36 @@
 // it is. It writes small feature stores into a temporary directory and draws
 // everything from fixed seeds, so that two runs do the same.
 //
+// # The checks of a backbone
+//
+//   - info: the description is valid and stays the same
+//   - hyperparameters: a step at every bound and choice
+//   - shape: h is [rows, width] and finite, for every task, several widths and
+//     batch sizes
+//   - determinism: one seed gives the same bits twice, another seed others
+//   - availability: every pattern works, also one the data do not have, and a row
+//     without any modality
+//   - mask: values behind a missing or hidden modality change no bit of h and of
+//     the gradients
+//   - gradients: they agree with finite differences, auxiliary losses included
+//   - parameters: each has an effect
+//   - rows: h follows its row when a batch is permuted
+//   - batch: h of a row does not depend on the others, if that is promised
+//   - snapshot: a restored session goes on with the same bits
+//   - sessions: they do not influence each other
+//   - slices: those of a request are neither written to nor kept
+//   - refusals: bad requests are refused with the right code and do no harm
+//   - close: a session can be closed twice and at any time
+//
+// # The checks of a strategy
+//
+//   - info, hyperparameters, determinism, snapshot, sessions, slices, refusals and
+//     close are as above
+//   - augment: a row is shown a part of what it has, never nothing, drawn from the
+//     seed and the step alone
+//   - objective: weights are finite and not negative, gradients have their shapes
+//   - gradients: those of the penalty agree with finite differences
+//
 // Start at [CheckBackbone] and [CheckStrategy], which answer one [Result] a
 // check. The package imports packages of the SDK only.
 package plugintest

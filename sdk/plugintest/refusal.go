@@ -28,7 +28,8 @@ func refused(p *probe, what string, codes []sdk.Code, err error) {
 	}
 }
 
-// wrongValue is a hyperparameter value outside what is declared.
+// wrongValues are hyperparameters at values outside what is declared, and one
+// that is not declared.
 func wrongValues(all []sdk.Hyperparameter) []setting {
 	var out []setting
 	for _, h := range all {

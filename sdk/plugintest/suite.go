@@ -6,6 +6,7 @@ import (
 	"os"
 	"runtime/debug"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/deconfound/deconfound/sdk"
@@ -56,18 +57,25 @@ func (s *suite) all(checks []check) []Result {
 			s.options.Report(r)
 		}
 	}
+	var names []string
 	for i, c := range checks {
+		names = append(names, c.name)
 		if i > 0 && len(s.options.Only) > 0 && !slices.Contains(s.options.Only, c.name) {
 			continue
 		}
 		if s.ctx.Err() != nil {
 			add(Result{Name: c.name, Status: Fail, Message: fmt.Sprintf("the suite was interrupted: %v", s.ctx.Err())})
-			break
+			return results
 		}
 		r := run(c.name, c.run)
 		add(r)
 		if i == 0 && r.Status == Fail {
-			break
+			return results
+		}
+	}
+	for _, name := range s.options.Only {
+		if !slices.Contains(names, name) {
+			add(Result{Name: name, Status: Fail, Message: "there is no such check; there are " + strings.Join(names, ", ")})
 		}
 	}
 	return results

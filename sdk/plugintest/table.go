@@ -2,7 +2,6 @@ package plugintest
 
 import (
 	"math"
-	"math/bits"
 	"math/rand/v2"
 	"os"
 	"slices"
@@ -152,17 +151,6 @@ func (t *table) write(dir string) error {
 	}
 	return features.Write(dir, index, values)
 }
-
-// patterns are the distinct availabilities of the rows and every single modality,
-// in ascending order.
-func (t *table) patterns() []uint64 {
-	out := slices.Clone(t.availability)
-	slices.Sort(out)
-	return slices.Compact(out)
-}
-
-// single reports whether a pattern is one modality.
-func single(pattern uint64) bool { return bits.OnesCount64(pattern) == 1 }
 
 // labelsOf draws labels of n rows; one in ten of a multilabel task is unknown.
 func labelsOf(task sdk.Task, n int) []float32 {

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"io"
 	"strings"
@@ -31,7 +32,7 @@ type checked struct {
 
 func newPluginCheck(a *app) *cobra.Command {
 	var kind string
-	var only []string
+	var only, set []string
 	var timeout time.Duration
 	var verbose bool
 	cmd := &cobra.Command{
@@ -52,7 +53,11 @@ and no database.`,
 			if err != nil {
 				return err
 			}
-			options := plugintest.Options{Only: only, Timeout: timeout}
+			values, err := settings(set)
+			if err != nil {
+				return withExit(exitUsage, err)
+			}
+			options := plugintest.Options{Only: only, Timeout: timeout, Hyperparameters: values}
 			if !a.json {
 				fmt.Fprintf(a.out, "%s, %s\n", entry, entry.Dir)
 				options.Report = func(r plugintest.Result) { printCheck(a.out, r, verbose) }
@@ -77,9 +82,27 @@ and no database.`,
 	}
 	cmd.Flags().StringVar(&kind, "kind", "", "backbone or strategy, for a name that both have")
 	cmd.Flags().StringSliceVar(&only, "only", nil, "run these checks only")
+	cmd.Flags().StringArrayVar(&set, "set", nil, "hyperparameter to use instead of its default, as name=value")
 	cmd.Flags().DurationVar(&timeout, "timeout", time.Minute, "longest time of one call of the plugin")
 	cmd.Flags().BoolVarP(&verbose, "verbose", "v", false, "say what was measured")
 	return cmd
+}
+
+// settings reads hyperparameters written as name=value.
+func settings(set []string) (map[string]any, error) {
+	values := map[string]any{}
+	for _, s := range set {
+		name, text, ok := strings.Cut(s, "=")
+		if !ok || name == "" {
+			return nil, fmt.Errorf("--set is %q, write for example --set hidden=16", s)
+		}
+		var v any
+		if err := json.Unmarshal([]byte(text), &v); err != nil {
+			v = text // a word is no JSON
+		}
+		values[name] = v
+	}
+	return values, nil
 }
 
 // check starts a plugin and runs the suite on it.

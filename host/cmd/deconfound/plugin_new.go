@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"io"
 	"path/filepath"
+	"regexp"
+	"runtime/debug"
 
 	"github.com/spf13/cobra"
 
@@ -34,7 +36,7 @@ one that --sdk names.`,
 			if checkout == "" {
 				checkout = scaffold.Checkout()
 			}
-			options := scaffold.Options{SDKPath: checkout, Version: "v" + version}
+			options := scaffold.Options{SDKPath: checkout, Version: released()}
 			write := scaffold.Backbone
 			if k == sdk.KindStrategy {
 				write = scaffold.Strategy
@@ -56,4 +58,15 @@ one that --sdk names.`,
 	cmd.Flags().StringVar(&dir, "dir", "", "directory to make (default: NAME)")
 	cmd.Flags().StringVar(&checkout, "sdk", "", "checkout of this repository to take the SDK from")
 	return cmd
+}
+
+var release = regexp.MustCompile(`^v[0-9]+\.[0-9]+\.[0-9]+$`)
+
+// released is the version of this program if it was installed from a published
+// one, which then has the SDK too, and "" if it was built from source.
+func released() string {
+	if info, ok := debug.ReadBuildInfo(); ok && release.MatchString(info.Main.Version) {
+		return info.Main.Version
+	}
+	return ""
 }
