@@ -110,12 +110,12 @@ declare
   a float8[] := deconfound.collected(state);
 begin
   return (
-    with s as (
-      select a[2 * i - 1] as score, count(*) filter (where a[2 * i] > 0)::float8 as p, count(*) filter (where not a[2 * i] > 0)::float8 as n
-        from generate_series(1, cardinality(a) / 2) i group by 1),
+    with r as (
+      select a[2 * i - 1] as score, (a[2 * i] > 0)::int as p, (a[2 * i] <= 0)::int as n from generate_series(1, cardinality(a) / 2) i),
     c as (
-      select score, p, n, coalesce(sum(n) over (order by score rows between unbounded preceding and 1 preceding), 0) as below from s)
-    select case when bool_or(score = 'NaN') then 'NaN' else sum(p * (below + n / 2)) / nullif(sum(p) * sum(n), 0) end from c);
+      select score, p, n, sum(n) over (w range unbounded preceding) - sum(n) over (w range current row) / 2.0::float8 as below
+        from r window w as (order by score))
+    select case when bool_or(score = 'NaN') then 'NaN' else sum(p * below)::float8 / nullif(sum(p)::float8 * sum(n), 0) end from c);
 end $$;
 -- +goose StatementEnd
 -- +goose StatementBegin
@@ -125,29 +125,29 @@ declare
   a float8[] := deconfound.collected(state);
 begin
   return (
-    with s as (
-      select a[2 * i - 1] as score, sum(greatest(a[2 * i], 0)) as p, sum(greatest(-a[2 * i], 0)) as n
-        from generate_series(1, cardinality(a) / 2) i group by 1),
+    with r as (
+      select a[2 * i - 1] as score, greatest(a[2 * i], 0) as p, greatest(-a[2 * i], 0) as n from generate_series(1, cardinality(a) / 2) i where a[2 * i] <> 0),
     c as (
-      select score, p, n, coalesce(sum(n) over (order by score rows between unbounded preceding and 1 preceding), 0) as below from s)
-    select case when bool_or(score = 'NaN') then 'NaN' else sum(p * (below + n / 2)) / nullif(sum(p) * sum(n), 0) end from c);
+      select score, p, n, sum(n) over (w range unbounded preceding) - sum(n) over (w range current row) / 2.0::float8 as below
+        from r window w as (order by score))
+    select case when bool_or(score = 'NaN') then 'NaN' else sum(p * below)::float8 / nullif(sum(p)::float8 * sum(n), 0) end from c);
 end $$;
 -- +goose StatementEnd
 -- +goose StatementBegin
--- Average precision: the sum over the distinct thresholds, from the highest, of
--- the gain in recall times the precision; no interpolation.
+-- Average precision: the mean over the positive rows of the precision among all
+-- rows that score at least as high. It equals the sum over the distinct
+-- thresholds of the gain in recall times the precision; no interpolation.
 create function auprc_final(state text) returns float8
 language plpgsql strict volatile parallel unsafe as $$
 declare
   a float8[] := deconfound.collected(state);
 begin
   return (
-    with s as (
-      select a[2 * i - 1] as score, count(*) filter (where a[2 * i] > 0)::float8 as p, count(*) filter (where not a[2 * i] > 0)::float8 as n
-        from generate_series(1, cardinality(a) / 2) i group by 1),
+    with r as (
+      select a[2 * i - 1] as score, (a[2 * i] > 0)::int as p, (a[2 * i] <= 0)::int as n from generate_series(1, cardinality(a) / 2) i),
     c as (
-      select score, p, n, sum(p) over w as tp, sum(p + n) over w as called from s window w as (order by score desc rows unbounded preceding))
-    select case when bool_or(score = 'NaN') then 'NaN' when sum(n) > 0 then sum(p * tp / called) / nullif(sum(p), 0) end from c);
+      select score, p, n, sum(p) over w as hits, sum(p + n) over w as called from r window w as (order by score desc range unbounded preceding))
+    select case when bool_or(score = 'NaN') then 'NaN' when sum(n) > 0 then sum(p * (hits::float8 / called)) / nullif(sum(p), 0) end from c);
 end $$;
 -- +goose StatementEnd
 -- +goose StatementBegin
@@ -157,12 +157,11 @@ declare
   a float8[] := deconfound.collected(state);
 begin
   return (
-    with s as (
-      select a[2 * i - 1] as score, sum(greatest(a[2 * i], 0)) as p, sum(greatest(-a[2 * i], 0)) as n
-        from generate_series(1, cardinality(a) / 2) i where a[2 * i] <> 0 group by 1),
+    with r as (
+      select a[2 * i - 1] as score, greatest(a[2 * i], 0) as p, greatest(-a[2 * i], 0) as n from generate_series(1, cardinality(a) / 2) i where a[2 * i] <> 0),
     c as (
-      select score, p, n, sum(p) over w as tp, sum(p + n) over w as called from s window w as (order by score desc rows unbounded preceding))
-    select case when bool_or(score = 'NaN') then 'NaN' when sum(n) > 0 then sum(p * tp / called) / nullif(sum(p), 0) end from c);
+      select score, p, n, sum(p) over w as hits, sum(p + n) over w as called from r window w as (order by score desc range unbounded preceding))
+    select case when bool_or(score = 'NaN') then 'NaN' when sum(n) > 0 then sum(p * (hits::float8 / called)) / nullif(sum(p), 0) end from c);
 end $$;
 -- +goose StatementEnd
 
