@@ -5,6 +5,7 @@ import (
 	"math"
 
 	"github.com/deconfound/deconfound/host/causal"
+	"github.com/deconfound/deconfound/host/dataset"
 	"github.com/deconfound/deconfound/host/plugin"
 	"github.com/deconfound/deconfound/sdk"
 	"github.com/deconfound/deconfound/sweeps"
@@ -42,6 +43,7 @@ func (c *catalog) Dataset(name string) (sweeps.DatasetInfo, error) {
 	}
 	defer store.Close()
 	info := sweeps.DatasetInfo{Name: store.Name(), Hash: store.Hash(), Rows: store.Rows(), Task: string(store.Task().Kind)}
+	info.Shifts = []string{dataset.ShiftDo, dataset.ShiftFlip, "pattern_flip", dataset.ShiftPatternMix, dataset.ShiftFlipClass, dataset.ShiftSourceTest}
 	for _, m := range store.Modalities() {
 		info.Modalities = append(info.Modalities, m.Name)
 	}
@@ -136,4 +138,43 @@ func (c *catalog) Codes() []string {
 		codes = append(codes, string(code))
 	}
 	return codes
+}
+
+// checkVariants asks the components themselves whether they accept every
+// configuration of a plan: some settings exclude each other, or the task.
+func (c *catalog) checkVariants(path string, plan *sweeps.Plan) error {
+	specs, err := plan.Next(nil)
+	if err != nil {
+		return err
+	}
+	tasks := map[string]causal.Task{}
+	seen := map[string]bool{}
+	var problems sweeps.Problems
+	for _, spec := range specs {
+		task, known := tasks[spec.Dataset.Name]
+		if !known {
+			store, err := c.home.openDataset(c.ctx, spec.Dataset.Name)
+			if err != nil {
+				return err
+			}
+			task = causal.Task{Kind: string(store.Task().Kind), Classes: store.Task().Classes}
+			store.Close()
+			tasks[spec.Dataset.Name] = task
+		}
+		cfg, err := trainConfig(spec)
+		if err == nil {
+			err = causal.Compatible(cfg.Missingness, cfg.DualBranch, task)
+		}
+		if err == nil {
+			err = cfg.Validate()
+		}
+		if key := "variants." + spec.Variant; err != nil && !seen[key+err.Error()] {
+			seen[key+err.Error()] = true
+			problems = append(problems, sweeps.Problem{File: path, Key: key, Message: err.Error()})
+		}
+	}
+	if len(problems) == 0 {
+		return nil
+	}
+	return problems
 }

@@ -41,22 +41,6 @@ func findPlugin(ctx context.Context, registry *plugin.Registry, pool *plugin.Poo
 	return p, nil
 }
 
-// poolOpener opens the sessions of one run.
-type poolOpener struct {
-	pool               *plugin.Pool
-	backbone, strategy plugin.Entry
-}
-
-// OpenBackbone opens a session on the run's backbone.
-func (o *poolOpener) OpenBackbone(ctx context.Context, req sdk.OpenRequest) (sdk.BackboneSession, error) {
-	return o.pool.OpenBackbone(ctx, o.backbone, req)
-}
-
-// OpenStrategy opens a session on the run's strategy.
-func (o *poolOpener) OpenStrategy(ctx context.Context, req sdk.StrategyOpenRequest) (sdk.StrategySession, error) {
-	return o.pool.OpenStrategy(ctx, o.strategy, req)
-}
-
 // codedError tells the sweep the cause of a failure.
 type codedError struct{ error }
 

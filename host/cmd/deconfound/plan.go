@@ -26,7 +26,11 @@ func (a *app) compile(ctx context.Context, file *sweeps.File) (*sweeps.Plan, err
 	if err != nil {
 		return nil, err
 	}
-	return sweeps.Compile(file, catalog)
+	plan, err := sweeps.Compile(file, catalog)
+	if err != nil {
+		return nil, err
+	}
+	return plan, catalog.checkVariants(file.Path, plan)
 }
 
 func newPlan(a *app) *cobra.Command {

@@ -97,13 +97,13 @@ func (r *runner) open(ctx context.Context, spec sweeps.RunSpec) (*train.Run, err
 		return nil, err
 	}
 	plugins := train.Plugins{Backbone: backbone.info}
-	opener := &poolOpener{pool: r.pool, backbone: backbone.entry}
+	opener := &plugin.Opener{Pool: r.pool, Backbone: backbone.entry}
 	if spec.Strategy != nil {
 		strategy, err := r.plugin(ctx, sdk.KindStrategy, *spec.Strategy)
 		if err != nil {
 			return nil, err
 		}
-		plugins.Strategy, opener.strategy = &strategy.info, strategy.entry
+		plugins.Strategy, opener.Strategy = &strategy.info, strategy.entry
 	}
 	plugins.Opener = opener
 	return train.Open(ctx, cfg, data, plugins)
@@ -135,6 +135,7 @@ func (r *runner) dataset(ctx context.Context, ref sweeps.DatasetRef) (*dataset.S
 func (r *runner) data(store *dataset.Store, spec sweeps.RunSpec) (train.Data, error) {
 	split, err := store.Split(dataset.SplitSpec{
 		Scheme: spec.Split.Scheme, By: spec.Split.By, Fractions: spec.Split.Fractions, Folds: spec.Split.Folds,
+		Source: spec.Split.Source, Target: spec.Split.Target,
 	}, spec.SplitSeed)
 	if err != nil {
 		return train.Data{}, fmt.Errorf("split dataset %s: %w", store.Name(), err)
@@ -178,12 +179,12 @@ func trainConfig(spec sweeps.RunSpec) (train.Config, error) {
 	var err error
 	if spec.Missingness != nil {
 		if cfg.Missingness, err = causal.ParseMissingness(spec.Missingness); err != nil {
-			return cfg, fmt.Errorf("variant %s: missingness: %w", spec.Variant, err)
+			return cfg, fmt.Errorf("variant %s: %w", spec.Variant, err)
 		}
 	}
 	if spec.DualBranch != nil {
 		if cfg.DualBranch, err = causal.ParseDualBranch(spec.DualBranch); err != nil {
-			return cfg, fmt.Errorf("variant %s: dual_branch: %w", spec.Variant, err)
+			return cfg, fmt.Errorf("variant %s: %w", spec.Variant, err)
 		}
 	}
 	if spec.Strategy != nil {
