@@ -78,13 +78,13 @@ func TestReadManifest_errors(t *testing.T) {
 }
 
 func TestDirectories(t *testing.T) {
-	env := map[string]string{"DECONFOUND_PLUGIN_PATH": "/a:/b", "HOME": "/home/x"}
+	env := map[string]string{"DECONFOUND_PLUGIN_PATH": "/a:/b", "HOME": "/somewhere/x"}
 	got := Directories("/opt/bin/deconfound", func(name string) string { return env[name] })
 	want := []string{"/a", "/b", "/somewhere/x/.local/share/deconfound/plugins", "/opt/bin/plugins"}
 	if !slices.Equal(got, want) {
 		t.Errorf("got %v, want %v", got, want)
 	}
-	env = map[string]string{"XDG_DATA_HOME": "/data", "HOME": "/home/x"}
+	env = map[string]string{"XDG_DATA_HOME": "/data", "HOME": "/somewhere/x"}
 	got = Directories("/opt/bin/deconfound", func(name string) string { return env[name] })
 	if want = []string{"/data/deconfound/plugins", "/opt/bin/plugins"}; !slices.Equal(got, want) {
 		t.Errorf("got %v, want %v", got, want)
