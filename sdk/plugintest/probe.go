@@ -2,6 +2,7 @@ package plugintest
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/deconfound/deconfound/sdk"
@@ -83,7 +84,7 @@ func run(name string, check func(*probe)) Result {
 	switch {
 	case len(p.problems) > 0:
 		r.Status, r.Message = Fail, p.problems[0]
-		lines = append(p.problems[1:len(p.problems):len(p.problems)], p.notes...)
+		lines = slices.Concat(p.problems[1:], p.notes)
 		if p.more > 0 {
 			lines = append(lines, fmt.Sprintf("and %d more problems", p.more))
 		}

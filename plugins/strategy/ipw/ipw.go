@@ -59,13 +59,13 @@ func newRule(c strategy.Config) (strategy.Rule, error) {
 	}
 	fold := make([]int, n)
 	for i, p := range rng.Stream(open.Seed, "folds").Perm(n) {
-		fold[i] = p % int(c.Int("folds"))
+		fold[i] = p % c.Int("folds")
 	}
 	design := design{rows: n, width: width, x: open.Covariates.Data}
 	log := make([]float64, n) // log weight
 	if width > 0 {
 		for _, class := range targets(open, c.String("form")) {
-			ratios, err := design.logRatios(class, fold, int(c.Int("folds")), c.Float("l2"))
+			ratios, err := design.logRatios(class, fold, c.Int("folds"), c.Float("l2"))
 			if err != nil {
 				return nil, fmt.Errorf("fit propensity: %w", err)
 			}

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"cmp"
 	"math/bits"
 	"math/rand/v2"
 	"slices"
@@ -46,7 +45,7 @@ func newRule(c strategy.Config) (strategy.Rule, error) {
 	for pattern := range c.Open.Prior {
 		r.patterns = append(r.patterns, pattern)
 	}
-	slices.SortFunc(r.patterns, func(a, b uint64) int { return cmp.Compare(a, b) })
+	slices.Sort(r.patterns)
 	var total float64
 	for _, pattern := range r.patterns {
 		total += c.Open.Prior[pattern]
