@@ -20,8 +20,15 @@ func newData(a *app) *cobra.Command {
 }
 
 func newDataAdd(a *app) *cobra.Command {
-	return &cobra.Command{
-		Use: "add DIRECTORY", Short: "Check a dataset and make its feature store", Args: cobra.ExactArgs(1),
+	var tables string
+	cmd := &cobra.Command{
+		Use:   "add DIRECTORY|MANIFEST",
+		Short: "Check a dataset and make its feature store",
+		Long: `Reads dataset.toml in a directory, or the manifest given, checks the tables it
+names and makes the feature store that runs train on. The tables are looked for
+beside the manifest, or with --tables in another directory: a manifest can so
+describe data that may not be copied.`,
+		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			h, err := findHome()
 			if err != nil {
@@ -31,7 +38,7 @@ func newDataAdd(a *app) *cobra.Command {
 			if info, err := os.Stat(path); err == nil && info.IsDir() {
 				path = filepath.Join(path, "dataset.toml")
 			}
-			store, err := h.addDataset(path)
+			store, err := h.addDataset(path, tables)
 			if err != nil {
 				return withExit(exitInvalid, err)
 			}
@@ -39,6 +46,8 @@ func newDataAdd(a *app) *cobra.Command {
 			return a.printAudit(store)
 		},
 	}
+	cmd.Flags().StringVar(&tables, "tables", "", "directory of the tables (default the manifest's own)")
+	return cmd
 }
 
 func newDataShow(a *app) *cobra.Command {

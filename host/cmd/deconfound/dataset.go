@@ -21,9 +21,10 @@ type registered struct {
 	Hash string `json:"hash"`
 }
 
-// addDataset builds the feature store of a manifest and registers its name.
-func (h home) addDataset(manifest string) (*dataset.Store, error) {
-	source, err := dataset.Load(manifest)
+// addDataset builds the feature store of a manifest and registers its name. The
+// tables are relative to the given directory; "" is the manifest's own.
+func (h home) addDataset(manifest, tables string) (*dataset.Store, error) {
+	source, err := dataset.LoadFrom(manifest, tables)
 	if err != nil {
 		return nil, err
 	}
@@ -97,7 +98,7 @@ func (h home) addBundled(name string) (*dataset.Store, error) {
 	if err != nil {
 		return nil, fmt.Errorf("extract the datasets of the program: %w", err)
 	}
-	return h.addDataset(dirs[name])
+	return h.addDataset(dirs[name], "")
 }
 
 // datasetNames lists what has been added and what ships with the program.
