@@ -104,8 +104,8 @@ func advance(ctx context.Context, tx pgx.Tx, store *tracker.Store, q *queue, swe
 }
 
 // advanceSweep is advance for a stored sweep, in a transaction of its own.
-func advanceSweep(ctx context.Context, store *tracker.Store, q *queue, sweepID int64) (started int, err error) {
-	err = store.InTx(ctx, func(tx pgx.Tx) error {
+func advanceSweep(ctx context.Context, store *tracker.Store, q *queue, sweepID int64) error {
+	err := store.InTx(ctx, func(tx pgx.Tx) error {
 		if err := store.LockSweep(ctx, tx, sweepID); err != nil {
 			return err
 		}
@@ -117,12 +117,11 @@ func advanceSweep(ctx context.Context, store *tracker.Store, q *queue, sweepID i
 		if err != nil {
 			return err
 		}
-		runs, _, err := advance(ctx, tx, store, q, sweepID, plan)
-		started = len(runs)
+		_, _, err = advance(ctx, tx, store, q, sweepID, plan)
 		return err
 	})
 	if err != nil {
-		return 0, fmt.Errorf("advance sweep %d: %w", sweepID, err)
+		return fmt.Errorf("advance sweep %d: %w", sweepID, err)
 	}
-	return started, nil
+	return nil
 }

@@ -155,7 +155,7 @@ func (p *process) advanceSettled(ctx context.Context) error {
 		if open > 0 || s.PausedAt != nil || s.CancelledAt != nil || p.settled[s.ID] == now {
 			continue
 		}
-		if _, err := advanceSweep(ctx, p.store, p.queue, s.ID); err != nil {
+		if err := advanceSweep(ctx, p.store, p.queue, s.ID); err != nil {
 			return err
 		}
 		p.settled[s.ID] = now // only this loop uses the map

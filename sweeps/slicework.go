@@ -215,7 +215,7 @@ type advanceWorker struct {
 func (w *advanceWorker) Work(ctx context.Context, job *river.Job[advanceArgs]) error {
 	p := w.process
 	defer p.poke()
-	_, err := advanceSweep(ctx, p.store, p.queue, job.Args.Sweep)
+	err := advanceSweep(ctx, p.store, p.queue, job.Args.Sweep)
 	if errors.Is(err, tracker.ErrNotFound) {
 		return nil // deleted in the meantime
 	}

@@ -215,20 +215,29 @@ func printSummary(w io.Writer, table stats.Table) {
 	t.Render()
 }
 
+// printPatterns prints the patterns in which some cell has a value; the others
+// are summed up in a line.
 func printPatterns(w io.Writer, table stats.Table) {
 	t := newTable(w, 3, "pattern", "backbone", "variant", "n", "events", string(table.Metric), "difference", "p (Holm)")
 	var levels []string
+	defined := map[string]bool{}
 	for _, row := range table.Rows {
 		for _, g := range row.Patterns {
 			if !slices.Contains(levels, g.Level) {
 				levels = append(levels, g.Level)
 			}
+			defined[g.Level] = defined[g.Level] || g.Defined > 0
 		}
 	}
-	for i, level := range levels {
-		if i > 0 {
+	first := true
+	for _, level := range levels {
+		if !defined[level] {
+			continue
+		}
+		if !first {
 			t.AppendSeparator()
 		}
+		first = false
 		for _, row := range table.Rows {
 			for _, g := range row.Patterns {
 				if g.Level != level {
@@ -241,6 +250,15 @@ func printPatterns(w io.Writer, table stats.Table) {
 		}
 	}
 	t.Render()
+	left := 0
+	for _, ok := range defined {
+		if !ok {
+			left++
+		}
+	}
+	if left > 0 {
+		fmt.Fprintf(w, "%d more patterns have fewer than %d events or non-events in every seed: not computed\n", left, stats.MinEvents)
+	}
 }
 
 func mean(g stats.Group) (value, interval string) {
