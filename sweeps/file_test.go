@@ -41,20 +41,20 @@ func TestLoad(t *testing.T) {
 	}
 }
 
-// everything is a catalog in which every name exists; the program's own tests
+// anyName is a catalog in which every name exists; the program's own tests
 // check the shipped sweeps against what is really there.
-type everything struct{}
+type anyName struct{}
 
-func (everything) Dataset(name string) (DatasetInfo, error) {
+func (anyName) Dataset(name string) (DatasetInfo, error) {
 	return DatasetInfo{Name: name, Hash: "d", Groups: []string{"sex", "age_band"}, Task: "binary"}, nil
 }
-func (everything) Backbone(name string) (PluginInfo, error) {
+func (anyName) Backbone(name string) (PluginInfo, error) {
 	return PluginInfo{Name: name, Version: "1", Hash: "b"}, nil
 }
-func (everything) Strategy(name string) (PluginInfo, error) {
+func (anyName) Strategy(name string) (PluginInfo, error) {
 	return PluginInfo{Name: name, Version: "1", Hash: "s"}, nil
 }
-func (everything) Component(string) []Parameter {
+func (anyName) Component(string) []Parameter {
 	var out []Parameter
 	for _, name := range []string{"mode", "split", "difficulty", "independence", "predict"} {
 		out = append(out, Parameter{Name: name, Type: "string", Default: "x"})
@@ -75,7 +75,7 @@ func TestShipped(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		plan, err := Compile(file, everything{})
+		plan, err := Compile(file, anyName{})
 		if err != nil {
 			t.Fatal(err)
 		}
