@@ -68,7 +68,7 @@ up little on id.
 Ask your own questions in SQL, read-only:
 
   bin/deconfound sql "select backbone, variant, pattern, auroc(score, label) from predictions group by 1, 2, 3"
-  bin/deconfound sql "select backbone, variant, mean, ci_low, ci_high from leaderboard where metric = 'auroc'"
+  bin/deconfound sql "select backbone, variant, mean, lo, hi from leaderboard where metric = 'auroc' and split = 'test' and grp = ''"
   bin/deconfound sql --views
 
 Compare on another metric or test set:
