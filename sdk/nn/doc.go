@@ -28,8 +28,9 @@
 // bits. The forward result of a row does not depend on the other rows of its
 // batch or on its place among them, except where the operation itself mixes rows
 // (BatchNorm in training, Standardise, means over rows, MatMul with a batch on the
-// right) or draws (Dropout draws in the order of the rows). Programs built for
-// other instruction sets may round differently.
+// right) or draws (Dropout draws in the order of the rows). Machines with other
+// instructions may round differently: on amd64 with AVX2 and FMA the inner loops
+// are assembly, elsewhere, and with the build tag purego, they are Go.
 //
 // # Mistakes
 //
@@ -40,5 +41,5 @@
 //
 // Read [Tape] and [Params], then a layer, for example [Linear]. Write an operation
 // of your own with [Tape.Op], and test it with package nntest. The package imports
-// only gonum's BLAS and nothing of this module.
+// only gonum's BLAS and golang.org/x/sys/cpu, and nothing of this module.
 package nn

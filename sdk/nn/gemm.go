@@ -1,21 +1,16 @@
 package nn
 
-import (
-	"gonum.org/v1/gonum/blas"
-	"gonum.org/v1/gonum/blas/blas32"
-)
-
-// Panels of a product: gonum starts goroutines from four blocks of 64x64 on, and
-// panels of three keep it on the caller's.
-const (
-	panelRows  = 64
-	panelCols  = 192
-	panelDepth = 256
-)
-
 // workspace is memory of gemm that is kept from call to call.
 type workspace struct {
 	b []float32
+}
+
+// take returns n values of undefined contents, valid until the next call.
+func (w *workspace) take(n int) []float32 {
+	if cap(w.b) < n {
+		w.b = make([]float32, n)
+	}
+	return w.b[:n]
 }
 
 // gemm computes c = a·b, or c += a·b with add, for row-major matrices: a [m, k],
@@ -25,54 +20,25 @@ type workspace struct {
 //
 // Every value of c is summed in the order of k, one term after the other,
 // whatever m, n and the alignment of the memory are: a row of the result depends
-// only on its own row of a. For that, b is never read transposed (gonum's dot
-// product depends on alignment) but copied.
+// only on its own row of a. Machines with AVX2 and FMA do not round products
+// before they are added, others do.
 func gemm(w *workspace, transA, transB bool, m, n, k int, a []float32, lda int, b []float32, ldb int, c []float32, ldc int, add bool) {
-	if !add {
-		for i := range m {
-			clear(c[i*ldc : i*ldc+n])
+	switch {
+	case m == 0 || n == 0:
+	case k == 0:
+		if !add {
+			clearRows(c, m, n, ldc)
 		}
-	}
-	if m == 0 || n == 0 || k == 0 {
-		return
-	}
-	if transB {
-		b, ldb = w.transposed(b, n, k, ldb), n
-	}
-	ta := blas.NoTrans
-	if transA {
-		ta = blas.Trans
-	}
-	for l := 0; l < k; l += panelDepth {
-		depth := min(panelDepth, k-l)
-		for j := 0; j < n; j += panelCols {
-			cols := min(panelCols, n-j)
-			right := blas32.General{Rows: depth, Cols: cols, Stride: ldb, Data: b[l*ldb+j:]}
-			for i := 0; i < m; i += panelRows {
-				rows := min(panelRows, m-i)
-				left := blas32.General{Rows: rows, Cols: depth, Stride: lda}
-				if transA {
-					left.Rows, left.Cols, left.Data = depth, rows, a[l*lda+i:]
-				} else {
-					left.Data = a[i*lda+l:]
-				}
-				blas32.Gemm(ta, blas.NoTrans, 1, left, right, 1,
-					blas32.General{Rows: rows, Cols: cols, Stride: ldc, Data: c[i*ldc+j:]})
-			}
-		}
+	case hasAVX2:
+		gemmAVX2(w, transA, transB, m, n, k, a, lda, b, ldb, c, ldc, add)
+	default:
+		gemmGeneric(w, transA, transB, m, n, k, a, lda, b, ldb, c, ldc, add)
 	}
 }
 
-// transposed copies x [rows, cols], whose rows are stride apart, to [cols, rows].
-func (w *workspace) transposed(x []float32, rows, cols, stride int) []float32 {
-	if cap(w.b) < rows*cols {
-		w.b = make([]float32, rows*cols)
-	}
-	y := w.b[:rows*cols]
+// clearRows zeroes the matrix x [rows, cols], whose rows are stride apart.
+func clearRows(x []float32, rows, cols, stride int) {
 	for i := range rows {
-		for j, v := range x[i*stride : i*stride+cols] {
-			y[j*rows+i] = v
-		}
+		clear(x[i*stride : i*stride+cols])
 	}
-	return y
 }

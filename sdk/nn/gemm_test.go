@@ -26,7 +26,10 @@ func at(x []float32, transposed bool, i, j, stride int) float64 {
 func TestGemm_AllTranspositionsAndStrides(t *testing.T) {
 	r := rand.New(rand.NewPCG(1, 2))
 	var w workspace
-	sizes := [][3]int{{1, 1, 1}, {3, 5, 7}, {64, 192, 256}, {65, 193, 257}, {130, 10, 70}, {2, 400, 3}, {0, 3, 2}, {3, 0, 2}, {3, 2, 0}}
+	sizes := [][3]int{{1, 1, 1}, {3, 5, 7}, {64, 192, 256}, {65, 193, 257}, {130, 10, 70}, {2, 400, 3}, {0, 3, 2}, {3, 0, 2}, {3, 2, 0}, {245, 17, 9}, {7, 530, 300}}
+	for range 60 {
+		sizes = append(sizes, [3]int{r.IntN(20), r.IntN(40), r.IntN(30)})
+	}
 	for _, size := range sizes {
 		m, n, k := size[0], size[1], size[2]
 		for mode := range 16 {
@@ -64,6 +67,49 @@ func TestGemm_AllTranspositionsAndStrides(t *testing.T) {
 					}
 				}
 			}
+			if m*n*k == 0 {
+				continue
+			}
+			gemmGeneric(&w, transA, transB, m, n, k, a, lda, b, ldb, before, ldc, add)
+			for i, want := range before {
+				if got := c[i]; math.Abs(float64(got-want)) > 2e-6*float64(k+10) {
+					t.Fatalf("%s: value %d is %v and %v without assembly", name, i, got, want)
+				}
+			}
+		}
+	}
+}
+
+// A product must not read or write beyond its matrices.
+func TestGemm_StaysInside(t *testing.T) {
+	nan := float32(math.NaN())
+	r := rand.New(rand.NewPCG(5, 6))
+	var w workspace
+	inside := func(n int) []float32 {
+		x := random(r, n+64)
+		for i := range 32 {
+			x[i], x[32+n+i] = nan, nan
+		}
+		return x
+	}
+	for range 200 {
+		m, n, k := 1+r.IntN(14), 1+r.IntN(35), 1+r.IntN(20)
+		for mode := range 4 {
+			transA, transB := mode&1 != 0, mode&2 != 0
+			lda, ldb := k, n
+			if transA {
+				lda = m
+			}
+			if transB {
+				ldb = k
+			}
+			a, b, c := inside(m*k), inside(k*n), inside(m*n)
+			gemm(&w, transA, transB, m, n, k, a[32:32+m*k], lda, b[32:32+k*n], ldb, c[32:32+m*n], n, r.IntN(2) == 0)
+			for i, v := range c {
+				if outside := i < 32 || i >= 32+m*n; outside == (v == v) {
+					t.Fatalf("%dx%dx%d transposed %v %v: value %d of %d is %v", m, n, k, transA, transB, i-32, m*n, v)
+				}
+			}
 		}
 	}
 }
@@ -72,7 +118,7 @@ func TestGemm_AllTranspositionsAndStrides(t *testing.T) {
 func TestGemm_RowsDoNotDependOnEachOther(t *testing.T) {
 	r := rand.New(rand.NewPCG(3, 4))
 	var w workspace
-	const m, n, k = 150, 67, 301
+	const m, n, k = 251, 67, 301
 	a, b := random(r, m*k), random(r, k*n)
 	for _, transB := range []bool{false, true} {
 		ldb := n
@@ -96,18 +142,20 @@ func TestGemm_RowsDoNotDependOnEachOther(t *testing.T) {
 func BenchmarkGemm(b *testing.B) {
 	r := rand.New(rand.NewPCG(1, 2))
 	var w workspace
-	const m, n, k = 256, 128, 512
-	x, y, z := random(r, m*k), random(r, k*n), make([]float32, m*n)
-	for _, c := range []struct {
-		name           string
-		transA, transB bool
-		lda, ldb       int
-	}{{"plain", false, false, k, n}, {"transposed left", true, false, m, n}, {"transposed right", false, true, k, k}} {
-		b.Run(c.name, func(b *testing.B) {
-			for b.Loop() {
-				gemm(&w, c.transA, c.transB, m, n, k, x, c.lda, y, c.ldb, z, n, false)
-			}
-			b.ReportMetric(2*m*n*k*float64(b.N)/b.Elapsed().Seconds()/1e9, "GFLOP/s")
-		})
+	for _, size := range [][3]int{{256, 512, 128}, {256, 64, 64}, {1500, 32, 64}, {1, 64, 64}} {
+		m, k, n := size[0], size[1], size[2]
+		x, y, z := random(r, m*k), random(r, k*n), make([]float32, m*n)
+		for _, c := range []struct {
+			name           string
+			transA, transB bool
+			lda, ldb       int
+		}{{"plain", false, false, k, n}, {"transposed left", true, false, m, n}, {"transposed right", false, true, k, k}} {
+			b.Run(fmt.Sprintf("%dx%dx%d/%s", m, k, n, c.name), func(b *testing.B) {
+				for b.Loop() {
+					gemm(&w, c.transA, c.transB, m, n, k, x, c.lda, y, c.ldb, z, n, false)
+				}
+				b.ReportMetric(2*float64(m*n*k)*float64(b.N)/b.Elapsed().Seconds()/1e9, "GFLOP/s")
+			})
+		}
 	}
 }
