@@ -12,7 +12,10 @@ comment on table metric is 'Dictionary of metrics: a metric in a subgroup is a r
 
 create table keyset (
   keyset_id  int generated always as identity primary key,
-  metric_ids int[] not null unique          -- ascending
+  metric_ids int[] not null,                -- ascending
+  -- Unique, by a hash index: a set of a thousand metrics is longer than what fits
+  -- into an entry of a btree.
+  exclude using hash (metric_ids with =)
 );
 comment on table keyset is 'Sets of metrics that were recorded together; point.v has their order.';
 create table keyset_member (

@@ -3,6 +3,7 @@ package tracker_test
 import (
 	"math"
 	"math/rand/v2"
+	"strconv"
 	"sync"
 	"testing"
 
@@ -140,6 +141,35 @@ func TestAppendPoints_Random(t *testing.T) {
 			if summary[m] != want {
 				t.Errorf("run %d, %s: got summary %+v, the curve says %+v", r.ID, m, summary[m], want)
 			}
+		}
+	}
+}
+
+// Every availability pattern brings a dozen metrics, and a dataset can have
+// hundreds of patterns: one step of a run is then thousands of metrics.
+func TestAppendPoints_ManyMetrics(t *testing.T) {
+	b := setup(t)
+	l := b.lease(1)
+	values := map[tracker.Metric]float64{}
+	for i := range 4000 {
+		values[tracker.Metric{Name: "auroc", Split: "val", Group: "pattern", Level: strconv.Itoa(i)}] = float64(i)
+	}
+	points := []tracker.Point{{Step: 1, Values: values}, {Step: 2, Values: values}}
+	for range 2 {
+		if err := b.store.AppendPoints(t.Context(), l, points); err != nil {
+			t.Fatal(err)
+		}
+	}
+	got, err := b.store.Summary(t.Context(), l.Run.ID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(got) != len(values) {
+		t.Errorf("got %d metrics, want %d", len(got), len(values))
+	}
+	for m, want := range values {
+		if s := got[m]; s.N != 2 || s.Last != want {
+			t.Fatalf("%v: got %+v, want twice %v", m, s, want)
 		}
 	}
 }
