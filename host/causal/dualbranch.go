@@ -90,22 +90,22 @@ func ParseDualBranch(raw map[string]any) (*DualBranch, error) {
 		return nil, err
 	}
 	return &DualBranch{
-		Split:              s["split"].(string),
-		Heads:              s["heads"].(string),
-		Difficulty:         s["difficulty"].(string),
-		Q:                  s["q"].(float64),
-		BiasWeight:         s["bias_weight"].(float64),
-		SwapWeight:         s["swap_weight"].(float64),
-		SwapStart:          s["swap_start"].(float64),
-		Independence:       s["independence"].(string),
-		IndependenceWeight: s["independence_weight"].(float64),
-		InnerSteps:         int(s["inner_steps"].(int64)),
-		InnerWidth:         int(s["inner_width"].(int64)),
-		InnerLearningRate:  s["inner_learning_rate"].(float64),
-		Predict:            s["predict"].(string),
-		Pool:               int(s["pool"].(int64)),
-		JointStart:         s["joint_start"].(float64),
-		Freeze:             s["freeze"].(bool),
+		Split:              s.String("split"),
+		Heads:              s.String("heads"),
+		Difficulty:         s.String("difficulty"),
+		Q:                  s.Float("q"),
+		BiasWeight:         s.Float("bias_weight"),
+		SwapWeight:         s.Float("swap_weight"),
+		SwapStart:          s.Float("swap_start"),
+		Independence:       s.String("independence"),
+		IndependenceWeight: s.Float("independence_weight"),
+		InnerSteps:         s.Int("inner_steps"),
+		InnerWidth:         s.Int("inner_width"),
+		InnerLearningRate:  s.Float("inner_learning_rate"),
+		Predict:            s.String("predict"),
+		Pool:               s.Int("pool"),
+		JointStart:         s.Float("joint_start"),
+		Freeze:             s.Bool("freeze"),
 	}, nil
 }
 

@@ -2,6 +2,7 @@ package causal
 
 import (
 	"math"
+	"slices"
 
 	"github.com/deconfound/deconfound/sdk/nn"
 	"github.com/deconfound/deconfound/sdk/rng"
@@ -90,7 +91,7 @@ func (n *branches) predict(p *pass, use *usage) (do, observed []float64) {
 	s := n.newScorer(p, b)
 	observed = s.own(c, b)
 	if p.rows > 1 {
-		next := append(every(p.rows)[1:], 0)
+		next := slices.Concat(every(p.rows)[1:], []int32{0})
 		use.add("causal_reliance", meanDistance(observed, s.own(t.Gather(c, next), b)), p.rows)
 		use.add("spurious_reliance", meanDistance(observed, s.own(c, t.Gather(b, next))), p.rows)
 	}

@@ -102,22 +102,22 @@ func ParseMissingness(raw map[string]any) (*Missingness, error) {
 		return nil, err
 	}
 	m := &Missingness{
-		Mode:        s["mode"].(string),
-		Dictionary:  s["dictionary"].(string),
-		Code:        s["code"].(string),
-		MinRows:     int(s["min_rows"].(int64)),
-		Clusters:    int(s["clusters"].(int64)),
-		Context:     s["context"].(string),
-		Warmup:      int(s["warmup"].(int64)),
-		Refresh:     int(s["refresh"].(int64)),
-		Momentum:    s["momentum"].(float64),
-		DoWeight:    s["do_weight"].(float64),
-		MaskDo:      s["mask_do"].(bool),
-		Form:        s["form"].(string),
-		Renormalize: s["renormalize"].(bool),
-		Attention:   int(s["attention"].(int64)),
-		Projection:  int(s["projection"].(int64)),
-		Initial:     s["initial"].(string),
+		Mode:        s.String("mode"),
+		Dictionary:  s.String("dictionary"),
+		Code:        s.String("code"),
+		MinRows:     s.Int("min_rows"),
+		Clusters:    s.Int("clusters"),
+		Context:     s.String("context"),
+		Warmup:      s.Int("warmup"),
+		Refresh:     s.Int("refresh"),
+		Momentum:    s.Float("momentum"),
+		DoWeight:    s.Float("do_weight"),
+		MaskDo:      s.Bool("mask_do"),
+		Form:        s.String("form"),
+		Renormalize: s.Bool("renormalize"),
+		Attention:   s.Int("attention"),
+		Projection:  s.Int("projection"),
+		Initial:     s.String("initial"),
 	}
 	return m, m.validate()
 }

@@ -79,8 +79,8 @@ func (p Parameter) check(section string, v any) (any, error) {
 }
 
 // settings checks raw against parameters and fills in the defaults.
-func settings(section string, parameters []Parameter, raw map[string]any) (map[string]any, error) {
-	out := make(map[string]any, len(parameters))
+func settings(section string, parameters []Parameter, raw map[string]any) (sdk.Values, error) {
+	out := make(sdk.Values, len(parameters))
 	names := make([]string, 0, len(parameters))
 	for _, p := range parameters {
 		out[p.Name] = p.Default

@@ -14,10 +14,10 @@ type patterns struct {
 	of     map[uint64]int32
 }
 
-// newPatterns keeps the patterns with at least least rows; if there is none, the
+// newPatterns keeps the patterns with at least minimum rows; if there is none, the
 // most frequent one. A merged pattern joins the kept one at the smallest Hamming
 // distance; on a tie the one with more rows of its own, then the smaller value.
-func newPatterns(availability []uint64, least int) *patterns {
+func newPatterns(availability []uint64, minimum int) *patterns {
 	count := map[uint64]int{}
 	for _, a := range availability {
 		count[a]++
@@ -30,7 +30,7 @@ func newPatterns(availability []uint64, least int) *patterns {
 	p := &patterns{of: make(map[uint64]int32, len(count))}
 	commonest := seen[0]
 	for _, a := range seen {
-		if count[a] >= least {
+		if count[a] >= minimum {
 			p.kept = append(p.kept, a)
 		}
 		if count[a] > count[commonest] {
