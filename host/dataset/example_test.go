@@ -2,7 +2,6 @@ package dataset_test
 
 import (
 	"fmt"
-	"log"
 	"os"
 	"path/filepath"
 
@@ -14,24 +13,29 @@ import (
 func Example() {
 	dir, err := os.MkdirTemp("", "deconfound")
 	if err != nil {
-		log.Fatal(err)
+		fmt.Println(err)
+		return
 	}
 	defer os.RemoveAll(dir)
 	paths, err := bundled.Extract(filepath.Join(dir, "data"))
 	if err != nil {
-		log.Fatal(err)
+		fmt.Println(err)
+		return
 	}
 	key, err := dataset.Key(filepath.Join(dir, "installation.key"))
 	if err != nil {
-		log.Fatal(err)
+		fmt.Println(err)
+		return
 	}
 	src, err := dataset.Load(paths["nafld"])
 	if err != nil {
-		log.Fatal(err)
+		fmt.Println(err)
+		return
 	}
 	store, err := dataset.Build(src, filepath.Join(dir, "stores"), key)
 	if err != nil {
-		log.Fatal(err)
+		fmt.Println(err)
+		return
 	}
 	defer store.Close()
 
@@ -41,11 +45,13 @@ func Example() {
 	}
 	split, err := store.Split(dataset.SplitSpec{Scheme: dataset.Holdout}, 0)
 	if err != nil {
-		log.Fatal(err)
+		fmt.Println(err)
+		return
 	}
 	tests, err := store.Tests([]string{dataset.ShiftDo, dataset.ShiftFlip}, split, 0)
 	if err != nil {
-		log.Fatal(err)
+		fmt.Println(err)
+		return
 	}
 	fmt.Println(len(split.Train), "train,", len(split.Validation), "validate,", len(split.Test), "are tested, in", len(tests), "test sets")
 	// Output:

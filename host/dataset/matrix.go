@@ -4,8 +4,6 @@ import (
 	"fmt"
 	"math"
 	"slices"
-
-	"github.com/deconfound/deconfound/host/dataset/table"
 )
 
 var missingCell = float32(math.NaN())
@@ -122,17 +120,6 @@ func (f *frame) covariates(rows []int) ([]string, []float32, error) {
 		}
 	}
 	return names, values, nil
-}
-
-// keyed numbers the lines of a long table by their key.
-func keyed(key *table.Column) map[string][]int {
-	lines := map[string][]int{}
-	for row := range key.Len() {
-		if text := key.Text(row); text != "" {
-			lines[text] = append(lines[text], row)
-		}
-	}
-	return lines
 }
 
 func quote(names []string) string {

@@ -182,16 +182,16 @@ func (l *loader) sequence(path string, spec manifest.Modality) (block, error) {
 	for i := range l.rows {
 		s := steps{width: b.width}
 		for _, line := range belongs.byRow[i] {
-			dst, any := s.add(), false
+			dst, found := s.add(), false
 			for _, e := range encodings {
 				ok, err := e.cell(line, dst[:len(e.names)])
 				if err != nil {
 					return block{}, err
 				}
-				any = any || ok
+				found = found || ok
 				dst = dst[len(e.names):]
 			}
-			if !any {
+			if !found {
 				s.values = s.values[:len(s.values)-s.width]
 			}
 		}

@@ -86,24 +86,32 @@ func (s *Store) Close() error {
 	return s.features.Close()
 }
 
-// Dir is the directory of the store, FeatureDir the part of it that plugins get.
-func (s *Store) Dir() string        { return s.dir }
+// Dir is the directory of the store.
+func (s *Store) Dir() string { return s.dir }
+
+// FeatureDir is the part of the store that plugins get.
 func (s *Store) FeatureDir() string { return filepath.Join(s.dir, featureDir) }
 
 // Hash identifies the content: the manifest and the bytes of every table.
 func (s *Store) Hash() string { return s.hash }
 
-// Card describes the dataset; Name is its name in sweeps and in split hashes.
-func (s *Store) Card() Card   { return s.card }
+// Card describes the dataset.
+func (s *Store) Card() Card { return s.card }
+
+// Name is the dataset's name in sweeps and in split hashes.
 func (s *Store) Name() string { return s.card.Name }
 
-// Rows is the number of rows, Patients the number of distinct patients.
-func (s *Store) Rows() int     { return len(s.availability) }
+// Rows is the number of rows.
+func (s *Store) Rows() int { return len(s.availability) }
+
+// Patients is the number of distinct patients.
 func (s *Store) Patients() int { return len(s.patients) }
 
-// Task is what is predicted; Classes names the classes of a multiclass task and
-// the labels of a multilabel one, and is {"0", "1"} for a binary one.
-func (s *Store) Task() sdk.Task    { return s.task }
+// Task is what is predicted.
+func (s *Store) Task() sdk.Task { return s.task }
+
+// Classes names the classes of a multiclass task and the labels of a multilabel
+// one; it is {"0", "1"} for a binary one.
 func (s *Store) Classes() []string { return s.classes }
 
 // Labels is [rows * task.LabelWidth()]: 0 or 1, the class index, or one value
@@ -164,9 +172,10 @@ func (s *Store) EnvironmentLevels() []string {
 // Features is the host's own view of x.
 func (s *Store) Features() *features.Store { return s.features }
 
-// CovariateWidth is the number of columns of Covariates, CovariateNames their
-// names (after one-hot encoding).
-func (s *Store) CovariateWidth() int      { return len(s.covariate) }
+// CovariateWidth is the number of columns of Covariates.
+func (s *Store) CovariateWidth() int { return len(s.covariate) }
+
+// CovariateNames names the columns of Covariates, after one-hot encoding.
 func (s *Store) CovariateNames() []string { return s.covariate }
 
 // Covariates returns the always-observed covariates W of rows, [len(rows) *

@@ -110,8 +110,8 @@ func (s *scanner) key() ([]string, bool) {
 	for {
 		s.skipBlank(false)
 		start := s.at
-		switch c := s.peek(); {
-		case c == '"' || c == '\'':
+		switch s.peek() {
+		case '"', '\'':
 			if !s.str() {
 				return nil, false
 			}

@@ -11,8 +11,9 @@ import (
 	"testing"
 	"time"
 
-	"github.com/deconfound/deconfound/sdk/features/npy"
 	"github.com/parquet-go/parquet-go"
+
+	"github.com/deconfound/deconfound/sdk/features/npy"
 )
 
 func file(t *testing.T, name string, data []byte) File {
