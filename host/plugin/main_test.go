@@ -197,7 +197,7 @@ func hostOf(dir string) {
 		var p *Process
 		if p, err = Start(context.Background(), e, Config{}); err == nil {
 			if _, err = OpenBackbone(context.Background(), p, openRequest("", 0)); err == nil {
-				fmt.Println(p.Pid())
+				fmt.Fprintln(os.Stdout, p.Pid())
 				_, _ = io.Copy(io.Discard, os.Stdin)
 			}
 		}

@@ -77,7 +77,8 @@ func ReadManifest(dir string) (Entry, error) {
 	bad := func(key, format string, args ...any) error {
 		return sdk.Errorf(sdk.CodePluginManifest, "%s:%d: %s", path, lineOf(string(text), key), fmt.Sprintf(format, args...))
 	}
-	for _, key := range meta.Undecoded() {
+	if unknown := meta.Undecoded(); len(unknown) > 0 {
+		key := unknown[0]
 		last := key[len(key)-1]
 		if near := sdk.Nearest(last, manifestKeys); near != "" {
 			return Entry{}, bad(last, "unknown key %q, did you mean %q?", key, near)

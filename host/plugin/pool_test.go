@@ -104,12 +104,12 @@ func TestPool_restarts(t *testing.T) {
 	}
 	crash()
 	crash()
-	want := []time.Duration{1, 2, 4, 4, 4, 1}
+	want := []int{1, 2, 4, 4, 4, 1}
 	if len(c.waits) != len(want) {
 		t.Fatalf("waited %v, want %v seconds", c.waits, want)
 	}
 	for i := range want {
-		if c.waits[i] != want[i]*time.Second {
+		if c.waits[i] != time.Duration(want[i])*time.Second {
 			t.Errorf("waited %v, want %v seconds", c.waits, want)
 		}
 	}

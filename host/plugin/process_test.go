@@ -32,7 +32,7 @@ func TestProcess_wellBehaved(t *testing.T) {
 	if err != nil || slices.Equal(before, after) {
 		t.Fatalf("the step changed nothing: %v, %v", after, err)
 	}
-	if err := s.Restore(t.Context(), sdk.RestoreRequest{Parameters: state.Parameters, State: state.State}, nil); err != nil {
+	if err := s.Restore(t.Context(), sdk.RestoreRequest(state), nil); err != nil {
 		t.Fatal(err)
 	}
 	if again, err := forward(t, s); err != nil || !slices.Equal(before, again) {

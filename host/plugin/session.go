@@ -200,7 +200,7 @@ func (s *session) Restore(ctx context.Context, req sdk.RestoreRequest, resp *sdk
 func (s *session) Close(ctx context.Context, req sdk.CloseRequest, resp *sdk.CloseResponse) error {
 	_ = s.reject(sdk.Errorf(sdk.CodeClosed, "the session was closed"))
 	if s.process.Err() != nil {
-		return nil
+		return nil //nolint:nilerr // the session ended with its process
 	}
 	return s.process.guard(ctx, "close", s.process.timeouts.Close, func(ctx context.Context) (<-chan struct{}, error) {
 		return s.wire.Done(), s.wire.Close(ctx, req, resp)

@@ -155,7 +155,7 @@ func TestSnapshot_large(t *testing.T) {
 	if len(state.State) != 16<<20 {
 		t.Fatalf("got %d bytes", len(state.State))
 	}
-	if err := s.Restore(t.Context(), sdk.RestoreRequest{Parameters: state.Parameters, State: state.State}, nil); err != nil {
+	if err := s.Restore(t.Context(), sdk.RestoreRequest(state), nil); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -276,7 +276,7 @@ func TestStrategySession(t *testing.T) {
 	if err := s.Snapshot(t.Context(), sdk.SnapshotRequest{}, &state); err != nil {
 		t.Fatal(err)
 	}
-	if err := s.Restore(t.Context(), sdk.RestoreRequest{Parameters: state.Parameters, State: state.State}, nil); err != nil {
+	if err := s.Restore(t.Context(), sdk.RestoreRequest(state), nil); err != nil {
 		t.Fatal(err)
 	}
 	if err := s.Close(t.Context(), sdk.CloseRequest{}, nil); err != nil {

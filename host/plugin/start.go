@@ -41,7 +41,7 @@ func Start(ctx context.Context, e Entry, cfg Config) (*Process, error) {
 	if p.limit <= 0 {
 		p.limit = transport.MaxMessage
 	}
-	cmd := exec.Command(program, e.Command[1:]...)
+	cmd := exec.Command(program, e.Command[1:]...) //nolint:noctx // ctx bounds the start, the process lives on
 	cmd.Dir = e.Dir
 	getenv := cfg.Getenv
 	if getenv == nil {
@@ -128,7 +128,7 @@ func (p *Process) shake(ctx context.Context, cmd *exec.Cmd) (*grpc.ClientConn, e
 	if err != nil {
 		return nil, err
 	}
-	return conn.(*grpc.ClientConn), nil
+	return conn.(*grpc.ClientConn), nil //nolint:forcetypeassert // what connection.GRPCClient returns
 }
 
 // connection is the host's end of go-plugin: the bare connection.
