@@ -73,7 +73,7 @@ func (r *Run) Restore(ctx context.Context, data []byte) error {
 		if err := decode(c.Strategy, &resp); err != nil {
 			return fmt.Errorf("read strategy state: %w", err)
 		}
-		req := sdk.RestoreRequest{Parameters: resp.Parameters, State: resp.State}
+		req := sdk.RestoreRequest(resp)
 		if err := r.strategy.Restore(ctx, req, &sdk.RestoreResponse{}); err != nil {
 			return fmt.Errorf("restore strategy: %w", err)
 		}
@@ -98,7 +98,7 @@ func restoreBackbone(ctx context.Context, session sdk.BackboneSession, data []by
 	if err := decode(data, &resp); err != nil {
 		return fmt.Errorf("read backbone state: %w", err)
 	}
-	req := sdk.RestoreRequest{Parameters: resp.Parameters, State: resp.State}
+	req := sdk.RestoreRequest(resp)
 	if err := session.Restore(ctx, req, &sdk.RestoreResponse{}); err != nil {
 		return fmt.Errorf("restore backbone: %w", err)
 	}

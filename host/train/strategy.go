@@ -62,10 +62,10 @@ func (r *Run) trainingGroups() []int32 {
 	return groups
 }
 
-// patternGroups numbers the availability patterns with at least least rows, in
+// patternGroups numbers the availability patterns with at least minimum rows, in
 // ascending order of the pattern; a rarer pattern joins the frequent one at the
 // smallest Hamming distance (ties: the one with more rows, then the smaller).
-func patternGroups(availability []uint64, least int) []int32 {
+func patternGroups(availability []uint64, minimum int) []int32 {
 	count := map[uint64]int{}
 	for _, a := range availability {
 		count[a]++
@@ -73,7 +73,7 @@ func patternGroups(availability []uint64, least int) []int32 {
 	var frequent []uint64
 	var commonest uint64
 	for pattern, n := range count {
-		if n >= least {
+		if n >= minimum {
 			frequent = append(frequent, pattern)
 		}
 		if c := count[commonest]; n > c || (n == c && pattern < commonest) {
