@@ -43,9 +43,16 @@ type Hyperparameter struct {
 // not declared they return the zero value.
 type Values map[string]any
 
+// Float is the value of a hyperparameter of type Float.
 func (v Values) Float(name string) float64 { x, _ := v[name].(float64); return x }
-func (v Values) Int(name string) int       { x, _ := v[name].(int64); return int(x) }
-func (v Values) Bool(name string) bool     { x, _ := v[name].(bool); return x }
+
+// Int is the value of a hyperparameter of type Int.
+func (v Values) Int(name string) int { x, _ := v[name].(int64); return int(x) }
+
+// Bool is the value of a hyperparameter of type Bool.
+func (v Values) Bool(name string) bool { x, _ := v[name].(bool); return x }
+
+// String is the value of a hyperparameter of type String.
 func (v Values) String(name string) string { x, _ := v[name].(string); return x }
 
 var hyperparameterPattern = regexp.MustCompile(`^[a-z][a-z0-9_]{0,63}$`)

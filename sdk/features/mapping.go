@@ -7,8 +7,9 @@ import (
 	"slices"
 	"unsafe"
 
-	"github.com/deconfound/deconfound/sdk/features/npy"
 	"golang.org/x/sys/unix"
+
+	"github.com/deconfound/deconfound/sdk/features/npy"
 )
 
 // mapping is one read-only NPY file in memory.

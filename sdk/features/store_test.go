@@ -180,14 +180,14 @@ func TestOpen_ErrDamaged(t *testing.T) {
 	}
 }
 
-func replace(old, new string) func(string) error {
+func replace(old, text string) func(string) error {
 	return func(dir string) error {
 		path := filepath.Join(dir, IndexFile)
-		text, err := os.ReadFile(path)
+		before, err := os.ReadFile(path)
 		if err != nil {
 			return err
 		}
-		return os.WriteFile(path, []byte(strings.Replace(string(text), old, new, 1)), 0o644)
+		return os.WriteFile(path, []byte(strings.Replace(string(before), old, text, 1)), 0o644)
 	}
 }
 

@@ -16,7 +16,7 @@ var handshake *os.File
 
 // init runs before the author's main function and most of its packages, so that
 // nothing they print can reach the handshake.
-func init() {
+func init() { //nolint:gochecknoinits // main is too late, see above
 	if started() {
 		handshake = divert()
 		watchParent()

@@ -30,12 +30,12 @@ func (s *BackboneSession) Forward(ctx context.Context, req sdk.ForwardRequest, r
 func (s *BackboneSession) Backward(ctx context.Context, req sdk.BackwardRequest, resp *sdk.BackwardResponse) error {
 	return s.call(ctx, "backward", func(w *writer) *pb.HostMessage {
 		return &pb.HostMessage{Request: &pb.HostMessage_Backward{Backward: packBackward(w, req)}}
-	}, func(r *reader, m *pb.PluginMessage) (err error) {
+	}, func(_ *reader, m *pb.PluginMessage) error {
 		if m.GetBackward() == nil {
 			return unexpected("backward", m)
 		}
-		*resp, err = unpackBackwarded(r, m.GetBackward())
-		return err
+		*resp = unpackBackwarded(m.GetBackward())
+		return nil
 	})
 }
 
@@ -73,7 +73,7 @@ func (s *session) Close(ctx context.Context, _ sdk.CloseRequest, _ *sdk.CloseRes
 	}
 	if s.failure() != nil {
 		s.end()
-		return nil
+		return nil //nolint:nilerr // what has failed is closed already
 	}
 	err := s.call(ctx, "close", func(*writer) *pb.HostMessage {
 		return &pb.HostMessage{Request: &pb.HostMessage_Close{Close: &pb.CloseRequest{}}}

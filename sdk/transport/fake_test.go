@@ -114,7 +114,9 @@ func connect(t testing.TB, shared bool, limit int, register func(grpc.ServiceReg
 	t.Cleanup(func() {
 		conn.Close()
 		srv.Stop()
-		<-served
+		if err := <-served; err != nil {
+			t.Error(err)
+		}
 		if shared {
 			plugin.Close()
 			if err := host.Close(); err != nil {

@@ -114,7 +114,7 @@ func (l *liar) Session(stream grpc.BidiStreamingServer[pb.HostMessage, pb.Plugin
 	for {
 		m, err := stream.Recv()
 		if err != nil {
-			return nil
+			return nil //nolint:nilerr // the host has ended the stream
 		}
 		reply := l.reply(m)
 		if reply == nil {

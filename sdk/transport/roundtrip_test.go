@@ -255,7 +255,7 @@ func TestState_roundTrip(t *testing.T) {
 			t.Fatal(err)
 		}
 		same(t, "snapshot", got, state)
-		want := sdk.RestoreRequest{Parameters: state.Parameters, State: state.State}
+		want := sdk.RestoreRequest(state)
 		if err := s.Restore(t.Context(), want, &sdk.RestoreResponse{}); err != nil {
 			t.Fatal(err)
 		}

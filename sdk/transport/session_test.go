@@ -45,7 +45,7 @@ func TestSession_panic(t *testing.T) {
 	f := &fakeSession{
 		forward: func(context.Context, sdk.ForwardRequest, *sdk.ForwardResponse) error {
 			var m map[string]int
-			m["x"] = 1
+			m["x"] = 1 //nolint:staticcheck // this panic is what the test wants
 			return nil
 		},
 		close: func() error { close(closed); return nil },

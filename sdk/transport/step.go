@@ -69,8 +69,8 @@ func packBackwarded(_ *writer, r sdk.BackwardResponse) *pb.BackwardResponse {
 	return &pb.BackwardResponse{Terms: packTerms(r.Terms), GradientNorm: r.GradientNorm}
 }
 
-func unpackBackwarded(_ *reader, m *pb.BackwardResponse) (sdk.BackwardResponse, error) {
-	return sdk.BackwardResponse{Terms: unpackTerms(m.GetTerms()), GradientNorm: m.GetGradientNorm()}, nil
+func unpackBackwarded(m *pb.BackwardResponse) sdk.BackwardResponse {
+	return sdk.BackwardResponse{Terms: unpackTerms(m.GetTerms()), GradientNorm: m.GetGradientNorm()}
 }
 
 func packTerms(terms []sdk.Term) []*pb.Term {

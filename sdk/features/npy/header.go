@@ -80,7 +80,7 @@ func parseDict(text string) (Header, error) {
 	if err != nil {
 		return Header{}, err
 	}
-	if len(kind) < 3 || !strings.Contains("<|", kind[:1]) || !strings.Contains("fiub", kind[1:2]) {
+	if len(kind) < 3 || !strings.ContainsRune("<|", rune(kind[0])) || !strings.ContainsRune("fiub", rune(kind[1])) {
 		return Header{}, fmt.Errorf("element type %q is not a little-endian number", kind)
 	}
 	switch kind[2:] {
