@@ -72,7 +72,7 @@ func newRule(c strategy.Config) (strategy.Rule, error) {
 // rows of group g, n_g counted in the batch: their weighted mean loss is
 // Σ q_g R_g over the groups that are there. Groups absent from the batch keep
 // their weight relative to each other.
-func (r *rule) Weights(b strategy.Batch) ([]float32, []sdk.Term, error) {
+func (r *rule) Weights(b strategy.Batch) ([]float32, []sdk.Term, error) { //nolint:unparam // the interface has an error
 	count, risk := make([]float64, len(r.q)), make([]float64, len(r.q))
 	for i, g := range b.Groups {
 		count[g]++

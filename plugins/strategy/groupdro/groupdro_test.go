@@ -32,7 +32,7 @@ func near(t *testing.T, what string, got, want float64) {
 func TestWeights_FollowTheGroupRisk(t *testing.T) {
 	r := build(t, []int32{0, 0, 0, 1}, 0)
 	batch := strategy.Batch{Groups: []int32{0, 0, 1}, RowLoss: []float32{0.5, 1.5, 2}}
-	weights, _, err := r.Weights(batch)
+	weights, terms, err := r.Weights(batch)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -40,6 +40,12 @@ func TestWeights_FollowTheGroupRisk(t *testing.T) {
 	near(t, "q of the worse group", r.q[1], q1)
 	near(t, "weight of a row of group 0", float64(weights[0]), (1-q1)/2*3)
 	near(t, "weight of the row of group 1", float64(weights[2]), q1*3)
+	for i, want := range []sdk.Term{{Name: "worst_group_risk", Value: 2}, {Name: "largest_group_weight", Value: q1}} {
+		if terms[i].Name != want.Name {
+			t.Errorf("term %d is %q, want %q", i, terms[i].Name, want.Name)
+		}
+		near(t, want.Name, terms[i].Value, want.Value)
+	}
 
 	var loss, total float64
 	for i, w := range weights {
