@@ -44,7 +44,12 @@ func (s *Store) migrate(ctx context.Context) error {
 	if err := lockMigration(ctx, conn.Conn()); err != nil {
 		return err
 	}
-	defer conn.Exec(context.WithoutCancel(ctx), `select pg_advisory_unlock($1, 0)`, int32(lockClass))
+	defer func() {
+		ctx := context.WithoutCancel(ctx)
+		if _, err := conn.Exec(ctx, `select pg_advisory_unlock($1, 0)`, int32(lockClass)); err != nil {
+			_ = conn.Conn().Close(ctx) // a connection that is gone holds no lock
+		}
+	}()
 
 	// Asked first, because "if not exists" needs the right to create even if
 	// there is nothing to do.

@@ -129,7 +129,7 @@ func (s *Store) PlanRuns(ctx context.Context, tx pgx.Tx, sweepID int64, plan []P
 			return fail(err)
 		}
 	}
-	waiting := append(fresh, revived...)
+	waiting := slices.Concat(fresh, revived)
 	if paused || len(waiting) == 0 {
 		return nil, nil
 	}

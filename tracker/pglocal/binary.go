@@ -1,6 +1,7 @@
 package pglocal
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net"
@@ -11,6 +12,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	embedded "github.com/fergusstrange/embedded-postgres"
 )
@@ -20,6 +22,9 @@ type binaries struct {
 	dir   string
 	major int
 }
+
+// answerTimeout is for a program that is asked for its version and the like.
+const answerTimeout = 20 * time.Second
 
 // What is fetched when nothing is installed, and from where: the builds of
 // github.com/zonkyio/embedded-postgres-binaries.
@@ -57,7 +62,7 @@ func findBinaries(major int, cache string) (binaries, error) {
 	}
 	bin, err := fetchBinaries(cache, embeddedRepository)
 	if err != nil {
-		return binaries{}, fmt.Errorf("%w (fetching it failed: %v)", errNoBinaries, err)
+		return binaries{}, fmt.Errorf("%w (fetching it failed: %w)", errNoBinaries, err)
 	}
 	b, ok := inspect(bin)
 	if !ok {
@@ -78,7 +83,7 @@ func candidates() []string {
 		return []string{dir}
 	}
 	var dirs []string
-	if out, err := exec.Command("pg_config", "--bindir").Output(); err == nil {
+	if out, err := output("pg_config", "--bindir"); err == nil {
 		dirs = append(dirs, strings.TrimSpace(string(out)))
 	}
 	for _, pattern := range []string{"/usr/lib/postgresql/*/bin", "/usr/pgsql-*/bin",
@@ -98,6 +103,13 @@ func candidates() []string {
 	return dirs
 }
 
+// output is what a program answers that should end at once.
+func output(program string, args ...string) ([]byte, error) {
+	ctx, cancel := context.WithTimeout(context.Background(), answerTimeout)
+	defer cancel()
+	return exec.CommandContext(ctx, program, args...).Output()
+}
+
 var digits = regexp.MustCompile(`\d+`)
 
 // number is the first number in s, 0 if there is none.
@@ -115,7 +127,7 @@ func inspect(dir string) (binaries, bool) {
 	if _, err := os.Stat(filepath.Join(dir, "initdb")); err != nil {
 		return binaries{}, false
 	}
-	out, err := exec.Command(filepath.Join(dir, "postgres"), "--version").Output()
+	out, err := output(filepath.Join(dir, "postgres"), "--version")
 	if err != nil {
 		return binaries{}, false
 	}
@@ -169,7 +181,7 @@ func fetchBinaries(cache, repository string) (string, error) {
 // freePort answers a port that is free now; the library checks it, nobody
 // listens on it.
 func freePort() (uint32, error) {
-	l, err := net.Listen("tcp", "localhost:0")
+	l, err := new(net.ListenConfig).Listen(context.Background(), "tcp", "localhost:0")
 	if err != nil {
 		return 0, err
 	}

@@ -26,11 +26,11 @@ func TestFindBinaries(t *testing.T) {
 	}
 	// What was fetched before is taken from the cache without a network.
 	t.Setenv("PGBIN", "")
-	real, err := findBinaries(0, "")
+	installed, err := findBinaries(0, "")
 	if err != nil {
 		t.Skip(err)
 	}
-	if _, err := findBinaries(real.major+50, ""); err == nil || !strings.Contains(err.Error(), "made by PostgreSQL") {
+	if _, err := findBinaries(installed.major+50, ""); err == nil || !strings.Contains(err.Error(), "made by PostgreSQL") {
 		t.Errorf("other major version: got %v", err)
 	}
 	t.Setenv("PGBIN", t.TempDir())
@@ -39,13 +39,13 @@ func TestFindBinaries(t *testing.T) {
 	if err := os.Mkdir(home, 0o755); err != nil {
 		t.Fatal(err)
 	}
-	if err := os.Symlink(real.dir, filepath.Join(home, "bin")); err != nil {
+	if err := os.Symlink(installed.dir, filepath.Join(home, "bin")); err != nil {
 		t.Fatal(err)
 	}
-	if got, err := findBinaries(0, cache); err != nil || got.dir != filepath.Join(home, "bin") || got.major != real.major {
+	if got, err := findBinaries(0, cache); err != nil || got.dir != filepath.Join(home, "bin") || got.major != installed.major {
 		t.Errorf("cache: got %+v, %v", got, err)
 	}
-	if _, err := findBinaries(real.major+50, cache); err == nil {
+	if _, err := findBinaries(installed.major+50, cache); err == nil {
 		t.Error("other major version in the cache: got no error")
 	}
 }
@@ -87,7 +87,9 @@ func repository(t *testing.T) string {
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		switch {
 		case strings.HasSuffix(r.URL.Path, ".jar"):
-			w.Write(jar.Bytes())
+			if _, err := w.Write(jar.Bytes()); err != nil {
+				t.Error(err)
+			}
 		case strings.HasSuffix(r.URL.Path, ".sha256"):
 			fmt.Fprintf(w, "%x", sha256.Sum256(jar.Bytes()))
 		default:

@@ -168,7 +168,7 @@ func (c *Cluster) Close() error {
 	if err != nil {
 		return fmt.Errorf("close private cluster: %w", err)
 	}
-	for deadline := time.Now().Add(closeTimeout); time.Now().Before(deadline); time.Sleep(pollInterval / 2) {
+	for deadline := time.Now().Add(closeTimeout); time.Now().Before(deadline); time.Sleep(pollInterval / 2) { //nolint:forbidigo // polls: nobody is told when a lock is let go
 		running, err := lockHeld(c.layout.supervisorLock)
 		if err != nil || !running { // gone, with its directory if that was temporary
 			if c.child != nil {

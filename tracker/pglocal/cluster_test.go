@@ -32,15 +32,15 @@ func TestMain(m *testing.M) {
 func clusterUser(dir string) int {
 	c, err := Open(context.Background(), Config{Dir: dir, Temporary: true})
 	if err != nil {
-		fmt.Println("failed", err)
+		fmt.Fprintln(os.Stdout, "failed", err)
 		return 1
 	}
-	fmt.Println("open")
+	fmt.Fprintln(os.Stdout, "open")
 	if _, err := io.Copy(io.Discard, os.Stdin); err != nil {
 		return 1
 	}
 	if err := c.Close(); err != nil {
-		fmt.Println("failed", err)
+		fmt.Fprintln(os.Stdout, "failed", err)
 		return 1
 	}
 	return 0
@@ -68,7 +68,10 @@ func startUser(t *testing.T, dir string) *process {
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { cmd.Process.Kill(); cmd.Wait() })
+	t.Cleanup(func() {
+		_ = cmd.Process.Kill() // it may have ended
+		_ = cmd.Wait()
+	})
 	line, err := bufio.NewReader(out).ReadString('\n')
 	if err != nil || line != "open\n" {
 		t.Fatalf("user process said %q, %v", line, err)
@@ -145,7 +148,7 @@ func gone(pid int) bool { return errors.Is(syscall.Kill(pid, 0), syscall.ESRCH) 
 // eventually waits for what other processes do.
 func eventually(t *testing.T, what string, f func() bool) {
 	t.Helper()
-	for deadline := time.Now().Add(30 * time.Second); !f(); time.Sleep(5 * time.Millisecond) {
+	for deadline := time.Now().Add(30 * time.Second); !f(); time.Sleep(5 * time.Millisecond) { //nolint:forbidigo // polls what another process does
 		if time.Now().After(deadline) {
 			t.Fatalf("not within 30 s: %s", what)
 		}
@@ -280,7 +283,7 @@ func TestCluster_UserKilled(t *testing.T) {
 	if err := first.cmd.Process.Kill(); err != nil {
 		t.Fatal(err)
 	}
-	first.cmd.Wait()
+	_ = first.cmd.Wait() // killed
 	if others, err := usersLeft(l.usersLock); err != nil || !others {
 		t.Errorf("one of two users is killed: got users left %v, %v", others, err)
 	}

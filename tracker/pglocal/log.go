@@ -1,6 +1,7 @@
 package pglocal
 
 import (
+	"errors"
 	"io"
 	"os"
 	"strings"
@@ -34,7 +35,7 @@ func tail(path string, since int64) string {
 	from := max(since, size-tailBytes)
 	b := make([]byte, size-from)
 	n, err := f.ReadAt(b, from)
-	if err != nil && err != io.EOF {
+	if err != nil && !errors.Is(err, io.EOF) {
 		return ""
 	}
 	lines := strings.Split(strings.TrimSpace(string(b[:n])), "\n")

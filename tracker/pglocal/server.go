@@ -91,7 +91,7 @@ func dataVersion(data string) (int, error) {
 
 // command runs one of the binaries as the server's account.
 func (s *server) command(name string, args ...string) *exec.Cmd {
-	cmd := exec.Command(filepath.Join(s.binaries.dir, name), args...)
+	cmd := exec.Command(filepath.Join(s.binaries.dir, name), args...) //nolint:noctx // ends when the supervisor says so
 	cmd.Dir = s.layout.socket
 	for _, v := range os.Environ() {
 		if !strings.HasPrefix(v, supervisorVariable+"=") {
@@ -171,7 +171,10 @@ func (s *server) stop(cmd *exec.Cmd, ended <-chan error, fast, hard time.Duratio
 			s.logf("stop postgres: %v", err)
 		}
 		select {
-		case <-ended:
+		case err := <-ended:
+			if err != nil {
+				s.logf("postgres ended: %v", err)
+			}
 			return
 		case <-time.After(step.wait):
 			s.logf("postgres is still there %v after %v", step.wait, step.signal)
@@ -193,7 +196,7 @@ func (s *server) clearLeftover() error {
 		return err
 	}
 	pid := number(strings.SplitN(string(b), "\n", 2)[0])
-	for deadline := time.Now().Add(fastStop); pid > 1 && worksIn(pid, s.layout.data); time.Sleep(pollInterval) {
+	for deadline := time.Now().Add(fastStop); pid > 1 && worksIn(pid, s.layout.data); time.Sleep(pollInterval) { //nolint:forbidigo // polls: the process is no child of ours
 		if time.Now().After(deadline) {
 			return fmt.Errorf("a server of process %d still works in %s", pid, s.layout.data)
 		}
@@ -213,7 +216,7 @@ func worksIn(pid int, data string) bool {
 	proc := filepath.Join("/proc", fmt.Sprint(pid))
 	if _, err := os.Stat("/proc/self"); err != nil {
 		// No /proc on this system: ask ps.
-		out, err := exec.Command("ps", "-o", "command=", "-p", fmt.Sprint(pid)).Output()
+		out, err := output("ps", "-o", "command=", "-p", fmt.Sprint(pid))
 		return err == nil && strings.Contains(string(out), data)
 	}
 	line, err := os.ReadFile(filepath.Join(proc, "cmdline"))

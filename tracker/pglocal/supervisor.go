@@ -24,7 +24,7 @@ type order struct {
 	Temporary bool
 }
 
-func init() {
+func init() { //nolint:gochecknoinits // a supervisor is any program that links this package, before its main
 	if IsSupervisor() {
 		os.Exit(Supervise())
 	}
@@ -49,7 +49,7 @@ func (c *Cluster) spawn(ctx context.Context) error {
 		return err
 	}
 	defer log.Close()
-	cmd := exec.Command(exe)
+	cmd := exec.Command(exe)                   //nolint:noctx // outlives whoever started it
 	cmd.Args = []string{"deconfound-postgres"} // what ps shows
 	cmd.Env = append(serverEnvironment(), supervisorVariable+"="+string(text))
 	cmd.Dir = "/"

@@ -26,13 +26,15 @@ const DSNVariable = "DECONFOUND_TEST_DSN"
 type server struct {
 	config   *pgx.ConnConfig // of the maintenance database
 	template string
-	skip     string // why there is no server
+	cluster  *pglocal.Cluster // held on to for its lock; nil with a given server
+	skip     string           // why there is no server
 	err      error
 }
 
 // shared is never closed: the private cluster ends and is deleted when the test
 // process is gone.
 var shared = sync.OnceValue(func() server {
+	var s server
 	ctx := context.Background()
 	dsn := os.Getenv(DSNVariable)
 	if dsn == "" {
@@ -50,20 +52,16 @@ var shared = sync.OnceValue(func() server {
 		if err != nil {
 			return server{err: err}
 		}
-		keep = cluster
-		dsn = cluster.DSN()
+		s.cluster, dsn = cluster, cluster.DSN()
 	}
 	config, err := pgx.ParseConfig(dsn)
 	if err != nil {
 		return server{err: err}
 	}
-	s := server{config: config}
+	s.config = config
 	s.template, s.err = makeTemplate(ctx, config)
 	return s
 })
-
-// keep holds on to the cluster's lock.
-var keep *pglocal.Cluster
 
 var counter atomic.Int64
 
