@@ -57,7 +57,7 @@ func (a *app) examine(ctx context.Context) []finding {
 		}
 		list = append(list, f)
 	}
-	add("program", nil, "%s, %s on %s/%s, %d cores", provenance().HostVersion, runtime.Version(), runtime.GOOS, runtime.GOARCH, runtime.NumCPU())
+	add("program", nil, "%s, %s on %s/%s, %d cores", provenance(ctx).HostVersion, runtime.Version(), runtime.GOOS, runtime.GOARCH, runtime.NumCPU())
 
 	h, err := findHome()
 	add("home", err, "%s", h)

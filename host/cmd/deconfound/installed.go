@@ -26,7 +26,7 @@ func findPlugin(ctx context.Context, registry *plugin.Registry, pool *plugin.Poo
 		return installed{}, err
 	}
 	if p, ok := known.Load(entry.Dir); ok {
-		return p.(installed), nil
+		return p.(installed), nil //nolint:forcetypeassert // known holds nothing else
 	}
 	hash, err := plugin.TreeHash(entry.Dir)
 	if err != nil {

@@ -54,7 +54,7 @@ func (a *app) runPlan(ctx context.Context, plan *sweeps.Plan, workers int) (swee
 	}
 	defer r.close()
 	progress := newProgress(a.errs)
-	options := a.workerOptions(workers)
+	options := a.workerOptions(ctx, workers)
 	options.Progress = progress.update
 	status, err := sweeps.Run(ctx, store, plan, r.runSlice, options)
 	progress.finish(status)

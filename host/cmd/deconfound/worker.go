@@ -35,7 +35,7 @@ their content hashes check.`,
 				return err
 			}
 			defer r.close()
-			options := a.workerOptions(workers)
+			options := a.workerOptions(cmd.Context(), workers)
 			options.Name = name
 			fmt.Fprintf(a.errs, "worker with %d slots is waiting for runs; Ctrl-C stops it\n", workers)
 			return sweeps.Work(cmd.Context(), store, r.runSlice, options)
@@ -47,8 +47,8 @@ their content hashes check.`,
 }
 
 // workerOptions are the options of a worker of this process.
-func (a *app) workerOptions(workers int) sweeps.Options {
-	options := sweeps.Options{Workers: workers, Provenance: provenance()}
+func (a *app) workerOptions(ctx context.Context, workers int) sweeps.Options {
+	options := sweeps.Options{Workers: workers, Provenance: provenance(ctx)}
 	if a.cluster != nil {
 		options.Reconnect = a.cluster.Ensure
 	}
@@ -59,14 +59,14 @@ func (a *app) workerOptions(workers int) sweeps.Options {
 var revision string
 
 // provenance says with what program and where runs are trained.
-func provenance() tracker.Provenance {
+func provenance(ctx context.Context) tracker.Provenance {
 	p := tracker.Provenance{HostVersion: version}
 	if revision != "" {
 		p.HostVersion += "+" + revision
 	}
-	if commit, err := exec.Command("git", "rev-parse", "HEAD").Output(); err == nil {
+	if commit, err := exec.CommandContext(ctx, "git", "rev-parse", "HEAD").Output(); err == nil {
 		p.GitCommit = strings.TrimSpace(string(commit))
-		status, err := exec.Command("git", "status", "--porcelain").Output()
+		status, err := exec.CommandContext(ctx, "git", "status", "--porcelain").Output()
 		p.GitDirty = err != nil || len(status) > 0
 	}
 	environment, err := json.Marshal(map[string]any{
