@@ -1,0 +1,73 @@
+package main
+
+import (
+	"bytes"
+	"os"
+	"strings"
+	"testing"
+
+	"github.com/deconfound/deconfound/sweeps"
+)
+
+// The sweep of the README is the one that init writes, and it is sound.
+func TestStarter_IsTheSweepOfTheReadme(t *testing.T) {
+	readme, err := os.ReadFile("../../../README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, rest, ok := strings.Cut(string(readme), "```toml\n")
+	shown, _, closed := strings.Cut(rest, "```")
+	if !ok || !closed {
+		t.Fatal("the README shows no sweep")
+	}
+	if shown != string(starter) {
+		t.Error("starter.toml differs from the sweep of the README; make them the same")
+	}
+	if _, err := sweeps.Parse("starter.toml", starter); err != nil {
+		t.Error(err)
+	}
+}
+
+// Every subcommand that the README names exists.
+func TestReadme_NamesCommandsThatExist(t *testing.T) {
+	readme, err := os.ReadFile("../../../README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	known := map[string]bool{}
+	for _, cmd := range newRoot(&app{}).Commands() {
+		known[cmd.Name()] = true
+	}
+	for _, line := range strings.Split(string(readme), "\n") {
+		rest, ok := strings.CutPrefix(strings.TrimPrefix(strings.TrimSpace(line), "bin/"), "deconfound ")
+		if !ok {
+			continue
+		}
+		if name := strings.Fields(rest)[0]; !known[name] {
+			t.Errorf("the README names %q, which is no subcommand", name)
+		}
+	}
+}
+
+func TestExecute_ExitCodes(t *testing.T) {
+	t.Setenv("DECONFOUND_HOME", t.TempDir())
+	for _, test := range []struct {
+		args []string
+		code int
+		says string
+	}{
+		{[]string{"--version"}, exitOK, ""},
+		{[]string{"nonsense"}, exitUsage, "unknown command"},
+		{[]string{"plan"}, exitUsage, "accepts 1 arg"},
+		{[]string{"plan", "--nonsense", "x"}, exitUsage, "unknown flag"},
+		{[]string{"plan", "testdata/absent.toml"}, exitFailure, "no such file"},
+		{[]string{"runs", "show", "seven"}, exitUsage, "not the number of a run"},
+		{[]string{"data", "show", "absent"}, exitFailure, "no dataset"},
+	} {
+		var out, errs bytes.Buffer
+		code := execute(t.Context(), test.args, strings.NewReader(""), &out, &errs)
+		if code != test.code || !strings.Contains(errs.String(), test.says) {
+			t.Errorf("%v: got code %d and %q, want code %d and %q", test.args, code, errs.String(), test.code, test.says)
+		}
+	}
+}
