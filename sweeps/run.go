@@ -40,6 +40,7 @@ func Run(ctx context.Context, store *tracker.Store, plan *Plan, run RunFunc, opt
 	if now, serr := p.status(final, report.Sweep); serr == nil {
 		status = now
 	}
+	status.New = report.New
 	if err != nil && !errors.Is(err, ErrStopped) {
 		err = fmt.Errorf("run sweep %s: %w", plan.Name, err)
 	}

@@ -22,12 +22,14 @@ type Status struct {
 	// Expected counts the runs of the whole sweep, as far as that is known:
 	// replicates of cells that are still being searched are counted too.
 	Expected int `json:"expected"`
-	Queued   int `json:"queued"`
-	Running  int `json:"running"`
-	Held     int `json:"held"` // paused
-	Done     int `json:"done"`
-	Failed   int `json:"failed"` // failed and lost
-	Stopped  int `json:"stopped"`
+	// New counts the runs that Run enqueued when it began; it is 0 elsewhere.
+	New     int `json:"new"`
+	Queued  int `json:"queued"`
+	Running int `json:"running"`
+	Held    int `json:"held"` // paused
+	Done    int `json:"done"`
+	Failed  int `json:"failed"` // failed and lost
+	Stopped int `json:"stopped"`
 	// Epochs and EpochsPlanned are of the runs that exist.
 	Epochs        int          `json:"epochs"`
 	EpochsPlanned int          `json:"epochs_planned"`

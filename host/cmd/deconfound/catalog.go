@@ -20,6 +20,7 @@ type catalog struct {
 	home     home
 	registry *plugin.Registry
 	pool     *plugin.Pool
+	altered  bool // a plugin is not as it was locked
 }
 
 var (
@@ -69,6 +70,7 @@ func (c *catalog) Strategy(name string) (sweeps.PluginInfo, error) {
 func (c *catalog) plugin(kind sdk.Kind, name string) (sweeps.PluginInfo, error) {
 	p, err := findPlugin(c.ctx, c.registry, c.pool, kind, name)
 	if err != nil {
+		c.altered = c.altered || sdk.CodeOf(err) == sdk.CodePluginAltered
 		return sweeps.PluginInfo{}, err
 	}
 	info := sweeps.PluginInfo{Name: name, Version: p.info.Version, Hash: p.hash}

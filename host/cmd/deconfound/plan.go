@@ -27,6 +27,9 @@ func (a *app) compile(ctx context.Context, file *sweeps.File) (*sweeps.Plan, err
 		return nil, err
 	}
 	plan, err := sweeps.Compile(file, catalog)
+	if err != nil && catalog.altered {
+		return nil, withExit(exitDrift, err)
+	}
 	if err != nil {
 		return nil, err
 	}

@@ -37,11 +37,16 @@ func (a *app) invalid(err error) error {
 	if !errors.As(err, &problems) {
 		return err
 	}
+	code := exitInvalid
+	var coded *exitError
+	if errors.As(err, &coded) {
+		code = coded.code
+	}
 	if a.json {
 		if err := a.print(map[string]any{"valid": false, "problems": problems}, nil); err != nil {
 			return err
 		}
-		return withExit(exitInvalid, errors.New(""))
+		return withExit(code, errors.New(""))
 	}
-	return withExit(exitInvalid, err)
+	return withExit(code, err)
 }
