@@ -85,6 +85,7 @@ func (s *suite) all(checks []check) []Result {
 // error with code panic, and a call that takes too long one with code deadline.
 func (s *suite) call(what string, f func(context.Context) error) error {
 	done := make(chan error, 1)
+	ctx := s.ctx
 	go func() {
 		defer func() {
 			if v := recover(); v != nil {
@@ -92,7 +93,7 @@ func (s *suite) call(what string, f func(context.Context) error) error {
 				done <- sdk.Errorf(sdk.CodePanic, "%s panicked: %v", what, v)
 			}
 		}()
-		done <- f(s.ctx)
+		done <- f(ctx)
 	}()
 	timer := time.NewTimer(s.timeout)
 	defer timer.Stop()
@@ -101,8 +102,8 @@ func (s *suite) call(what string, f func(context.Context) error) error {
 		return err
 	case <-timer.C:
 		return sdk.Errorf(sdk.CodeDeadline, "%s did not return within %v", what, s.timeout)
-	case <-s.ctx.Done():
-		return sdk.Wrap(sdk.CodeCanceled, s.ctx.Err(), "%s", what)
+	case <-ctx.Done():
+		return sdk.Wrap(sdk.CodeCanceled, ctx.Err(), "%s", what)
 	}
 }
 
