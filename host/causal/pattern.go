@@ -14,6 +14,15 @@ type patterns struct {
 	of     map[uint64]int32
 }
 
+// PatternGroups numbers the availability pattern of every row, rare patterns
+// merged as the strata of Missingness are with MinRows = minimum.
+func PatternGroups(availability []uint64, minimum int) []int32 {
+	if len(availability) == 0 {
+		return nil
+	}
+	return newPatterns(availability, minimum).strata(availability)
+}
+
 // newPatterns keeps the patterns with at least minimum rows; if there is none, the
 // most frequent one. A merged pattern joins the kept one at the smallest Hamming
 // distance; on a tie the one with more rows of its own, then the smaller value.

@@ -1,9 +1,7 @@
 package train
 
 import (
-	"math/bits"
-	"sort"
-
+	"github.com/deconfound/deconfound/host/causal"
 	"github.com/deconfound/deconfound/sdk"
 	"github.com/deconfound/deconfound/sdk/nn"
 	"github.com/deconfound/deconfound/sdk/rng"
@@ -52,53 +50,12 @@ func (r *Run) trainingGroups() []int32 {
 			return gather(environment, train, 1)
 		}
 	}
-	groups := patternGroups(gather(r.availability, train, 1), minGroup)
+	groups := causal.PatternGroups(gather(r.availability, train, 1), minGroup)
 	if kind == "pattern_label" && r.labelWidth == 1 {
 		classes := int32(max(r.task.Classes, 2))
 		for i, row := range train {
 			groups[i] = groups[i]*classes + int32(r.labels[row])
 		}
-	}
-	return groups
-}
-
-// patternGroups numbers the availability patterns with at least minimum rows, in
-// ascending order of the pattern; a rarer pattern joins the frequent one at the
-// smallest Hamming distance (ties: the one with more rows, then the smaller).
-func patternGroups(availability []uint64, minimum int) []int32 {
-	count := map[uint64]int{}
-	for _, a := range availability {
-		count[a]++
-	}
-	var frequent []uint64
-	var commonest uint64
-	for pattern, n := range count {
-		if n >= minimum {
-			frequent = append(frequent, pattern)
-		}
-		if c := count[commonest]; n > c || (n == c && pattern < commonest) {
-			commonest = pattern
-		}
-	}
-	if len(frequent) == 0 {
-		frequent = []uint64{commonest}
-	}
-	sort.Slice(frequent, func(i, j int) bool { return frequent[i] < frequent[j] })
-
-	group := make(map[uint64]int32, len(count))
-	for pattern := range count {
-		nearest := 0
-		for i, candidate := range frequent {
-			d, e := bits.OnesCount64(pattern^candidate), bits.OnesCount64(pattern^frequent[nearest])
-			if d < e || (d == e && count[candidate] > count[frequent[nearest]]) {
-				nearest = i
-			}
-		}
-		group[pattern] = int32(nearest)
-	}
-	groups := make([]int32, len(availability))
-	for i, a := range availability {
-		groups[i] = group[a]
 	}
 	return groups
 }
