@@ -1,24 +1,12 @@
 package nn
 
-import "math"
-
 // Activation is an operation on every element, for example (*Tape).ReLU.
 type Activation func(t *Tape, x *Var) *Var
 
 // ReLU is max(x, 0), with gradient 0 at 0.
 func (t *Tape) ReLU(x *Var) *Var {
-	out := t.op(x.Rows, x.Cols, func(out *Var) {
-		dx, value := x.Grad[:len(out.Grad)], x.Value[:len(out.Grad)]
-		for i, g := range out.Grad {
-			if value[i] > 0 {
-				dx[i] += g
-			}
-		}
-	}, x)
-	y := out.Value[:len(x.Value)]
-	for i, v := range x.Value {
-		y[i] = max(v, 0)
-	}
+	out := t.op(x.Rows, x.Cols, func(out *Var) { addPositive(x.Grad, out.Grad, x.Value) }, x)
+	relu(out.Value, x.Value)
 	return out
 }
 
@@ -48,22 +36,34 @@ func (t *Tape) LeakyReLU(x *Var, slope float64) *Var {
 // GELU is x·Φ(x) with the exact normal distribution function (Hendrycks and
 // Gimpel, arXiv 1606.08415).
 func (t *Tape) GELU(x *Var) *Var {
-	return t.each(x, func(v float32) float32 {
-		return float32(float64(v) * 0.5 * math.Erfc(-float64(v)/math.Sqrt2))
-	}, func(v, _ float32) float32 {
-		u := float64(v)
-		return float32(0.5*math.Erfc(-u/math.Sqrt2) + u*math.Exp(-u*u/2)/math.Sqrt(2*math.Pi))
-	})
+	slope := t.arena.alloc(len(x.Value))
+	out := t.op(x.Rows, x.Cols, func(out *Var) { addProduct(x.Grad, out.Grad, slope) }, x)
+	gelu(out.Value, slope, x.Value)
+	return out
 }
 
 // Tanh is the hyperbolic tangent.
 func (t *Tape) Tanh(x *Var) *Var {
-	return t.each(x, tanh32, func(_, y float32) float32 { return 1 - y*y })
+	out := t.op(x.Rows, x.Cols, func(out *Var) {
+		for i, g := range out.Grad {
+			y := out.Value[i]
+			x.Grad[i] += g * (1 - y*y)
+		}
+	}, x)
+	tangent(out.Value, x.Value)
+	return out
 }
 
 // Sigmoid is 1/(1 + e^-x).
 func (t *Tape) Sigmoid(x *Var) *Var {
-	return t.each(x, sigmoid32, func(_, y float32) float32 { return y * (1 - y) })
+	out := t.op(x.Rows, x.Cols, func(out *Var) {
+		for i, g := range out.Grad {
+			y := out.Value[i]
+			x.Grad[i] += g * y * (1 - y)
+		}
+	}, x)
+	logistic(out.Value, x.Value)
+	return out
 }
 
 // each applies f to every element; slope is the derivative at x, given y = f(x).

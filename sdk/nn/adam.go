@@ -23,23 +23,48 @@ func (a *adam) Step() {
 	scale := a.clip()
 	correction1 := 1 - math.Pow(c.Beta1, float64(a.steps))
 	correction2 := math.Sqrt(1 - math.Pow(c.Beta2, float64(a.steps)))
-	rate := float32(c.LearningRate / correction1)
-	root := float32(1 / correction2)
-	epsilon := float32(c.Epsilon)
-	b1, b2 := float32(c.Beta1), float32(c.Beta2)
-	r1, r2 := float32(1-c.Beta1), float32(1-c.Beta2)
+	step := adamStep{
+		scale: scale,
+		keep1: float32(c.Beta1), take1: float32(1 - c.Beta1),
+		keep2: float32(c.Beta2), take2: float32(1 - c.Beta2),
+		root:    float32(1 / correction2),
+		epsilon: float32(c.Epsilon),
+		rate:    float32(c.LearningRate / correction1),
+	}
 	for n, p := range a.params {
-		decay, shrink := float32(a.decay(p)), float32(1)
+		step.decay, step.shrink = float32(a.decay(p)), 1
 		if a.decoupled {
-			decay, shrink = 0, float32(1-c.LearningRate*a.decay(p))
+			step.decay, step.shrink = 0, float32(1-c.LearningRate*a.decay(p))
 		}
-		grad := p.Grad[:len(p.Value)]
-		m, v := a.moments[0][n][:len(p.Value)], a.moments[1][n][:len(p.Value)]
-		for i, x := range p.Value {
-			g := scale*grad[i] + decay*x
-			m[i] = b1*m[i] + r1*g
-			v[i] = b2*v[i] + r2*g*g
-			p.Value[i] = shrink*x - rate*m[i]/(float32(math.Sqrt(float64(v[i])))*root+epsilon)
-		}
+		step.apply(p.Value, p.Grad, a.moments[0][n], a.moments[1][n])
+	}
+}
+
+// adamStep holds the factors of a step. The assembly knows their order.
+type adamStep struct {
+	scale, decay float32 // of the gradient and of the value in it
+	keep1, take1 float32 // of the first moment
+	keep2, take2 float32 // of the second
+	shrink       float32 // of the value
+	root         float32 // of the root of the second moment
+	epsilon      float32
+	rate         float32
+}
+
+// apply updates x and its moments m and v by the gradient g.
+func (s *adamStep) apply(x, g, m, v []float32) {
+	if len(x) == 0 {
+		return
+	}
+	g, m, v = g[:len(x)], m[:len(x)], v[:len(x)]
+	if hasAVX2 {
+		adamAVX2(len(x), &x[0], &g[0], &m[0], &v[0], s)
+		return
+	}
+	for i, old := range x {
+		d := s.scale*g[i] + s.decay*old
+		m[i] = s.keep1*m[i] + s.take1*d
+		v[i] = s.keep2*v[i] + s.take2*d*d
+		x[i] = s.shrink*old - s.rate*m[i]/(float32(math.Sqrt(float64(v[i])))*s.root+s.epsilon)
 	}
 }

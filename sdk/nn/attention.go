@@ -26,8 +26,11 @@ func (t *Tape) Attention(q, k, v *Var, heads, tokens int, mask []bool) *Var {
 	a := &attention{q: q, k: k, v: v, heads: heads, tokens: tokens, width: q.Cols / heads, mask: mask}
 	a.scale = float32(1 / math.Sqrt(float64(a.width)))
 	a.weights = t.arena.alloc(q.Rows * tokens * heads)
+	a.keys = make([]int, 0, tokens)
 	out := t.op(q.Rows, q.Cols, func(out *Var) { a.backward(t, out) }, q, k, v)
-	a.forward(out)
+	if q.Cols > 0 {
+		a.forward(out)
+	}
 	return out
 }
 
@@ -36,83 +39,100 @@ type attention struct {
 	heads, tokens, width int
 	mask                 []bool
 	scale                float32
-	weights              []float32 // [B, heads, tokens, tokens]
+	// weights are [B·tokens, heads, tokens]; the last are those of the keys that
+	// are seen, one after the other.
+	weights []float32
+	keys    []int // that the rows at hand see, as offsets in a matrix
 }
 
 func (a *attention) forward(out *Var) {
 	clear(out.Value)
-	a.each(func(weights []float32, query int, columns int) {
-		y := out.row(query)[columns : columns+a.width]
-		x := a.q.row(query)[columns : columns+a.width]
-		first := query / a.tokens * a.tokens
-		for j := range weights {
-			weights[j] = float32(math.Inf(-1))
-			if a.sees(first + j) {
-				weights[j] = a.scale * dot(x, a.k.row(first + j)[columns:columns+a.width])
+	for first := 0; first < a.q.Rows; first += a.tokens {
+		if !a.look(first) {
+			continue
+		}
+		for query := first; query < first+a.tokens; query++ {
+			y, x := out.row(query), a.q.row(query)
+			for h := range a.heads {
+				from, to := h*a.width, (h+1)*a.width
+				weights := a.row(query, h)
+				attendScores(weights, a.keys, x[from:to], a.k.Value[from:], a.scale)
+				softmax(weights, weights)
+				attendMix(y[from:to], a.keys, weights, a.v.Value[from:])
 			}
 		}
-		softmax(weights, weights)
-		for j, w := range weights {
-			if a.sees(first + j) {
-				addScaled(y, w, a.v.row(first + j)[columns:columns+a.width])
-			}
-		}
-	})
+	}
 }
 
 func (a *attention) backward(t *Tape, out *Var) {
 	slopes := t.Scratch(a.tokens)
-	a.each(func(weights []float32, query int, columns int) {
-		dy := out.gradRow(query)[columns : columns+a.width]
-		first := query / a.tokens * a.tokens
-		var mean float64
-		for j, w := range weights {
-			if !a.sees(first + j) {
+	for first := 0; first < a.q.Rows; first += a.tokens {
+		if !a.look(first) {
+			continue
+		}
+		slopes := slopes[:len(a.keys)]
+		for query := first; query < first+a.tokens; query++ {
+			dy := out.gradRow(query)
+			if zero(dy) {
 				continue
 			}
-			if a.v.Grad != nil {
-				addScaled(a.v.gradRow(first + j)[columns:columns+a.width], w, dy)
+			for h := range a.heads {
+				a.backwardHead(slopes, dy, query, h)
 			}
-			slopes[j] = dot(dy, a.v.row(first + j)[columns:columns+a.width])
-			mean += float64(w) * float64(slopes[j])
-		}
-		for j, w := range weights {
-			if !a.sees(first + j) {
-				continue
-			}
-			d := a.scale * w * (slopes[j] - float32(mean))
-			if a.q.Grad != nil {
-				addScaled(a.q.gradRow(query)[columns:columns+a.width], d, a.k.row(first + j)[columns:columns+a.width])
-			}
-			if a.k.Grad != nil {
-				addScaled(a.k.gradRow(first + j)[columns:columns+a.width], d, a.q.row(query)[columns:columns+a.width])
-			}
-		}
-	})
-}
-
-// each calls f for every head of every query with its weights over the keys and
-// its first column.
-func (a *attention) each(f func(weights []float32, query int, columns int)) {
-	rest := a.weights
-	for query := range a.q.Rows {
-		for h := range a.heads {
-			f(rest[:a.tokens], query, h*a.width)
-			rest = rest[a.tokens:]
 		}
 	}
 }
 
-func (a *attention) sees(key int) bool { return a.mask == nil || a.mask[key] }
-
-// dot is the inner product.
-func dot(x, y []float32) float32 {
-	y = y[:len(x)]
-	var sum float32
-	for i, v := range x {
-		sum += v * y[i]
+// backwardHead is backward for one head of one query; slopes are overwritten.
+func (a *attention) backwardHead(slopes, dy []float32, query, head int) {
+	from, to := head*a.width, (head+1)*a.width
+	weights := a.row(query, head)
+	dy = dy[from:to]
+	if a.v.Grad != nil {
+		attendSpread(a.v.Grad[from:], a.keys, weights, dy)
 	}
-	return sum
+	attendScores(slopes, a.keys, dy, a.v.Value[from:], 1)
+	var mean float64
+	for j, w := range weights {
+		mean += float64(w) * float64(slopes[j])
+	}
+	for j, w := range weights {
+		slopes[j] = a.scale * w * (slopes[j] - float32(mean))
+	}
+	if a.q.Grad != nil {
+		attendMix(a.q.gradRow(query)[from:to], a.keys, slopes, a.k.Value[from:])
+	}
+	if a.k.Grad != nil {
+		attendSpread(a.k.Grad[from:], a.keys, slopes, a.q.row(query)[from:to])
+	}
+}
+
+// look finds the keys that the rows from first on see, and reports whether there
+// are any.
+func (a *attention) look(first int) bool {
+	a.keys = a.keys[:0]
+	for key := first; key < first+a.tokens; key++ {
+		if a.mask == nil || a.mask[key] {
+			a.keys = append(a.keys, key*a.q.Cols)
+		}
+	}
+	return len(a.keys) > 0
+}
+
+// row is the weights of a query over the keys it sees.
+func (a *attention) row(query, head int) []float32 {
+	at := (query*a.heads + head) * a.tokens
+	return a.weights[at : at+len(a.keys)]
+}
+
+// zero reports whether all values are zero.
+func zero(x []float32) bool {
+	for _, v := range x {
+		if v != 0 {
+			return false
+		}
+	}
+	return true
 }
 
 // KeyMask is the mask of Attention for tokens that stand for modalities: bit m of

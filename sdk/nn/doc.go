@@ -28,7 +28,7 @@
 // bits. The forward result of a row does not depend on the other rows of its
 // batch or on its place among them, except where the operation itself mixes rows
 // (BatchNorm in training, Standardise, means over rows, MatMul with a batch on the
-// right) or draws (Dropout draws in the order of the rows). Machines with other
+// right) or draws (Dropout goes by the place of the row). Machines with other
 // instructions may round differently: on amd64 with AVX2 and FMA the inner loops
 // are assembly, elsewhere, and with the build tag purego, they are Go.
 //

@@ -2,12 +2,14 @@ package nn
 
 import (
 	"fmt"
+	"math"
 	"math/rand/v2"
 )
 
-// Dropout sets elements to zero with probability rate and multiplies the others
-// by 1/(1-rate). It is x itself if r is nil (no training) or rate is 0. Elements
-// draw in row-major order.
+// Dropout sets elements to zero with probability rate, rounded to a multiple of
+// 2^-16, and multiplies the others by 1/(1-rate). It is x itself if r is nil (no
+// training) or rate is 0. It draws once from r; elements follow from that draw and
+// their place in row-major order.
 func (t *Tape) Dropout(x *Var, rate float64, r *rand.Rand) *Var {
 	if !(rate >= 0 && rate < 1) {
 		panic(fmt.Sprintf("nn: dropout: the rate %v is not at least 0 and below 1", rate))
@@ -15,16 +17,43 @@ func (t *Tape) Dropout(x *Var, rate float64, r *rand.Rand) *Var {
 	if r == nil || rate == 0 {
 		return x
 	}
-	keep := float32(1 / (1 - rate))
-	mask := t.Scratch(len(x.Value))
-	for i := range mask {
-		if r.Float64() >= rate {
-			mask[i] = keep
+	mask := t.arena.alloc(len(x.Value))
+	drawMask(mask, rate, r.Uint64())
+	out := t.op(x.Rows, x.Cols, func(out *Var) { addProduct(x.Grad, out.Grad, mask) }, x)
+	times(out.Value, x.Value, mask)
+	return out
+}
+
+// drawMask fills mask with 0, for the rate, and the factor that keeps the mean.
+// Four elements take 16 bits each of a number of SplitMix64 (Steele et al., OOPSLA
+// 2014) that begins at the key.
+func drawMask(mask []float32, rate float64, key uint64) {
+	const values = 1 << 16
+	below := min(uint64(math.Round(rate*values)), values-1)
+	keep := uint64(math.Float32bits(float32(1 / (1 - float64(below)/values))))
+	// choose is keep, or 0 if v is below the threshold: then the difference is
+	// negative, and all of its upper bits are set.
+	choose := func(v uint64) float32 {
+		return math.Float32frombits(uint32(keep &^ ((v - below) >> 32)))
+	}
+	draw := func() uint64 {
+		key += 0x9e3779b97f4a7c15
+		z := key
+		z = (z ^ z>>30) * 0xbf58476d1ce4e5b9
+		z = (z ^ z>>27) * 0x94d049bb133111eb
+		return z ^ z>>31
+	}
+	for ; len(mask) >= 4; mask = mask[4:] {
+		z := draw()
+		mask[0] = choose(z & (values - 1))
+		mask[1] = choose(z >> 16 & (values - 1))
+		mask[2] = choose(z >> 32 & (values - 1))
+		mask[3] = choose(z >> 48)
+	}
+	if len(mask) > 0 {
+		z := draw()
+		for i := range mask {
+			mask[i] = choose(z >> (16 * i) & (values - 1))
 		}
 	}
-	out := t.op(x.Rows, x.Cols, func(out *Var) { addProduct(x.Grad, out.Grad, mask) }, x)
-	for i, v := range x.Value {
-		out.Value[i] = v * mask[i]
-	}
-	return out
 }

@@ -13,10 +13,7 @@ func (t *Tape) Add(a, b *Var) *Var {
 			addTo(b.Grad, out.Grad)
 		}
 	}, a, b)
-	y, right := out.Value, b.Value[:len(a.Value)]
-	for i, v := range a.Value {
-		y[i] = v + right[i]
-	}
+	plus(out.Value, a.Value, b.Value)
 	return out
 }
 
@@ -49,10 +46,7 @@ func (t *Tape) Mul(a, b *Var) *Var {
 			addProduct(b.Grad, out.Grad, a.Value)
 		}
 	}, a, b)
-	y, right := out.Value, b.Value[:len(a.Value)]
-	for i, v := range a.Value {
-		y[i] = v * right[i]
-	}
+	times(out.Value, a.Value, b.Value)
 	return out
 }
 
@@ -100,7 +94,9 @@ func (t *Tape) Shift(x *Var, c float64) *Var {
 
 // Exp is e^x.
 func (t *Tape) Exp(x *Var) *Var {
-	return t.each(x, exp32, func(_, y float32) float32 { return y })
+	out := t.op(x.Rows, x.Cols, func(out *Var) { addProduct(x.Grad, out.Grad, out.Value) }, x)
+	exponential(out.Value, x.Value)
+	return out
 }
 
 // Log is the natural logarithm.
@@ -131,20 +127,4 @@ func (t *Tape) Abs(x *Var) *Var {
 		}
 		return 0
 	})
-}
-
-// addScaled adds c·x to sum.
-func addScaled(sum []float32, c float32, x []float32) {
-	sum = sum[:len(x)]
-	for i, v := range x {
-		sum[i] += c * v
-	}
-}
-
-// addProduct adds x·y to sum.
-func addProduct(sum, x, y []float32) {
-	sum, y = sum[:len(x)], y[:len(x)]
-	for i, v := range x {
-		sum[i] += v * y[i]
-	}
 }

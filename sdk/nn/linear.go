@@ -34,17 +34,6 @@ func (t *Tape) Linear(x, w, b *Var) *Var {
 	return out
 }
 
-// addRows adds every row of x [rows, len(sum)] to sum.
-func addRows(sum, x []float32) {
-	n := len(sum)
-	for len(x) > 0 && n > 0 {
-		for j, v := range x[:n] {
-			sum[j] += v
-		}
-		x = x[n:]
-	}
-}
-
 // Linear is a layer with weight [in, out] and bias [1, out].
 type Linear struct {
 	Weight, Bias *Param

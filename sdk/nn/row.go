@@ -12,10 +12,7 @@ func (t *Tape) AddRow(x, row *Var) *Var {
 		}
 	}, x, row)
 	for i := range x.Rows {
-		y := out.row(i)
-		for j, v := range x.row(i) {
-			y[j] = v + row.Value[j]
-		}
+		plus(out.row(i), x.row(i), row.Value)
 	}
 	return out
 }
@@ -34,10 +31,7 @@ func (t *Tape) MulRow(x, row *Var) *Var {
 		}
 	}, x, row)
 	for i := range x.Rows {
-		y := out.row(i)
-		for j, v := range x.row(i) {
-			y[j] = v * row.Value[j]
-		}
+		times(out.row(i), x.row(i), row.Value)
 	}
 	return out
 }
@@ -103,14 +97,4 @@ func (t *Tape) Where(mask []bool, a, b *Var) *Var {
 		copy(out.row(i), from.row(i))
 	}
 	return out
-}
-
-// dot64 is the inner product, summed in float64.
-func dot64(x, y []float32) float64 {
-	y = y[:len(x)]
-	var sum float64
-	for i, v := range x {
-		sum += float64(v) * float64(y[i])
-	}
-	return sum
 }

@@ -87,11 +87,3 @@ func (t *Tape) Scatter(x *Var, rows []int32, n int) *Var {
 	}
 	return out
 }
-
-// addTo adds x to sum.
-func addTo(sum, x []float32) {
-	sum = sum[:len(x)]
-	for i, v := range x {
-		sum[i] += v
-	}
-}

@@ -29,10 +29,13 @@ func softmax(y, x []float32) {
 		clear(y)
 		return
 	}
-	var sum float64
 	for j, v := range x {
-		y[j] = exp32(v - top)
-		sum += float64(y[j])
+		y[j] = v - top
+	}
+	exponential(y, y)
+	var sum float64
+	for _, v := range y {
+		sum += float64(v)
 	}
 	f := float32(1 / sum)
 	for j := range y {

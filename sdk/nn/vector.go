@@ -1,0 +1,213 @@
+package nn
+
+// The loops of the operations. Slices after the first are at least as long as it
+// is, and may be the same but must not overlap otherwise. What becomes of an
+// element depends on its values alone.
+
+// addTo adds x to sum.
+func addTo(sum, x []float32) {
+	if len(sum) == 0 {
+		return
+	}
+	x = x[:len(sum)]
+	if hasAVX2 {
+		addAVX2(len(sum), &sum[0], &x[0])
+		return
+	}
+	for i, v := range x {
+		sum[i] += v
+	}
+}
+
+// addRows adds every row of x [rows, len(sum)] to sum.
+func addRows(sum, x []float32) {
+	n := len(sum)
+	for len(x) > 0 && n > 0 {
+		addTo(sum, x[:n])
+		x = x[n:]
+	}
+}
+
+// addScaled adds c·x to sum.
+func addScaled(sum []float32, c float32, x []float32) {
+	if len(sum) == 0 {
+		return
+	}
+	x = x[:len(sum)]
+	if hasAVX2 {
+		addScaledAVX2(len(sum), &sum[0], &x[0], c)
+		return
+	}
+	for i, v := range x {
+		sum[i] += c * v
+	}
+}
+
+// addProduct adds x·y to sum.
+func addProduct(sum, x, y []float32) {
+	if len(sum) == 0 {
+		return
+	}
+	x, y = x[:len(sum)], y[:len(sum)]
+	if hasAVX2 {
+		addProductAVX2(len(sum), &sum[0], &x[0], &y[0])
+		return
+	}
+	for i, v := range x {
+		sum[i] += v * y[i]
+	}
+}
+
+// addPositive adds those elements of x to sum where the third is above zero.
+func addPositive(sum, x, where []float32) {
+	if len(sum) == 0 {
+		return
+	}
+	x, where = x[:len(sum)], where[:len(sum)]
+	if hasAVX2 {
+		addPositiveAVX2(len(sum), &sum[0], &x[0], &where[0])
+		return
+	}
+	for i, v := range x {
+		if where[i] > 0 {
+			sum[i] += v
+		}
+	}
+}
+
+// plus writes x + y to out.
+func plus(out, x, y []float32) {
+	if len(out) == 0 {
+		return
+	}
+	x, y = x[:len(out)], y[:len(out)]
+	if hasAVX2 {
+		plusAVX2(len(out), &out[0], &x[0], &y[0])
+		return
+	}
+	for i, v := range x {
+		out[i] = v + y[i]
+	}
+}
+
+// times writes x·y to out.
+func times(out, x, y []float32) {
+	if len(out) == 0 {
+		return
+	}
+	x, y = x[:len(out)], y[:len(out)]
+	if hasAVX2 {
+		timesAVX2(len(out), &out[0], &x[0], &y[0])
+		return
+	}
+	for i, v := range x {
+		out[i] = v * y[i]
+	}
+}
+
+// relu writes max(x, 0) to out.
+func relu(out, x []float32) {
+	if len(out) == 0 {
+		return
+	}
+	x = x[:len(out)]
+	if hasAVX2 {
+		reluAVX2(len(out), &out[0], &x[0])
+		return
+	}
+	for i, v := range x {
+		out[i] = max(v, 0)
+	}
+}
+
+// dot is the inner product.
+func dot(x, y []float32) float32 {
+	if len(x) == 0 {
+		return 0
+	}
+	y = y[:len(x)]
+	if hasAVX2 {
+		return dotAVX2(len(x), &x[0], &y[0])
+	}
+	var sum float32
+	for i, v := range x {
+		sum += v * y[i]
+	}
+	return sum
+}
+
+// dot64 is the inner product, summed in float64.
+func dot64(x, y []float32) float64 {
+	if len(x) == 0 {
+		return 0
+	}
+	y = y[:len(x)]
+	if hasAVX2 {
+		return dot64AVX2(len(x), &x[0], &y[0])
+	}
+	var sum float64
+	for i, v := range x {
+		sum += float64(v) * float64(y[i])
+	}
+	return sum
+}
+
+// exponential writes e^x to out.
+func exponential(out, x []float32) {
+	if len(out) == 0 {
+		return
+	}
+	x = x[:len(out)]
+	if hasAVX2 {
+		expAVX2(len(out), &out[0], &x[0])
+		return
+	}
+	for i, v := range x {
+		out[i] = exp32(v)
+	}
+}
+
+// tangent writes tanh x to out.
+func tangent(out, x []float32) {
+	if len(out) == 0 {
+		return
+	}
+	x = x[:len(out)]
+	if hasAVX2 {
+		tanhAVX2(len(out), &out[0], &x[0])
+		return
+	}
+	for i, v := range x {
+		out[i] = tanh32(v)
+	}
+}
+
+// logistic writes 1/(1 + e^-x) to out.
+func logistic(out, x []float32) {
+	if len(out) == 0 {
+		return
+	}
+	x = x[:len(out)]
+	if hasAVX2 {
+		sigmoidAVX2(len(out), &out[0], &x[0])
+		return
+	}
+	for i, v := range x {
+		out[i] = sigmoid32(v)
+	}
+}
+
+// gelu writes x·Φ(x) to out and its derivative to slope.
+func gelu(out, slope, x []float32) {
+	if len(out) == 0 {
+		return
+	}
+	slope, x = slope[:len(out)], x[:len(out)]
+	if hasAVX2 {
+		geluAVX2(len(out), &out[0], &slope[0], &x[0])
+		return
+	}
+	for i, v := range x {
+		out[i], slope[i] = gelu32(v)
+	}
+}

@@ -1,0 +1,79 @@
+//go:build amd64 && !purego
+
+package nn
+
+import "math"
+
+// These are the functions of vector.go for n > 0 values.
+
+//go:noescape
+func addAVX2(n int, sum, x *float32)
+
+//go:noescape
+func addScaledAVX2(n int, sum, x *float32, c float32)
+
+//go:noescape
+func addProductAVX2(n int, sum, x, y *float32)
+
+//go:noescape
+func plusAVX2(n int, out, x, y *float32)
+
+//go:noescape
+func timesAVX2(n int, out, x, y *float32)
+
+//go:noescape
+func reluAVX2(n int, out, x *float32)
+
+//go:noescape
+func addPositiveAVX2(n int, sum, x, where *float32)
+
+//go:noescape
+func dotAVX2(n int, x, y *float32) float32
+
+//go:noescape
+func dot64AVX2(n int, x, y *float32) float64
+
+//go:noescape
+func adamAVX2(n int, value, grad, m, v *float32, c *adamStep)
+
+//go:noescape
+func attendScoresAVX2(keys int, rows *int, width int, scores, x, k *float32, scale float32)
+
+//go:noescape
+func attendMixAVX2(keys int, rows *int, width int, w, x, many *float32)
+
+//go:noescape
+func attendSpreadAVX2(keys int, rows *int, width int, w, x, many *float32)
+
+//go:noescape
+func expAVX2(n int, out, x *float32)
+
+//go:noescape
+func sigmoidAVX2(n int, out, x *float32)
+
+//go:noescape
+func tanhAVX2(n int, out, x *float32)
+
+//go:noescape
+func geluAVX2(n int, out, slope, x *float32)
+
+// lanes are the constants of scalar_amd64.s, eight times each. The order counts.
+var lanes = func() (table [33][8]float32) {
+	constants := append([]float32{
+		math.Float32frombits(1 << 31), // the sign
+		1, 2,
+		-104, 89, // e^x is zero below and infinite above
+		1.44269504088896341, 0.693359375, -2.12194440e-4,
+	}, expTerms[:]...)
+	constants = append(constants, tanhEdge)
+	constants = append(constants, tanhTerms[:]...)
+	constants = append(constants, normalSlope)
+	constants = append(constants, normalTerms[:]...)
+	constants = append(constants, density, 0.5, math.Float32frombits(127))
+	for i, c := range constants {
+		for j := range table[i] {
+			table[i][j] = c
+		}
+	}
+	return table
+}()

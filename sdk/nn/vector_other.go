@@ -1,0 +1,32 @@
+//go:build !amd64 || purego
+
+package nn
+
+// hasAVX2 is false where the assembly is not part of the program: nothing below is
+// called.
+const hasAVX2 = false
+
+const noAssembly = "nn: no assembly in this program"
+
+func gemmAVX2(*workspace, bool, bool, int, int, int, []float32, int, []float32, int, []float32, int, bool) {
+	panic(noAssembly)
+}
+
+func addAVX2(int, *float32, *float32)                                 { panic(noAssembly) }
+func addScaledAVX2(int, *float32, *float32, float32)                  { panic(noAssembly) }
+func addProductAVX2(int, *float32, *float32, *float32)                { panic(noAssembly) }
+func addPositiveAVX2(int, *float32, *float32, *float32)               { panic(noAssembly) }
+func plusAVX2(int, *float32, *float32, *float32)                      { panic(noAssembly) }
+func timesAVX2(int, *float32, *float32, *float32)                     { panic(noAssembly) }
+func reluAVX2(int, *float32, *float32)                                { panic(noAssembly) }
+func dotAVX2(int, *float32, *float32) float32                         { panic(noAssembly) }
+func dot64AVX2(int, *float32, *float32) float64                       { panic(noAssembly) }
+func expAVX2(int, *float32, *float32)                                 { panic(noAssembly) }
+func tanhAVX2(int, *float32, *float32)                                { panic(noAssembly) }
+func sigmoidAVX2(int, *float32, *float32)                             { panic(noAssembly) }
+func geluAVX2(int, *float32, *float32, *float32)                      { panic(noAssembly) }
+func adamAVX2(int, *float32, *float32, *float32, *float32, *adamStep) { panic(noAssembly) }
+
+func attendScoresAVX2(int, *int, int, *float32, *float32, *float32, float32) { panic(noAssembly) }
+func attendMixAVX2(int, *int, int, *float32, *float32, *float32)             { panic(noAssembly) }
+func attendSpreadAVX2(int, *int, int, *float32, *float32, *float32)          { panic(noAssembly) }

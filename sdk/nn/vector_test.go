@@ -1,0 +1,180 @@
+package nn
+
+import (
+	"math"
+	"math/rand/v2"
+	"testing"
+)
+
+// Every loop, at every length and place, must do to an element what it does to it
+// alone, be close to the definition, and leave the neighbours as they are.
+func TestLoops(t *testing.T) {
+	sigmoid := func(x float64) float64 { return 1 / (1 + math.Exp(-x)) }
+	cdf := func(x float64) float64 { return 0.5 * math.Erfc(-x/math.Sqrt2) }
+	for name, c := range map[string]struct {
+		loop func(out, x, y []float32)
+		want func(out, x, y float64) float64
+	}{
+		"add":         {func(out, x, _ []float32) { addTo(out, x) }, func(out, x, _ float64) float64 { return out + x }},
+		"add rows":    {func(out, x, _ []float32) { addRows(out, x) }, func(out, x, _ float64) float64 { return out + x }},
+		"add scaled":  {func(out, x, _ []float32) { addScaled(out, -1.5, x) }, func(out, x, _ float64) float64 { return out - 1.5*x }},
+		"add product": {addProduct, func(out, x, y float64) float64 { return out + x*y }},
+		"add positive": {addPositive, func(out, x, y float64) float64 {
+			if y > 0 {
+				return out + x
+			}
+			return out
+		}},
+		"plus":     {plus, func(_, x, y float64) float64 { return x + y }},
+		"times":    {times, func(_, x, y float64) float64 { return x * y }},
+		"relu":     {func(out, x, _ []float32) { relu(out, x) }, func(_, x, _ float64) float64 { return max(x, 0) }},
+		"exp":      {func(out, x, _ []float32) { exponential(out, x) }, func(_, x, _ float64) float64 { return math.Exp(x) }},
+		"tanh":     {func(out, x, _ []float32) { tangent(out, x) }, func(_, x, _ float64) float64 { return math.Tanh(x) }},
+		"logistic": {func(out, x, _ []float32) { logistic(out, x) }, func(_, x, _ float64) float64 { return sigmoid(x) }},
+		"gelu": {func(out, x, _ []float32) { gelu(out, make([]float32, len(x)), x) },
+			func(_, x, _ float64) float64 { return x * cdf(x) }},
+		"gelu's slope": {func(out, x, _ []float32) { gelu(make([]float32, len(x)), out, x) },
+			func(_, x, _ float64) float64 { return cdf(x) + x*math.Exp(-x*x/2)/math.Sqrt(2*math.Pi) }},
+	} {
+		r := rand.New(rand.NewPCG(7, 8))
+		for n := range 41 {
+			out, x, y := random(r, n+2), random(r, n), random(r, n)
+			for i := range x {
+				x[i] *= 3
+			}
+			before := append([]float32(nil), out...)
+			c.loop(out[1:n+1], x, y)
+			if out[0] != before[0] || out[n+1] != before[n+1] {
+				t.Fatalf("%s of %d values writes beyond them", name, n)
+			}
+			for i, got := range out[1 : n+1] {
+				want := c.want(float64(before[1+i]), float64(x[i]), float64(y[i]))
+				if math.Abs(float64(got)-want) > 3e-6*max(1, math.Abs(want)) {
+					t.Fatalf("%s: value %d of %d is %v, want %v", name, i, n, got, want)
+				}
+				alone := []float32{before[1+i]}
+				c.loop(alone, x[i:i+1], y[i:i+1])
+				if alone[0] != got {
+					t.Fatalf("%s: value %d of %d is %v, and %v alone", name, i, n, got, alone[0])
+				}
+			}
+		}
+	}
+}
+
+func TestDot(t *testing.T) {
+	r := rand.New(rand.NewPCG(9, 10))
+	for n := range 41 {
+		x, y := random(r, n), random(r, n)
+		var want float64
+		for i, v := range x {
+			want += float64(v) * float64(y[i])
+		}
+		if got := dot(x, y); math.Abs(float64(got)-want) > 1e-5 {
+			t.Errorf("the inner product of %d values is %v, want %v", n, got, want)
+		}
+		if got := dot64(x, y); math.Abs(got-want) > 1e-13 {
+			t.Errorf("the inner product of %d values in float64 is %v, want %v", n, got, want)
+		}
+	}
+}
+
+// The three loops of attention against their definition, at any width.
+func TestAttentionRows(t *testing.T) {
+	r := rand.New(rand.NewPCG(11, 12))
+	for width := 1; width < 35; width++ {
+		const stride = 40
+		rows := []int{0, 2 * stride, 3 * stride}
+		x, matrix, weights := random(r, width), random(r, 3*stride+width), random(r, len(rows))
+		scores := make([]float32, len(rows))
+		attendScores(scores, rows, x, matrix, 0.5)
+		sum, spread := random(r, width), append([]float32(nil), matrix...)
+		mixed := append([]float32(nil), sum...)
+		attendMix(mixed, rows, weights, matrix)
+		attendSpread(spread, rows, weights, x)
+		for j, at := range rows {
+			var want float64
+			for i, v := range x {
+				want += 0.5 * float64(v) * float64(matrix[at+i])
+				sum[i] += weights[j] * matrix[at+i]
+				matrix[at+i] += weights[j] * v
+			}
+			if math.Abs(float64(scores[j])-want) > 1e-5 {
+				t.Fatalf("score %d at width %d is %v, want %v", j, width, scores[j], want)
+			}
+		}
+		for i, v := range sum {
+			if math.Abs(float64(v-mixed[i])) > 1e-5 {
+				t.Fatalf("column %d of the mixture at width %d is %v, want %v", i, width, mixed[i], v)
+			}
+		}
+		for i, v := range matrix {
+			if math.Abs(float64(v-spread[i])) > 1e-5 {
+				t.Fatalf("value %d at width %d is %v, want %v", i, width, spread[i], v)
+			}
+		}
+	}
+}
+
+func TestAdamStep_AgreesWithItsDefinition(t *testing.T) {
+	r := rand.New(rand.NewPCG(13, 14))
+	s := adamStep{scale: 0.7, decay: 0.01, keep1: 0.9, take1: 0.1, keep2: 0.99, take2: 0.01, shrink: 0.995, root: 3, epsilon: 1e-4, rate: 0.02}
+	for n := range 20 {
+		x, g, m, v := random(r, n), random(r, n), random(r, n), random(r, n)
+		for i := range v {
+			v[i] *= v[i]
+		}
+		var want []float64
+		for i := range x {
+			d := 0.7*float64(g[i]) + 0.01*float64(x[i])
+			m1, v1 := 0.9*float64(m[i])+0.1*d, 0.99*float64(v[i])+0.01*d*d
+			want = append(want, m1, v1, 0.995*float64(x[i])-0.02*m1/(math.Sqrt(v1)*3+1e-4))
+		}
+		s.apply(x, g, m, v)
+		for i := range x {
+			for k, got := range []float32{m[i], v[i], x[i]} {
+				if math.Abs(float64(got)-want[3*i+k]) > 1e-6*max(1, math.Abs(want[3*i+k])) {
+					t.Fatalf("value %d of element %d of %d is %v, want %v", k, i, n, got, want[3*i+k])
+				}
+			}
+		}
+	}
+}
+
+func TestDrawMask_SharesAndKeys(t *testing.T) {
+	const n = 1 << 18
+	a, b := make([]float32, n), make([]float32, n-3)
+	for _, rate := range []float64{0, 0.1, 0.5, 0.99, 0.9999999} {
+		drawMask(a, rate, 17)
+		drawMask(b, rate, 17)
+		zeros, pairs := 0, 0
+		for i, v := range a {
+			if i < len(b) && v != b[i] {
+				t.Fatalf("rate %v: element %d depends on the number of elements", rate, i)
+			}
+			if v == 0 {
+				zeros++
+				if i > 0 && a[i-1] == 0 {
+					pairs++
+				}
+			}
+		}
+		if share := float64(zeros) / n; math.Abs(share-rate) > 0.005 {
+			t.Errorf("rate %v: the share of zeros is %v", rate, share)
+		}
+		if share := float64(pairs) / n; math.Abs(share-rate*rate) > 0.005 {
+			t.Errorf("rate %v: the share of two zeros in a row is %v", rate, share)
+		}
+	}
+	drawMask(b, 0.5, 18)
+	drawMask(a, 0.5, 17)
+	same := 0
+	for i, v := range b {
+		if v == a[i] {
+			same++
+		}
+	}
+	if share := float64(same) / float64(len(b)); math.Abs(share-0.5) > 0.005 {
+		t.Errorf("masks of two keys agree in a share of %v, want a half", share)
+	}
+}
