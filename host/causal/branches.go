@@ -194,11 +194,10 @@ func (n *branches) backward(p *pass) ([]Term, []*group) {
 // addSplit adds the gradients of the objective of the two branches.
 func (n *branches) addSplit(p *pass, m *parts) []Term {
 	task, labels, s := n.head.cfg.Task, p.batch.Labels, n.settings
-	lossC, lossB := m.lossC, m.lossB
+	difficulty := relativeDifficulty(m.lossC, m.lossB)
 	if s.Difficulty == DifficultyClass {
-		lossC, lossB = byClass(lossC, labels, p.share), byClass(lossB, labels, p.share)
+		difficulty = balanced(difficulty, labels, p.share)
 	}
-	difficulty := relativeDifficulty(lossC, lossB)
 	hard := product(p.share, difficulty)
 	task.addCrossEntropyGradient(m.onC.Grad, m.onC.Value, labels, hard)
 	task.addGeneralizedGradient(m.onB.Grad, m.onB.Value, labels, s.Q, scaled(s.BiasWeight, p.share))
@@ -227,19 +226,21 @@ func relativeDifficulty(lossC, lossB []float64) []float64 {
 	return out
 }
 
-// byClass divides each loss by the largest loss of its class among the rows with
-// weight. The biased head of a rare class fails on all of its rows; without this
-// they would take all the weight and the causal head would learn one class only.
-func byClass(loss []float64, labels []float32, share []float64) []float64 {
-	largest := map[float32]float64{}
-	for i, l := range loss {
-		if share[i] > 0 {
-			largest[labels[i]] = max(largest[labels[i]], l)
-		}
+// balanced divides each weight by the mean of its class, so that within a class
+// hard rows weigh more and between classes nothing changes. The biased head of a
+// rare class fails on all of its rows; with plain weights they would outweigh the
+// common class, and the causal head would learn the rare one only.
+func balanced(difficulty []float64, labels []float32, share []float64) []float64 {
+	sum, total := map[float32]float64{}, map[float32]float64{}
+	for i, d := range difficulty {
+		sum[labels[i]] += share[i] * d
+		total[labels[i]] += share[i]
 	}
-	out := make([]float64, len(loss))
-	for i, l := range loss {
-		out[i] = l / (largest[labels[i]] + 1e-8)
+	out := make([]float64, len(difficulty))
+	for i, d := range difficulty {
+		if share[i] > 0 {
+			out[i] = d / (sum[labels[i]]/total[labels[i]] + 1e-8)
+		}
 	}
 	return out
 }

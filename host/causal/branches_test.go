@@ -242,12 +242,12 @@ func TestSchedule(t *testing.T) {
 	}
 }
 
-// A rare class whose biased loss is large throughout must not take all weight.
-func TestByClass_balancesTheClasses(t *testing.T) {
+// Weights are balanced within classes: a rare class that is hard throughout must
+// not take all the weight. A row without share counts for nothing.
+func TestBalanced_keepsTheClassesApart(t *testing.T) {
 	labels := []float32{1, 1, 0, 0, 0}
-	biased := []float64{4, 2, 0.1, 0.05, 9}
-	got := byClass(biased, labels, []float64{1, 1, 1, 1, 0})
-	for i, want := range []float64{1, 0.5, 1, 0.5} {
-		near(t, "loss divided by that of its class", got[i], want, 1e-6)
+	got := balanced([]float64{1, 0.5, 0.1, 0.3, 9}, labels, []float64{1, 1, 1, 1, 0})
+	for i, want := range []float64{4.0 / 3, 2.0 / 3, 0.5, 1.5, 0} {
+		near(t, "balanced weight", got[i], want, 1e-6)
 	}
 }

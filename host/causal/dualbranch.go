@@ -30,7 +30,7 @@ const (
 // The values of DualBranch.Difficulty.
 const (
 	DifficultyRelative = "relative" // CE_b / (CE_c + CE_b)
-	DifficultyClass    = "class"    // the same of losses divided by the largest of their class
+	DifficultyClass    = "class"    // the same, divided by the mean of the class
 )
 
 // DualBranch are the settings of the dual-branch network; see
@@ -59,7 +59,7 @@ func DualBranchParameters() []Parameter {
 		enum("split", "what tells the biased branch from the causal one: gce, bias is learned first (LfF, NeurIPS 2020)", SplitGCE),
 		enum("heads", "joint: either head sees the other branch without gradient (DisEnt, NeurIPS 2021; DisC, NeurIPS 2022); separate: each head sees its own branch (LfF, CaBiR), and nothing is swapped",
 			HeadsJoint, HeadsSeparate),
-		enum("difficulty", "weight of a row in the causal loss: relative, CE_b/(CE_c+CE_b) (LfF, NeurIPS 2020); class, the same after each loss was divided by the largest of its class in the batch, as the LfF program does, without which a rare class takes all the weight",
+		enum("difficulty", "weight of a row in the causal loss: relative, CE_b/(CE_c+CE_b) (LfF, NeurIPS 2020); class, the same divided by its mean over the rows of the class in the batch, without which a rare class takes all the weight",
 			DifficultyRelative, DifficultyClass),
 		float("q", 0.7, 0.01, 1, "exponent of the generalised cross entropy (Zhang and Sabuncu 2018)"),
 		float("bias_weight", 1, 0, 1000, "weight of the biased branch's loss (DisEnt)"),

@@ -3,6 +3,7 @@ package causal
 import (
 	"fmt"
 	"math"
+	"slices"
 	"testing"
 
 	"github.com/deconfound/deconfound/sdk/rng"
@@ -292,16 +293,21 @@ func (r *reference) splitLoss(c, b, c0, b0 matrix) float64 {
 	difficulty := make([]float64, len(c))
 	for i := range c {
 		lc, lb := ce(baseC[i], r.labels(i)), ce(baseB[i], r.labels(i))
-		if s.Difficulty == DifficultyClass {
-			topC, topB := 0.0, 0.0
+		difficulty[i] = lb / (lc + lb + 1e-8)
+	}
+	if s.Difficulty == DifficultyClass {
+		plain := slices.Clone(difficulty)
+		for i := range c {
+			sum, total := 0.0, 0.0
 			for j := range c {
-				if r.share(j) > 0 && r.labels(j)[0] == r.labels(i)[0] {
-					topC, topB = max(topC, ce(baseC[j], r.labels(j))), max(topB, ce(baseB[j], r.labels(j)))
+				if r.labels(j)[0] == r.labels(i)[0] {
+					sum, total = sum+r.share(j)*plain[j], total+r.share(j)
 				}
 			}
-			lc, lb = lc/(topC+1e-8), lb/(topB+1e-8)
+			difficulty[i] = plain[i] / (sum/total + 1e-8)
 		}
-		difficulty[i] = lb / (lc + lb + 1e-8)
+	}
+	for i := range c {
 		loss += r.share(i) * (difficulty[i]*ce(onC[i], r.labels(i)) + s.BiasWeight*gce(onB[i], r.labels(i)))
 	}
 	if r.epoch < r.head.schedule.swap {
