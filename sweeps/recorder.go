@@ -31,6 +31,7 @@ type recorder struct {
 
 	buffer []tracker.Point
 	next   time.Time // no flush before
+	shown  time.Time // when people were last told of progress
 }
 
 func (r *recorder) Points(step int, values map[tracker.Metric]float64) error {
@@ -63,11 +64,14 @@ func (r *recorder) Points(step int, values map[tracker.Metric]float64) error {
 	return nil
 }
 
-// Progress is for people only: an error is not worth stopping for.
+// Progress is for people only: an error is not worth stopping for, and one
+// statement in flushInterval is enough, however short the epochs are.
 func (r *recorder) Progress(epoch int) {
-	if r.now().Before(r.next.Add(-flushInterval)) {
-		return // the database is away
+	now := r.now()
+	if now.Before(r.next.Add(-flushInterval)) || now.Before(r.shown.Add(flushInterval)) {
+		return // the database is away, or has just been told
 	}
+	r.shown = now
 	ctx, cancel := context.WithTimeout(r.ctx, flushTimeout)
 	defer cancel()
 	if err := r.store.SetProgress(ctx, r.lease, epoch); errors.Is(err, tracker.ErrFenced) {

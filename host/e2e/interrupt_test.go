@@ -92,3 +92,22 @@ func TestWorker_AlteredDataset(t *testing.T) {
 		t.Errorf("exit code %d\n%s", a.code, a.err)
 	}
 }
+
+// Who watches a sweep sees epochs pass, also within a slice.
+func TestRun_Progress(t *testing.T) {
+	t.Parallel()
+	h := newHome(t)
+	h.add(cohort{name: "two", label: binary, rows: 320})
+	p := h.start("run", sweep{name: "watched", dataset: `"two"`, variant: `"erm"`, seeds: "0", epochs: 5000, more: `slice = "1h"`}.write(h))
+	p.says(t, "runs ended")
+	eventually(t, "an epoch is seen", func() bool {
+		s := decode[struct {
+			Active []struct{ Epoch, Epochs int }
+		}](t, h.must("sweep", "status", "--json", "watched"))
+		return len(s.Active) == 1 && s.Active[0].Epoch > 0 && s.Active[0].Epoch < s.Active[0].Epochs
+	})
+	p.interrupt(t)
+	if a := p.wait(t); a.code != 130 {
+		t.Errorf("exit code %d\n%s", a.code, a.err)
+	}
+}

@@ -219,9 +219,13 @@ func optimizer(s sweeps.Settings) nn.OptimizerConfig {
 // pointRecorder hands the values of an epoch to the sweep.
 type pointRecorder struct{ sweeps.Recorder }
 
-// Points converts the metrics.
+// Points converts the metrics and tells those who watch.
 func (p pointRecorder) Points(epoch int, values train.Values) error {
-	return p.Recorder.Points(epoch, convertValues(values))
+	if err := p.Recorder.Points(epoch, convertValues(values)); err != nil {
+		return err
+	}
+	p.Progress(epoch)
+	return nil
 }
 
 func convertValues(values train.Values) map[tracker.Metric]float64 {
