@@ -27,6 +27,15 @@ type outage struct {
 	mu sync.Mutex
 }
 
+// Survive calls f until it succeeds, fails for another reason than an absent
+// database, or ctx ends. Before every further attempt it asks reconnect, which
+// may be nil, to bring the database back. f must be safe to repeat when its
+// first outcome is unknown.
+func Survive(ctx context.Context, reconnect, f func(context.Context) error) error {
+	o := outage{reconnect: reconnect, wait: sleep}
+	return o.survive(ctx, f)
+}
+
 // survive calls f until it succeeds, fails for another reason than an absent
 // database, or ctx ends. f must be safe to repeat when its first outcome is
 // unknown; a fenced transaction is.
@@ -65,7 +74,7 @@ func absent(err error) bool {
 		return true
 	}
 	text := err.Error()
-	for _, sign := range []string{"conn closed", "unexpected EOF", "broken pipe", "connection reset", "connection refused", "failed to deallocate"} {
+	for _, sign := range []string{"conn closed", "unexpected EOF", "broken pipe", "connection reset", "connection refused", "failed to deallocate", "bad connection"} {
 		if strings.Contains(text, sign) {
 			return true
 		}

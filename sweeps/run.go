@@ -27,7 +27,7 @@ func Run(ctx context.Context, store *tracker.Store, plan *Plan, run RunFunc, opt
 	if err != nil {
 		return Status{}, err
 	}
-	if err := p.start(ctx); err != nil {
+	if err := p.outage.survive(ctx, p.start); err != nil {
 		return Status{}, fmt.Errorf("run sweep %s: %w", plan.Name, err)
 	}
 	status, err := p.follows(ctx, report.Sweep)

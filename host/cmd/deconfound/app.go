@@ -8,6 +8,7 @@ import (
 	"os"
 
 	"github.com/deconfound/deconfound/host/plugin"
+	"github.com/deconfound/deconfound/sweeps"
 	"github.com/deconfound/deconfound/tracker"
 	"github.com/deconfound/deconfound/tracker/pglocal"
 )
@@ -63,12 +64,33 @@ func (a *app) tracker(ctx context.Context) (*tracker.Store, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := store.Migrate(ctx); err != nil {
+	if err := a.migrate(ctx, store); err != nil {
 		store.Close()
 		return nil, fmt.Errorf("bring the database schema up to date: %w", err)
 	}
 	a.store = store
 	return store, nil
+}
+
+// migrate survives the end of the private server, which somebody may kill at any
+// time; a server that somebody named must be there.
+func (a *app) migrate(ctx context.Context, store *tracker.Store) error {
+	if a.cluster == nil {
+		return store.Migrate(ctx)
+	}
+	ctx, giveUp := context.WithCancel(ctx)
+	defer giveUp()
+	var gone error
+	err := sweeps.Survive(ctx, func(ctx context.Context) error {
+		if gone = a.cluster.Ensure(ctx); gone != nil {
+			giveUp() // it does not come back
+		}
+		return gone
+	}, store.Migrate)
+	if gone != nil {
+		return gone
+	}
+	return err
 }
 
 // plugins are the installed plugins.

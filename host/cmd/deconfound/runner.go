@@ -24,6 +24,8 @@ type runner struct {
 	registry *plugin.Registry
 	pool     *plugin.Pool
 	store    *tracker.Store
+	// reconnect brings a private database back; nil for a server.
+	reconnect func(context.Context) error
 
 	mu       sync.Mutex
 	datasets map[string]*dataset.Store // by name
@@ -120,7 +122,8 @@ func (r *runner) dataset(ctx context.Context, ref sweeps.DatasetRef) (*dataset.S
 		if store, err = r.home.openDataset(ctx, ref.Name); err != nil {
 			return nil, err
 		}
-		if err := describeDataset(ctx, r.store, store); err != nil {
+		err = sweeps.Survive(ctx, r.reconnect, func(ctx context.Context) error { return describeDataset(ctx, r.store, store) })
+		if err != nil {
 			store.Close()
 			return nil, err
 		}

@@ -88,5 +88,9 @@ func (a *app) runner(ctx context.Context) (*runner, error) {
 	if err != nil {
 		return nil, err
 	}
-	return newRunner(h, a.plugins(), a.processes(), store), nil
+	r := newRunner(h, a.plugins(), a.processes(), store)
+	if a.cluster != nil {
+		r.reconnect = a.cluster.Ensure
+	}
+	return r, nil
 }
