@@ -49,7 +49,11 @@ func (t *tapeModel) Params() []*nn.Param { return t.model.Params().All() }
 
 func (t *tapeModel) Forward(batch *Batch) ([]float32, error) {
 	t.h, t.auxiliary = nil, nil
-	t.tape.Reset()
+	if batch.Train {
+		t.tape.Reset()
+	} else {
+		t.tape.ResetForward()
+	}
 	h, auxiliary := t.model.Forward(t.tape, batch)
 	if err := batch.Err(); err != nil {
 		return nil, err

@@ -146,10 +146,11 @@ func (g *gru) step(p int, recurrent, h []float32) {
 	gates := g.gates[p*3*n : (p+1)*3*n]
 	r, z, candidate := gates[:n], gates[n:2*n], gates[2*n:]
 	copy(g.product[p*n:(p+1)*n], recurrent[2*n:])
+	addTo(gates[:2*n], recurrent)
+	logistic(gates[:2*n], gates)
+	addProduct(candidate, r, recurrent[2*n:])
+	tangent(candidate, candidate)
 	for j := range n {
-		r[j] = sigmoid32(r[j] + recurrent[j])
-		z[j] = sigmoid32(z[j] + recurrent[n+j])
-		candidate[j] = tanh32(candidate[j] + r[j]*recurrent[2*n+j])
 		h[j] = (1-z[j])*candidate[j] + z[j]*h[j]
 	}
 }

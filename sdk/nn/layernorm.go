@@ -14,6 +14,7 @@ func (t *Tape) LayerNorm(x, g, b *Var) *Var {
 	inverse := t.arena.alloc(x.Rows)
 	out := t.op(x.Rows, x.Cols, func(out *Var) {
 		n := x.Cols
+		ones, d := t.ones(n), t.arena.alloc(n)
 		for i := range x.Rows {
 			dy, h := out.gradRow(i), hat[i*n:(i+1)*n]
 			if g.Grad != nil {
@@ -25,36 +26,40 @@ func (t *Tape) LayerNorm(x, g, b *Var) *Var {
 			if x.Grad == nil {
 				continue
 			}
-			var mean, along float64
-			for j, v := range dy {
-				d := float64(v * g.Value[j])
-				mean += d
-				along += d * float64(h[j])
-			}
-			m, a := float32(mean/float64(n)), float32(along/float64(n))
+			times(d, dy, g.Value)
+			mean, along := dot64(d, ones)/float64(n), dot64(d, h)/float64(n)
 			dx := x.gradRow(i)
-			for j, v := range dy {
-				dx[j] += inverse[i] * (v*g.Value[j] - m - h[j]*a)
-			}
+			addScaled(dx, inverse[i], d)
+			addScaled(dx, -inverse[i]*float32(mean), ones)
+			addScaled(dx, -inverse[i]*float32(along), h)
 		}
 	}, x, g, b)
+	ones := t.ones(x.Cols)
 	for i := range x.Rows {
 		z, h, y := x.row(i), hat[i*x.Cols:(i+1)*x.Cols], out.row(i)
 		n := float64(x.Cols)
-		mean := sum64(z) / n
-		var square float64
-		for _, v := range z {
-			d := float64(v) - mean
-			square += d * d
-		}
-		f := 1 / math.Sqrt(square/n+normEpsilon)
-		inverse[i] = float32(f)
+		mean := dot64(z, ones) / n
 		for j, v := range z {
-			h[j] = float32((float64(v) - mean) * f)
-			y[j] = h[j]*g.Value[j] + b.Value[j]
+			h[j] = float32(float64(v) - mean)
 		}
+		f := float32(1 / math.Sqrt(dot64(h, h)/n+normEpsilon))
+		inverse[i] = f
+		for j := range h {
+			h[j] *= f
+		}
+		copy(y, b.Value)
+		addProduct(y, h, g.Value)
 	}
 	return out
+}
+
+// ones returns n ones that live until the next Reset.
+func (t *Tape) ones(n int) []float32 {
+	x := t.arena.alloc(n)
+	for i := range x {
+		x[i] = 1
+	}
+	return x
 }
 
 // LayerNorm is a layer with gain and bias [1, width].

@@ -19,6 +19,7 @@ type Tape struct {
 	used    int // of vars
 	records []record
 	pack    workspace
+	forward bool // without gradients
 }
 
 type record struct {
@@ -41,7 +42,15 @@ func (t *Tape) Reset() {
 		clear(t.vars[i])
 	}
 	t.used = 0
+	t.forward = false
 	t.arena.reset()
+}
+
+// ResetForward is Reset for a step that is not run backwards: up to the next Reset,
+// parameters and leaves are constants, and nothing is recorded.
+func (t *Tape) ResetForward() {
+	t.Reset()
+	t.forward = true
 }
 
 // Const puts a matrix without gradient on the tape. The data is not copied and
@@ -55,11 +64,17 @@ func (t *Tape) Const(rows, cols int, data []float32) *Var {
 // Backward and before the next Reset. The data is not copied.
 func (t *Tape) Leaf(rows, cols int, data []float32) *Var {
 	checkData("leaf", rows, cols, data)
+	if t.forward {
+		return t.newVar(rows, cols, data, nil)
+	}
 	return t.newVar(rows, cols, data, t.Scratch(rows*cols))
 }
 
 // Param puts a parameter on the tape. Backward adds to p.Grad.
 func (t *Tape) Param(p *Param) *Var {
+	if t.forward {
+		return t.newVar(p.Rows, p.Cols, p.Value, nil)
+	}
 	return t.newVar(p.Rows, p.Cols, p.Value, p.Grad)
 }
 

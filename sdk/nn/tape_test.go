@@ -1,6 +1,7 @@
 package nn_test
 
 import (
+	"slices"
 	"testing"
 
 	"github.com/deconfound/deconfound/sdk/nn"
@@ -39,6 +40,33 @@ func TestTape_TrainsExclusiveOr(t *testing.T) {
 	losses := exclusiveOr(t, nn.OptimizerConfig{Name: "adam", LearningRate: 0.02}, 300)
 	if last := losses[len(losses)-1]; last > 0.02 {
 		t.Fatalf("the loss is %v after training, it began at %v", last, losses[0])
+	}
+}
+
+func TestTape_ResetForward(t *testing.T) {
+	ps := &nn.Params{}
+	layer := nn.NewLinear(ps, "layer", 2, 3, rng.Stream(1))
+	tape := nn.NewTape()
+	pass := func() (y, x *nn.Var) {
+		x = tape.Leaf(1, 2, []float32{1, 2})
+		return layer.Apply(tape, x), x
+	}
+	y, x := pass()
+	if y.Grad == nil || x.Grad == nil {
+		t.Fatal("a pass in training has no gradients")
+	}
+	want := slices.Clone(y.Value)
+	tape.ResetForward()
+	y, x = pass()
+	if y.Grad != nil || x.Grad != nil {
+		t.Error("a forward pass has gradients")
+	}
+	if !slices.Equal(y.Value, want) {
+		t.Errorf("a forward pass gives %v, want %v as in training", y.Value, want)
+	}
+	tape.Reset()
+	if y, _ := pass(); y.Grad == nil {
+		t.Error("a pass after Reset has no gradients")
 	}
 }
 
