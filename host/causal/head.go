@@ -210,7 +210,7 @@ func (h *Head) Predict(rep []float32, availability []uint64) (Prediction, error)
 	if rows == 0 {
 		return Prediction{}, nil
 	}
-	h.quiet.Reset()
+	h.quiet.ResetForward()
 	p := &pass{tape: h.quiet, batch: Batch{Availability: availability}, rows: rows, epoch: h.epoch, step: h.step}
 	p.h = p.tape.Const(rows, h.cfg.Width, rep)
 	do, observed := h.network.predict(p, &h.usage)
