@@ -17,9 +17,9 @@ PKG ?= ./...
 TEST_FLAGS ?=
 
 # Where goroutines meet: what ci puts under the race detector. The rest computes
-# in one; make test-race takes all.
-CONCURRENT := ./sdk/transport/... ./sdk/serve/... ./sdk/backbone/... ./sdk/graph/... ./sdk/nn/... \
-	./host/plugin/... ./host/train/... ./host/causal/... ./sweeps/... ./tracker/...
+# in one and is slow there; make test-race takes all.
+CONCURRENT := ./sdk/transport/... ./sdk/serve/... ./sdk/backbone/... ./sdk/graph/... ./sdk/plugintest/... \
+	./host/plugin/... ./host/dataset/... ./host/stats/... ./host/train/... ./sweeps/... ./tracker/...
 
 GOLANGCI_VERSION := v2.15.0
 GOLANGCI := .bin/golangci-lint-$(GOLANGCI_VERSION)

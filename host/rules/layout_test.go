@@ -15,7 +15,6 @@ var layout = []string{
 	// what tools read
 	"go.mod", "go.sum", "Makefile", "compose.yaml", ".ci", ".dockerignore", ".editorconfig", ".gitattributes",
 	".gitignore", ".golangci.yml",
-	// keeps required versions in go.mod before something imports them
 }
 
 func TestLayout(t *testing.T) {
