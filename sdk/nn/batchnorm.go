@@ -141,8 +141,8 @@ type BatchNorm struct {
 // NewBatchNorm makes the parameters name.gain, one, and name.bias, zero.
 func NewBatchNorm(ps *Params, name string, width int) *BatchNorm {
 	return &BatchNorm{
-		Gain:    ps.noDecay(name+".gain", 1, width, Ones),
-		Bias:    ps.noDecay(name+".bias", 1, width, Zeros),
+		Gain:    ps.noDecay(name+".gain", width, Ones),
+		Bias:    ps.noDecay(name+".bias", width, Zeros),
 		Running: NewRunning(width),
 	}
 }

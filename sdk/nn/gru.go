@@ -231,8 +231,8 @@ func NewGRU(ps *Params, name string, in, hidden int, r *rand.Rand) *GRU {
 	return &GRU{
 		In:        ps.New(name+".in", in, 3*hidden, init),
 		State:     ps.New(name+".state", hidden, 3*hidden, init),
-		InBias:    ps.noDecay(name+".in_bias", 1, 3*hidden, init),
-		StateBias: ps.noDecay(name+".state_bias", 1, 3*hidden, init),
+		InBias:    ps.noDecay(name+".in_bias", 3*hidden, init),
+		StateBias: ps.noDecay(name+".state_bias", 3*hidden, init),
 	}
 }
 

@@ -70,8 +70,8 @@ type LayerNorm struct {
 // NewLayerNorm makes the parameters name.gain, one, and name.bias, zero.
 func NewLayerNorm(ps *Params, name string, width int) *LayerNorm {
 	return &LayerNorm{
-		Gain: ps.noDecay(name+".gain", 1, width, Ones),
-		Bias: ps.noDecay(name+".bias", 1, width, Zeros),
+		Gain: ps.noDecay(name+".gain", width, Ones),
+		Bias: ps.noDecay(name+".bias", width, Zeros),
 	}
 }
 

@@ -44,7 +44,7 @@ type Linear struct {
 func NewLinear(ps *Params, name string, in, out int, r *rand.Rand) *Linear {
 	return &Linear{
 		Weight: ps.New(name+".weight", in, out, KaimingUniform(r)),
-		Bias:   ps.noDecay(name+".bias", 1, out, Zeros),
+		Bias:   ps.noDecay(name+".bias", out, Zeros),
 	}
 }
 

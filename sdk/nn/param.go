@@ -64,9 +64,9 @@ func (p *Params) Count() int {
 	return count
 }
 
-// noDecay makes a parameter that weight decay leaves alone.
-func (p *Params) noDecay(name string, rows, cols int, init Init) *Param {
-	n := p.New(name, rows, cols, init)
+// noDecay makes a row that weight decay leaves alone: a bias or a gain.
+func (p *Params) noDecay(name string, cols int, init Init) *Param {
+	n := p.New(name, 1, cols, init)
 	n.NoDecay = true
 	return n
 }
