@@ -58,7 +58,7 @@ func tanhAVX2(n int, out, x *float32)
 func geluAVX2(n int, out, slope, x *float32)
 
 // lanes are the constants of scalar_amd64.s, eight times each. The order counts.
-var lanes = func() (table [33][8]float32) {
+var lanes = func() (table [33][8]float32) { //nolint:unused // scalar_amd64.s reads it
 	constants := append([]float32{
 		math.Float32frombits(1 << 31), // the sign
 		1, 2,
