@@ -9,6 +9,8 @@ import (
 	"os/exec"
 	"path/filepath"
 	"testing"
+
+	"github.com/deconfound/deconfound/tracker/pglocal"
 )
 
 // built is what the tests run: the program, and in plugins/<kind>/<name> its
@@ -19,6 +21,11 @@ func TestMain(m *testing.M) {
 	flag.Parse()
 	if testing.Short() {
 		fmt.Println("end-to-end tests are left out under -short")
+		return
+	}
+	if _, _, err := pglocal.Installed(); err != nil {
+		// The program would fetch one, and tests use no network.
+		fmt.Println("end-to-end tests are left out:", err)
 		return
 	}
 	os.Exit(run(m))
