@@ -33,6 +33,11 @@ type branches struct {
 	saved networkState
 }
 
+// largestDifficulty bounds a balanced difficulty weight, whose mean is 1. On NAFLD
+// (7 % events) training without a bound ended in inverted predictions, with 3 it
+// was stable.
+const largestDifficulty = 3
+
 // meanDecay is the weight of the past in the running mean of z_b, a step.
 const meanDecay = 0.99
 
@@ -229,7 +234,9 @@ func relativeDifficulty(lossC, lossB []float64) []float64 {
 // balanced divides each weight by the mean of its class, so that within a class
 // hard rows weigh more and between classes nothing changes. The biased head of a
 // rare class fails on all of its rows; with plain weights they would outweigh the
-// common class, and the causal head would learn the rare one only.
+// common class, and the causal head would learn the rare one only. No row counts
+// more than largestDifficulty times the mean: as the branches part, a few rows
+// would otherwise take over their class.
 func balanced(difficulty []float64, labels []float32, share []float64) []float64 {
 	sum, total := map[float32]float64{}, map[float32]float64{}
 	for i, d := range difficulty {
@@ -239,7 +246,7 @@ func balanced(difficulty []float64, labels []float32, share []float64) []float64
 	out := make([]float64, len(difficulty))
 	for i, d := range difficulty {
 		if share[i] > 0 {
-			out[i] = d / (sum[labels[i]]/total[labels[i]] + 1e-8)
+			out[i] = min(d/(sum[labels[i]]/total[labels[i]]+1e-8), largestDifficulty)
 		}
 	}
 	return out

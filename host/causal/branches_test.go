@@ -245,9 +245,10 @@ func TestSchedule(t *testing.T) {
 // Weights are balanced within classes: a rare class that is hard throughout must
 // not take all the weight. A row without share counts for nothing.
 func TestBalanced_keepsTheClassesApart(t *testing.T) {
-	labels := []float32{1, 1, 0, 0, 0}
-	got := balanced([]float64{1, 0.5, 0.1, 0.3, 9}, labels, []float64{1, 1, 1, 1, 0})
-	for i, want := range []float64{4.0 / 3, 2.0 / 3, 0.5, 1.5, 0} {
+	labels := []float32{1, 1, 0, 0, 0, 2, 2, 2, 2, 2}
+	share := []float64{1, 1, 1, 1, 0, 1, 1, 1, 1, 1}
+	got := balanced([]float64{1, 0.5, 0.1, 0.3, 9, 0.9, 0.025, 0.025, 0.025, 0.025}, labels, share)
+	for i, want := range []float64{4.0 / 3, 2.0 / 3, 0.5, 1.5, 0, largestDifficulty, 0.125, 0.125, 0.125, 0.125} {
 		near(t, "balanced weight", got[i], want, 1e-6)
 	}
 }

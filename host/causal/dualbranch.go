@@ -59,7 +59,7 @@ func DualBranchParameters() []Parameter {
 		enum("split", "what tells the biased branch from the causal one: gce, bias is learned first (LfF, NeurIPS 2020)", SplitGCE),
 		enum("heads", "joint: either head sees the other branch without gradient (DisEnt, NeurIPS 2021; DisC, NeurIPS 2022); separate: each head sees its own branch (LfF, CaBiR), and nothing is swapped",
 			HeadsJoint, HeadsSeparate),
-		enum("difficulty", "weight of a row in the causal loss: relative, CE_b/(CE_c+CE_b) (LfF, NeurIPS 2020); class, the same divided by its mean over the rows of the class in the batch, without which a rare class takes all the weight",
+		enum("difficulty", "weight of a row in the causal loss: relative, CE_b/(CE_c+CE_b) (LfF, NeurIPS 2020); class, the same divided by its mean over the rows of the class in the batch and at most 3, without which a rare class takes all the weight",
 			DifficultyRelative, DifficultyClass),
 		float("q", 0.7, 0.01, 1, "exponent of the generalised cross entropy (Zhang and Sabuncu 2018)"),
 		float("bias_weight", 1, 0, 1000, "weight of the biased branch's loss (DisEnt)"),

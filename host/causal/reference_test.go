@@ -304,7 +304,7 @@ func (r *reference) splitLoss(c, b, c0, b0 matrix) float64 {
 					sum, total = sum+r.share(j)*plain[j], total+r.share(j)
 				}
 			}
-			difficulty[i] = plain[i] / (sum/total + 1e-8)
+			difficulty[i] = min(plain[i]/(sum/total+1e-8), 3)
 		}
 	}
 	for i := range c {
