@@ -33,9 +33,7 @@ type branches struct {
 	saved networkState
 }
 
-// largestDifficulty bounds a balanced difficulty weight, whose mean is 1. On NAFLD
-// (7 % events) training without a bound ended in inverted predictions, with 3 it
-// was stable.
+// largestDifficulty bounds a balanced difficulty weight, whose mean is 1.
 const largestDifficulty = 3
 
 // meanDecay is the weight of the past in the running mean of z_b, a step.

@@ -63,7 +63,8 @@ at random. Then it prints the comparison. Repeating it trains nothing again.`,
 const howToQuery = `The test set id is the held-out test rows as they are; do hides observed blocks at
 random; flip re-weights patients so that a block's absence speaks for the other
 outcome. A variant that removes missingness bias gains on do and flip and gives
-up little on id.
+up little on id. A dual branch that loses everywhere has taken the signal for
+the bias: its split is learned, and nothing in these data identifies it.
 
 Ask your own questions in SQL, read-only:
 
