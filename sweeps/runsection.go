@@ -21,7 +21,7 @@ func (r RetryPolicy) Allows(code string, attempt int) bool {
 var codePattern = regexp.MustCompile(`^[a-z][a-z0-9_]*$`)
 
 func (f *File) readRun(v value) {
-	f.Retry = RetryPolicy{Max: 2, On: []string{"lost", "plugin_crash"}}
+	f.Retry = RetryPolicy{Max: 2, On: []string{"lost", "plugin_crash", "plugin_start"}}
 	f.Slice = SliceDefault
 	f.Run = Settings{}
 	if !v.present() {
