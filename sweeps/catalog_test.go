@@ -75,4 +75,4 @@ func (fakeCatalog) Names(kind string) []string {
 	}[kind]
 }
 
-func (fakeCatalog) Codes() []string { return []string{"lost", "plugin_crash", "nan", "oom"} }
+func (fakeCatalog) Codes() []string { return []string{"lost", "plugin_crash", "plugin_start", "nan", "oom"} }
