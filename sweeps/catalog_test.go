@@ -75,4 +75,6 @@ func (fakeCatalog) Names(kind string) []string {
 	}[kind]
 }
 
-func (fakeCatalog) Codes() []string { return []string{"lost", "plugin_crash", "plugin_start", "nan", "oom"} }
+func (fakeCatalog) Codes() []string {
+	return []string{"lost", "plugin_crash", "plugin_start", "nan", "oom"}
+}
