@@ -50,7 +50,7 @@ type loader struct {
 }
 
 func (l *loader) load() (*Source, error) {
-	l.src = &Source{manifest: l.manifest}
+	l.src = &Source{}
 	for _, step := range []func() error{
 		l.readTables, func() error { return l.derive(false) }, l.join, func() error { return l.derive(true) }, l.checkNames,
 		l.selectRows, l.describe, l.identify, l.label, l.groupRows, l.modalities,

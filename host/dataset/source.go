@@ -1,7 +1,6 @@
 package dataset
 
 import (
-	"github.com/deconfound/deconfound/host/dataset/manifest"
 	"github.com/deconfound/deconfound/sdk/features"
 )
 
@@ -9,16 +8,9 @@ import (
 // the whole dataset in memory.
 type Source struct {
 	content
-	manifest *manifest.Manifest
-	hash     string
-	values   []features.Values // by modality
+	hash   string
+	values []features.Values // by modality
 }
-
-// Manifest is the manifest the source was read from.
-func (src *Source) Manifest() *manifest.Manifest { return src.manifest }
 
 // Hash is the content hash: of the manifest and of every file it names.
 func (src *Source) Hash() string { return src.hash }
-
-// Rows is the number of rows.
-func (src *Source) Rows() int { return len(src.availability) }

@@ -3,7 +3,6 @@ package manifest
 import (
 	"errors"
 	"fmt"
-	"os"
 	"path/filepath"
 	"reflect"
 	"regexp"
@@ -14,15 +13,6 @@ import (
 
 	"github.com/deconfound/deconfound/sdk"
 )
-
-// Read parses the manifest in a file.
-func Read(path string) (*Manifest, error) {
-	data, err := os.ReadFile(path)
-	if err != nil {
-		return nil, fmt.Errorf("read manifest: %w", err)
-	}
-	return Parse(path, data)
-}
 
 // Parse parses and checks the text of a manifest; file is its name in errors.
 // It reports every unknown key at once, and otherwise the first mistakes found.
