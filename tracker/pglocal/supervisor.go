@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"os/signal"
+	"runtime"
 	"syscall"
 	"time"
 
@@ -134,7 +135,8 @@ func supervise(o order, asked <-chan os.Signal, logf func(string, ...any)) error
 	if err != nil {
 		return err
 	}
-	defer users.Close()
+	// Not closed: the wait below may still use it, and the process ends soon.
+	defer runtime.KeepAlive(users)
 	alone := make(chan error, 1)
 	go func() { alone <- flock(users, unix.LOCK_EX) }()
 
