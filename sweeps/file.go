@@ -36,6 +36,14 @@ type File struct {
 	doc *document
 }
 
+// Problem is a mistake that only somebody else can see, such as settings a
+// component refuses together, at the place of a key of the file; where the key is
+// not written, at that of the nearest one around it.
+func (f *File) Problem(message string, key ...string) Problem {
+	at := f.doc.at.of(key)
+	return Problem{File: f.Path, Line: at.line, Column: at.column, Key: keyPath(key).String(), Message: message}
+}
+
 // SliceDefault is run.slice when the file does not say.
 const SliceDefault = 30 * time.Second
 

@@ -41,6 +41,24 @@ func TestLoad(t *testing.T) {
 	}
 }
 
+// A mistake found elsewhere gets the place of its key, or of what is around it.
+func TestFile_Problem(t *testing.T) {
+	f, err := Load("testdata/good/demo.toml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, key := range []string{"missingness", "absent"} {
+		p := f.Problem("is wrong", "variants", "md", key)
+		line := strings.Split(string(f.Text), "\n")[p.Line-1]
+		if want := "variants.md." + key; p.Key != want || p.File != f.Path || p.Message != "is wrong" {
+			t.Errorf("got %+v", p)
+		}
+		if begin := map[string]string{"missingness": "missingness", "absent": "[variants.md]"}[key]; !strings.HasPrefix(line, begin) {
+			t.Errorf("%s is placed at line %d, %q", key, p.Line, line)
+		}
+	}
+}
+
 // anyName is a catalog in which every name exists; the program's own tests
 // check the shipped sweeps against what is really there.
 type anyName struct{}

@@ -39,6 +39,8 @@ epochs = 2
 	for _, c := range []struct{ old, new, want string }{
 		{`[metric]`, `[metrics]`, `did you mean "metric"`},
 		{`mode = "enumerate"`, `mod = "enumerate"`, `did you mean "mode"`},
+		{`mode = "enumerate"`, `mode = "enumerate", dictionary = "class_pattern"`, `variants.md.missingness: missingness: dictionary = "class_pattern" with mode = "enumerate" leaks the label`},
+		{`mode = "enumerate"`, `mode = "nwgm", do_weight = 0.5`, `variants.md.missingness: missingness: do_weight = 0.5 needs mode = "enumerate"`},
 		{`"concat"`, `"concta"`, `did you mean "concat"`},
 		{`"nafld"`, `"nalfd"`, `did you mean "nafld"`},
 		{`groups = ["pattern"]`, `groups = ["patern"]`, `did you mean "pattern"`},

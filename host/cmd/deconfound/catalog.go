@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"math"
+	"strings"
 
 	"github.com/deconfound/deconfound/host/causal"
 	"github.com/deconfound/deconfound/host/dataset"
@@ -144,7 +145,7 @@ func (c *catalog) Codes() []string {
 
 // checkVariants asks the components themselves whether they accept every
 // configuration of a plan: some settings exclude each other, or the task.
-func (c *catalog) checkVariants(path string, plan *sweeps.Plan) error {
+func (c *catalog) checkVariants(file *sweeps.File, plan *sweeps.Plan) error {
 	specs, err := plan.Next(nil)
 	if err != nil {
 		return err
@@ -170,10 +171,19 @@ func (c *catalog) checkVariants(path string, plan *sweeps.Plan) error {
 		if err == nil {
 			err = cfg.Validate()
 		}
-		if key := "variants." + spec.Variant; err != nil && !seen[key+err.Error()] {
-			seen[key+err.Error()] = true
-			problems = append(problems, sweeps.Problem{File: path, Key: key, Message: err.Error()})
+		if err == nil || seen[spec.Variant+err.Error()] {
+			continue
 		}
+		seen[spec.Variant+err.Error()] = true
+		key := []string{"variants", spec.Variant}
+		// Components begin their errors with the setting.
+		message := strings.TrimPrefix(err.Error(), "variant "+spec.Variant+": ")
+		for _, component := range []string{"missingness", "dual_branch"} {
+			if strings.HasPrefix(message, component) {
+				key = append(key, component)
+			}
+		}
+		problems = append(problems, file.Problem(message, key...))
 	}
 	if len(problems) == 0 {
 		return nil

@@ -33,7 +33,7 @@ func (a *app) compile(ctx context.Context, file *sweeps.File) (*sweeps.Plan, err
 	if err != nil {
 		return nil, err
 	}
-	return plan, catalog.checkVariants(file.Path, plan)
+	return plan, catalog.checkVariants(file, plan)
 }
 
 func newPlan(a *app) *cobra.Command {
