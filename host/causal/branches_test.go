@@ -1,6 +1,7 @@
 package causal
 
 import (
+	"fmt"
 	"math"
 	"slices"
 	"testing"
@@ -147,9 +148,17 @@ func TestBranches_dropAndOwn(t *testing.T) {
 		near(t, "do", float64(got.Do[i]), sigmoid(drop[i][0]), 1e-5)
 		near(t, "observed", float64(got.Observed[i]), sigmoid(own[i][0]), 1e-5)
 	}
-	if diagnostic(t, d.head, "spurious_reliance") <= 0 || diagnostic(t, d.head, "causal_reliance") <= 0 {
-		t.Error("no reliance on either branch")
+	// Rows 0, 1, 2 take z_b, and z_c, of rows 1, 2, 0.
+	next := matrix{b[1], b[2], b[0]}
+	swapped := twoLayers(values, "branches", "causal.classifier", concat(c, next))
+	other := twoLayers(values, "branches", "causal.classifier", concat(matrix{c[1], c[2], c[0]}, b))
+	spurious, causal := 0.0, 0.0
+	for i := range 3 {
+		spurious += math.Abs(sigmoid(own[i][0])-sigmoid(swapped[i][0])) / 3
+		causal += math.Abs(sigmoid(own[i][0])-sigmoid(other[i][0])) / 3
 	}
+	near(t, "spurious reliance", termOf(t, got.Terms, "spurious_reliance"), spurious, 1e-5)
+	near(t, "causal reliance", termOf(t, got.Terms, "causal_reliance"), causal, 1e-5)
 	near(t, "weight of the running mean", n.saved.MeanWeight, 1-math.Pow(meanDecay, float64(cfg.Epochs*testSteps)), 1e-12)
 }
 
@@ -250,5 +259,116 @@ func TestBalanced_keepsTheClassesApart(t *testing.T) {
 	got := balanced([]float64{1, 0.5, 0.1, 0.3, 9, 0.9, 0.025, 0.025, 0.025, 0.025}, labels, share)
 	for i, want := range []float64{4.0 / 3, 2.0 / 3, 0.5, 1.5, 0, largestDifficulty, 0.125, 0.125, 0.125, 0.125} {
 		near(t, "balanced weight", got[i], want, 1e-6)
+	}
+}
+
+// drop and own with strata: the joint head summed over the strata by their
+// prior, not in the row's own, and observed in the row's own.
+func TestBranches_sumsOverStrataByDefinition(t *testing.T) {
+	for name, task := range tasks {
+		for _, predict := range []string{PredictDrop, PredictOwn} {
+			cfg := testConfig(t, "md_db", task)
+			cfg.DualBranch.Predict = predict
+			d := newTrainer(t, cfg)
+			for s := range cfg.Epochs * testSteps {
+				d.step(s, false)
+			}
+			rep, availability := d.h[:3*testWidth], []uint64{1, 2, 7}
+			got, err := d.head.Predict(rep, availability)
+			if err != nil {
+				t.Fatal(err)
+			}
+			values, n := d.head.valuesByName(), d.head.network.(*branches)
+			c := twoLayers(values, "branches", "causal", rowsOf(widen(rep), testWidth))
+			own := twoLayers(values, "branches", "biased", rowsOf(widen(rep), testWidth))
+			b := own
+			if predict == PredictDrop {
+				var mean []float64
+				for _, sum := range n.saved.MeanSum {
+					mean = append(mean, sum/n.saved.MeanWeight)
+				}
+				b = matrix{mean, mean, mean}
+			}
+			codes := rowsOf(widen(d.head.strata.codes()), d.head.strata.codeWidth())
+			score := func(b matrix, codes matrix) []float64 {
+				var out []float64
+				p := make([]float64, task.Outputs())
+				for _, row := range twoLayers(values, "joint", "joint", concat(c, b, codes)) {
+					task.probabilities(p, narrow(row))
+					out = append(out, p...)
+				}
+				return out
+			}
+			var observed matrix
+			for _, a := range availability {
+				observed = append(observed, codes[d.head.strata.patterns.stratum(a)])
+			}
+			inOwn := score(own, observed)
+			do, spoofing := make([]float64, len(inOwn)), 0.0
+			for k, prior := range d.head.strata.prior {
+				told := matrix{codes[k], codes[k], codes[k]}
+				for i, p := range score(b, told) {
+					do[i] += prior * p
+				}
+				for i, p := range score(own, told) {
+					spoofing += prior * math.Abs(p-inOwn[i]) / float64(len(inOwn))
+				}
+			}
+			compare(t, name+" do by "+predict, got.Do, narrow(do), 1e-4)
+			compare(t, name+" observed by "+predict, got.Observed, narrow(inOwn), 1e-4)
+			near(t, name+" spoofing", termOf(t, got.Terms, "spoofing"), spoofing, 1e-5)
+		}
+	}
+}
+
+// Every combination of the dual branch's settings, with and without strata and
+// for every task, has the gradient of its objective in its last stage.
+func TestBranches_everyCombination(t *testing.T) {
+	if testing.Short() {
+		t.Skip("trains 216 small heads")
+	}
+	for name, task := range tasks {
+		for _, md := range []string{"erm", "md", "md_db_biased"} {
+			for _, heads := range []string{HeadsJoint, HeadsSeparate} {
+				for _, independence := range []string{IndependenceHSIC, IndependenceVCLUB, IndependenceOrthogonal, IndependenceNone} {
+					for _, predict := range []string{PredictMarginal, PredictDrop, PredictOwn} {
+						t.Run(fmt.Sprint(name, " ", md, " ", heads, " ", independence, " ", predict), func(t *testing.T) {
+							cfg := testConfig(t, "db", task)
+							cfg.Missingness = testConfig(t, md, task).Missingness
+							cfg.DualBranch.Heads, cfg.DualBranch.Independence, cfg.DualBranch.Predict = heads, independence, predict
+							cfg.DualBranch.BiasWeight, cfg.DualBranch.SwapWeight, cfg.DualBranch.InnerWidth = 0.7, 2, 4
+							cfg.Epochs = 3
+							checkCombination(t, cfg)
+						})
+					}
+				}
+			}
+		}
+	}
+}
+
+func checkCombination(t *testing.T, cfg Config) {
+	t.Helper()
+	d := newTrainer(t, cfg)
+	for s := range cfg.Epochs * testSteps {
+		if s == cfg.Epochs*testSteps-1 {
+			checkGradients(t, d, s)
+		}
+		d.step(s, true)
+	}
+	p, err := d.head.Predict(d.h[:2*testWidth], []uint64{7, 4})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, v := range append(p.Do, p.Observed...) {
+		if !(v >= 0 && v <= 1) {
+			t.Fatalf("probability %v", v)
+		}
+	}
+	// Without strata, nothing is averaged over where z_b is kept or never seen.
+	b := cfg.DualBranch
+	inert := cfg.Missingness == nil && (b.Predict == PredictOwn || (b.Predict == PredictDrop && b.Heads == HeadsSeparate))
+	if same := slices.Equal(p.Do, p.Observed); same != inert {
+		t.Errorf("the adjusted prediction is the observed one: %v, want %v", same, inert)
 	}
 }

@@ -1,6 +1,7 @@
 package causal
 
 import (
+	"math"
 	"math/rand/v2"
 
 	"github.com/deconfound/deconfound/sdk/nn"
@@ -98,6 +99,26 @@ func (c *classifier) mix(base, contexts *nn.Var, weights []float64) mixture {
 	}
 	m.variance /= float64(len(m.mean))
 	return m
+}
+
+// distance is the mean over rows and outputs of sum_k weights_k |p_k - reference|,
+// where p_k is the probability in context k.
+func (c *classifier) distance(base, contexts *nn.Var, weights, reference []float64) float64 {
+	outputs := c.task.Outputs()
+	logits := make([]float32, outputs)
+	p := make([]float64, outputs)
+	sum := 0.0
+	for i := range base.Rows {
+		row := base.Value[i*base.Cols : (i+1)*base.Cols]
+		for k, w := range weights {
+			c.finish(logits, row, contexts.Value[k*base.Cols:(k+1)*base.Cols])
+			c.task.probabilities(p, logits)
+			for j, v := range p {
+				sum += w * math.Abs(v-reference[i*outputs+j])
+			}
+		}
+	}
+	return sum / float64(len(reference))
 }
 
 // finish computes the logits of one row from two parts of its first layer.

@@ -210,3 +210,83 @@ func TestFitClusters_fewerValuesThanClusters(t *testing.T) {
 		}
 	}
 }
+
+// A refresh period counts from the end of the warm-up.
+func TestDictionary_refreshPeriod(t *testing.T) {
+	for variant, want := range map[string][]bool{
+		"md":             {false, false, false, false, false, false}, // one-hot codes of patterns need no h
+		"md_kmeans":      {false, false, false, false, false, false}, // nor do clusters of covariates
+		"md_kmeans_h":    {false, true, false, true, false, true},    // warm-up of 1, refresh every 2
+		"md_warmup":      {false, false, true, true, true, true},
+		"nwgm_learnable": {false, false, false, false, false, false},
+		"nwgm_init":      {false, true, false, false, false, false}, // its initial value only
+	} {
+		cfg := testConfig(t, variant, tasks["binary"])
+		tr, h := testData(cfg.Task, 3)
+		head := newHead(t, cfg, tr)
+		for epoch, needs := range want {
+			if got := head.NeedsRepresentations(epoch); got != needs {
+				t.Errorf("%s: epoch %d needs representations: %v, want %v", variant, epoch, got, needs)
+			}
+			if needs {
+				if err := head.Refresh(epoch, h); err != nil {
+					t.Fatal(err)
+				}
+			}
+		}
+	}
+}
+
+// A learnable dictionary has K entries of scale 1/sqrt(width) and a uniform
+// prior; by k-means it starts at the centres of h.
+func TestDictionary_learnable(t *testing.T) {
+	cfg := testConfig(t, "nwgm_learnable", tasks["binary"])
+	cfg.Width, cfg.Missingness.Clusters = 50, 200
+	tr, _ := testData(cfg.Task, 3)
+	head := newHead(t, cfg, tr)
+	for _, p := range head.strata.prior {
+		near(t, "prior", p, 1.0/200, 1e-12)
+	}
+	square := 0.0
+	for _, v := range head.network.(*attention).entries.Value {
+		square += float64(v) * float64(v) / (200 * 50)
+	}
+	near(t, "mean square of the entries", square, 1.0/50, 0.001)
+
+	cfg = testConfig(t, "nwgm_init", tasks["binary"])
+	tr, h := testData(cfg.Task, 3)
+	head = newHead(t, cfg, tr)
+	if err := head.Refresh(1, h); err != nil {
+		t.Fatal(err)
+	}
+	want := fitClusters(h, testWidth, 4, rng.Stream(cfg.Seed, "dictionary")).centres
+	compare(t, "initial entries", head.network.(*attention).entries.Value, want, 0)
+}
+
+// class_pattern has the mean of h and the share of rows of every pattern and
+// class that occur together.
+func TestDictionary_classPattern(t *testing.T) {
+	cfg := testConfig(t, "nwgm_raw", tasks["multiclass"])
+	tr, h := testData(cfg.Task, 3)
+	head := newHead(t, cfg, tr)
+	if err := head.Refresh(1, h); err != nil {
+		t.Fatal(err)
+	}
+	d := head.strata
+	for k, cell := range d.cells {
+		n, sum := 0.0, make([]float64, testWidth)
+		for i, a := range tr.Availability {
+			if d.patterns.stratum(a) == cell[0] && int32(tr.Labels[i]) == cell[1] {
+				n++
+				for j := range sum {
+					sum[j] += float64(h[i*testWidth+j])
+				}
+			}
+		}
+		for j := range sum {
+			sum[j] /= n
+		}
+		near(t, "share", d.prior[k], n/testRows, 1e-12)
+		compare(t, "mean", d.z[k*testWidth:(k+1)*testWidth], narrow(sum), 1e-5)
+	}
+}

@@ -75,7 +75,7 @@ func DualBranchParameters() []Parameter {
 			PredictMarginal, PredictDrop, PredictOwn),
 		integer("pool", 256, 1, 65536, "training rows whose (z_b, stratum) the marginal averages over"),
 		float("joint_start", 2.0/3, 0, 1, "share of training after which the joint head is trained"),
-		boolean("freeze", false, "once the joint head is trained, train nothing else"),
+		boolean("freeze", false, "once the joint head is trained, train nothing else, the backbone included"),
 	}
 }
 

@@ -73,7 +73,11 @@ func (n *enumeration) backward(p *pass) ([]Term, []*group) {
 	if !ok {
 		task.addCrossEntropyGradient(p.logits.Grad, p.logits.Value, p.batch.Labels, p.share)
 		p.tape.Backward()
-		return []Term{{"loss_own_stratum", weighted(p.share, p.rowLoss)}}, groups
+		name := "loss_own_stratum"
+		if !n.active(p.epoch) {
+			name = "loss_warmup"
+		}
+		return []Term{{name, weighted(p.share, p.rowLoss)}}, groups
 	}
 	do := n.head.strata.settings.DoWeight
 	task.addCrossEntropyGradient(p.logits.Grad, p.logits.Value, p.batch.Labels, scaled(1-do, p.share))
@@ -87,19 +91,22 @@ func (n *enumeration) backward(p *pass) ([]Term, []*group) {
 	}, groups
 }
 
-func (n *enumeration) predict(p *pass, use *usage) (do, observed []float64) {
+func (n *enumeration) predict(p *pass) (do, observed []float64, terms []Term) {
 	d, t := n.head.strata, p.tape
 	base := n.classifier.partial(t, 0, true, p.h)
 	if !n.active(p.epoch) {
 		zero := t.Const(1, base.Cols, make([]float32, base.Cols))
 		m := n.classifier.mix(base, zero, []float64{1})
-		return m.mean, m.mean
+		return m.mean, m.mean, nil
 	}
 	contexts := n.classifier.partial(t, n.head.cfg.Width, false, t.Const(d.size, d.codeWidth(), d.codes()))
 	m := n.classifier.mix(base, contexts, d.prior)
-	use.add("enumeration_variance", m.variance, p.rows)
 	own := d.observed(p.batch.Availability, d.contextOf(p.h, nil), n.head.training)
-	return m.mean, n.classifier.mix(base, contexts, own).mean
+	observed = n.classifier.mix(base, contexts, own).mean
+	return m.mean, observed, []Term{
+		{"enumeration_variance", m.variance},
+		{"spoofing", n.classifier.distance(base, contexts, d.prior, observed)},
+	}
 }
 
 func (n *enumeration) needsRefresh(epoch int) bool {

@@ -36,13 +36,16 @@ func TestEnumeration_byHand(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	variance := 0.0
+	variance, spoofing := 0.0, 0.0
 	for i, x := range []float64{0.3, -1} {
 		z := 2*x + 0.1
 		ps := []float64{sigmoid(z + 1), sigmoid(z - 1), sigmoid(z + 0.5)}
 		do := ps[0]/2 + ps[1]/4 + ps[2]/4
 		near(t, "do", float64(p.Do[i]), do, 1e-6)
 		near(t, "observed", float64(p.Observed[i]), ps[1-i], 1e-6)
+		for k, share := range []float64{0.5, 0.25, 0.25} {
+			spoofing += share * math.Abs(ps[k]-ps[1-i]) / 2
+		}
 		variance += (ps[0]*ps[0]/2 + ps[1]*ps[1]/4 + ps[2]*ps[2]/4 - do*do) / 2
 		// An average of probabilities, not the probability of the average logit.
 		if math.Abs(do-sigmoid(z+1.0/2-1.0/4+0.5/4)) < 1e-4 {
@@ -56,7 +59,8 @@ func TestEnumeration_byHand(t *testing.T) {
 	near(t, "strata", diagnostics["strata"], 3, 0)
 	near(t, "merged", diagnostics["merged_patterns"], 0, 0)
 	near(t, "entropy", diagnostics["prior_entropy"], 1.5*math.Log(2), 1e-12)
-	near(t, "variance", diagnostics["enumeration_variance"], variance, 1e-6)
+	near(t, "variance", termOf(t, p.Terms, "enumeration_variance"), variance, 1e-6)
+	near(t, "spoofing", termOf(t, p.Terms, "spoofing"), spoofing, 1e-6)
 
 	// Training sees the own stratum.
 	out, err := h.Forward([]float32{0.3, -1}, Batch{Positions: []int32{2, 3}, Availability: []uint64{2, 3}, Labels: []float32{0, 1}}, 0, 0)

@@ -35,6 +35,18 @@ type Prediction struct {
 	// Observed is the same network in the row's own stratum and with its own z_b.
 	// It equals Do where nothing is adjusted.
 	Observed []float32
+	// Terms say what the adjustment did, as means over the rows:
+	//
+	//   - enumeration_variance: of p_k(x) over the strata k by their prior, or over
+	//     the pool of the marginal; 0 means that the adjustment is inert
+	//   - spoofing: change of Observed when the row is told a stratum drawn from the
+	//     prior and h stays; what the network reads off the stratum alone
+	//   - attention_divergence: KL(attention times prior, renormalised || prior) of
+	//     nwgm as published; 0 means that attention ignores x
+	//   - context_norm: norm of the averaged dictionary g of nwgm
+	//   - causal_reliance, spurious_reliance: change of Observed when z_c, or z_b, is
+	//     taken from another row
+	Terms []Term
 }
 
 // Term is a named number.
@@ -61,7 +73,6 @@ type Head struct {
 	epoch     int // of the last Refresh or Forward
 	step      uint64
 	refreshed int // epoch of the last Refresh; -1 before
-	usage     usage
 }
 
 // New builds a head. The dictionary and prior are made of training rows only.
@@ -130,6 +141,10 @@ func (h *Head) Refresh(epoch int, representations []float32) error {
 // variant reports, so that the epoch may be chosen as the best one.
 func (h *Head) Settled(epoch int) bool { return epoch >= h.schedule.settled() }
 
+// Frozen reports whether an epoch trains nothing below the head's last
+// classifier: no gradient reaches h, and the backbone must not move either.
+func (h *Head) Frozen(epoch int) bool { return h.network.frozen(epoch) }
+
 // Forward answers a training batch. It copies rep [rows, Width].
 func (h *Head) Forward(rep []float32, b Batch, epoch int, step uint64) (Output, error) {
 	rows := len(b.Positions)
@@ -154,7 +169,6 @@ func (h *Head) Forward(rep []float32, b Batch, epoch int, step uint64) (Output, 
 		}
 	}
 	h.epoch, h.step = epoch, step
-	h.usage = usage{}
 	h.train.Reset()
 	p := &pass{tape: h.train, batch: b, rows: rows, epoch: epoch, step: step}
 	p.h = p.tape.Leaf(rows, h.cfg.Width, append([]float32(nil), rep...))
@@ -213,9 +227,35 @@ func (h *Head) Predict(rep []float32, availability []uint64) (Prediction, error)
 	h.quiet.ResetForward()
 	p := &pass{tape: h.quiet, batch: Batch{Availability: availability}, rows: rows, epoch: h.epoch, step: h.step}
 	p.h = p.tape.Const(rows, h.cfg.Width, rep)
-	do, observed := h.network.predict(p, &h.usage)
-	h.usage.rows += float64(rows)
-	return Prediction{Do: narrow(do), Observed: narrow(observed)}, nil
+	do, observed, terms := h.network.predict(p)
+	return Prediction{Do: narrow(do), Observed: narrow(observed), Terms: terms}, nil
+}
+
+// Diagnostics describes what the head adjusts over; nothing without strata.
+//
+//   - strata, merged_patterns: size of the dictionary, and how many patterns of
+//     the training rows are too rare for a stratum of their own
+//   - prior_entropy: of the prior over strata, in nats
+func (h *Head) Diagnostics() []Term {
+	d := h.strata
+	if d == nil {
+		return nil
+	}
+	out := []Term{{"strata", float64(d.size)}, {"merged_patterns", float64(d.patterns.merged)}}
+	if d.prior != nil {
+		out = append(out, Term{"prior_entropy", entropy(d.prior)})
+	}
+	return out
+}
+
+func entropy(p []float64) float64 {
+	sum := 0.0
+	for _, v := range p {
+		if v > 0 {
+			sum -= v * math.Log(v)
+		}
+	}
+	return sum
 }
 
 // stream returns the generator of a purpose in a step.

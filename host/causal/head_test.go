@@ -24,6 +24,11 @@ func TestHead_trainsAndPredicts(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
+			for _, term := range append(d.head.Diagnostics(), p.Terms...) {
+				if math.IsNaN(term.Value) || math.IsInf(term.Value, 0) {
+					t.Errorf("%s is %v", term.Name, term.Value)
+				}
+			}
 			for _, values := range [][]float32{p.Do, p.Observed} {
 				if len(values) != 5*cfg.Task.Outputs() {
 					t.Fatalf("got %d probabilities", len(values))
@@ -40,11 +45,6 @@ func TestHead_trainsAndPredicts(t *testing.T) {
 						}
 					}
 				}
-			}
-		}
-		for _, term := range d.head.Diagnostics() {
-			if math.IsNaN(term.Value) || math.IsInf(term.Value, 0) {
-				t.Errorf("%s is %v", term.Name, term.Value)
 			}
 		}
 	})

@@ -79,21 +79,22 @@ type scorer struct {
 	variance float64   // over what was averaged
 }
 
-func (n *branches) predict(p *pass, use *usage) (do, observed []float64) {
+func (n *branches) predict(p *pass) (do, observed []float64, terms []Term) {
 	h, t := n.head, p.tape
 	if p.epoch < h.schedule.warmup {
 		logits := n.plain.apply(t, nil, p.h)
 		do = make([]float64, len(logits.Value))
 		h.cfg.Task.probabilities(do, logits.Value)
-		return do, do
+		return do, do, nil
 	}
 	c, b := branch(t, n.causal, p.h), branch(t, n.biased, p.h)
 	s := n.newScorer(p, b)
 	observed = s.own(c, b)
 	if p.rows > 1 {
 		next := slices.Concat(every(p.rows)[1:], []int32{0})
-		use.add("causal_reliance", meanDistance(observed, s.own(t.Gather(c, next), b)), p.rows)
-		use.add("spurious_reliance", meanDistance(observed, s.own(c, t.Gather(b, next))), p.rows)
+		terms = append(terms,
+			Term{"causal_reliance", meanDistance(observed, s.own(t.Gather(c, next), b))},
+			Term{"spurious_reliance", meanDistance(observed, s.own(c, t.Gather(b, next)))})
 	}
 	switch {
 	case n.settings.Predict == PredictOwn:
@@ -103,8 +104,11 @@ func (n *branches) predict(p *pass, use *usage) (do, observed []float64) {
 	default: // also in place of the marginal until the joint head exists
 		do = s.drop(c)
 	}
-	use.add("enumeration_variance", s.variance, p.rows)
-	return do, observed
+	terms = append(terms, Term{"enumeration_variance", s.variance})
+	if h.strata != nil && h.strata.built {
+		terms = append(terms, Term{"spoofing", s.on.distance(s.base(c, b), s.codes, s.prior, observed)})
+	}
+	return do, observed, terms
 }
 
 func (n *branches) newScorer(p *pass, b *nn.Var) *scorer {

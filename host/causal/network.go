@@ -10,8 +10,11 @@ type network interface {
 	// weighting row i by p.share[i], runs the tape, and returns the terms of the
 	// objective and the groups to step.
 	backward(p *pass) ([]Term, []*group)
-	// predict returns probabilities in evaluation mode.
-	predict(p *pass, use *usage) (do, observed []float64)
+	// predict returns probabilities in evaluation mode, and the terms of
+	// Prediction.Terms.
+	predict(p *pass) (do, observed []float64, terms []Term)
+	// frozen reports whether h is given no gradient in an epoch.
+	frozen(epoch int) bool
 	// needsRefresh reports whether an epoch starts with Refresh.
 	needsRefresh(epoch int) bool
 	// refresh rebuilds what is made of the representations of the training rows.

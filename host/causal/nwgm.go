@@ -108,10 +108,14 @@ func (n *attention) forward(p *pass) {
 func (n *attention) backward(p *pass) ([]Term, []*group) {
 	n.head.cfg.Task.addCrossEntropyGradient(p.logits.Grad, p.logits.Value, p.batch.Labels, p.share)
 	p.tape.Backward()
-	return []Term{{"loss_classifier", weighted(p.share, p.rowLoss)}}, []*group{n.group}
+	name := "loss_classifier"
+	if !n.active(p.epoch) {
+		name = "loss_warmup"
+	}
+	return []Term{{name, weighted(p.share, p.rowLoss)}}, []*group{n.group}
 }
 
-func (n *attention) predict(p *pass, use *usage) (do, observed []float64) {
+func (n *attention) predict(p *pass) (do, observed []float64, terms []Term) {
 	score := func(g *nn.Var) []float64 {
 		logits := n.classify(p, g, false)
 		out := make([]float64, len(logits.Value))
@@ -122,19 +126,22 @@ func (n *attention) predict(p *pass, use *usage) (do, observed []float64) {
 	switch {
 	case !n.active(p.epoch):
 		do = score(nil)
-		return do, do
+		return do, do, nil
 	case n.query != nil:
 		g, weights := n.attend(t, p.h)
-		use.add("attention_divergence", divergence(weights, d.prior), p.rows)
-		use.add("context_norm", norm(g), p.rows)
 		do = score(g)
-		return do, do
+		return do, do, []Term{{"attention_divergence", divergence(weights, d.prior)}, {"context_norm", norm(g)}}
 	}
 	z := n.dictionary(t)
 	mean := t.MatMul(t.Const(1, d.size, narrow(d.prior)), z)
-	use.add("context_norm", norm(mean), p.rows)
 	own := d.observed(p.batch.Availability, d.contextOf(p.h, nil), n.head.training)
-	return score(t.Repeat(mean, p.rows)), score(t.MatMul(t.Const(p.rows, d.size, narrow(own)), z))
+	observed = score(t.MatMul(t.Const(p.rows, d.size, narrow(own)), z))
+	spoofing := 0.0
+	for k, prior := range d.prior {
+		told := t.Repeat(t.Const(1, d.width, z.Value[k*d.width:(k+1)*d.width]), p.rows)
+		spoofing += prior * meanDistance(observed, score(told))
+	}
+	return score(t.Repeat(mean, p.rows)), observed, []Term{{"context_norm", norm(mean)}, {"spoofing", spoofing}}
 }
 
 func (n *attention) needsRefresh(epoch int) bool {

@@ -5,14 +5,14 @@ import (
 	"testing"
 )
 
-func diagnostic(t *testing.T, h *Head, name string) float64 {
+func termOf(t *testing.T, terms []Term, name string) float64 {
 	t.Helper()
-	for _, term := range h.Diagnostics() {
+	for _, term := range terms {
 		if term.Name == name {
 			return term.Value
 		}
 	}
-	t.Fatalf("no diagnostic %s", name)
+	t.Fatalf("no term %s in %v", name, terms)
 	return 0
 }
 
@@ -30,10 +30,11 @@ func TestAttention_magnitudeTrap(t *testing.T) {
 		}
 		n := h.network.(*attention)
 		clear(n.query.Value)
-		if _, err := h.Predict(rep, tr.Availability); err != nil {
+		p, err := h.Predict(rep, tr.Availability)
+		if err != nil {
 			t.Fatal(err)
 		}
-		norms[i], divergences[i] = diagnostic(t, h, "context_norm"), diagnostic(t, h, "attention_divergence")
+		norms[i], divergences[i] = termOf(t, p.Terms, "context_norm"), termOf(t, p.Terms, "attention_divergence")
 		if i == 1 {
 			near(t, "shrinkage", norms[0]/norms[1], float64(h.strata.size), 1e-3)
 			mean := 0.0
@@ -81,5 +82,7 @@ func TestAttention_ownStratum(t *testing.T) {
 		near(t, "do", float64(p.Do[i]), sigmoid(2+3*(0.75*2-0.25*4)+0.5), 1e-6)
 		near(t, "observed", float64(p.Observed[i]), sigmoid(2+3*z+0.5), 1e-6)
 	}
-	near(t, "norm", diagnostic(t, h, "context_norm"), 0.5, 1e-6)
+	near(t, "norm", termOf(t, p.Terms, "context_norm"), 0.5, 1e-6)
+	near(t, "spoofing", termOf(t, p.Terms, "spoofing"),
+		(0.25+0.75)/2*(sigmoid(2+3*2+0.5)-sigmoid(2-3*4+0.5)), 1e-6)
 }

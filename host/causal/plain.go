@@ -34,16 +34,17 @@ func (n *plain) backward(p *pass) ([]Term, []*group) {
 	return []Term{{"loss_classifier", weighted(p.share, p.rowLoss)}}, []*group{n.group}
 }
 
-func (n *plain) predict(p *pass, _ *usage) (do, observed []float64) {
+func (n *plain) predict(p *pass) (do, observed []float64, terms []Term) {
 	logits := n.classifier.apply(p.tape, nil, p.h)
 	do = make([]float64, len(logits.Value))
 	n.head.cfg.Task.probabilities(do, logits.Value)
-	return do, do
+	return do, do, nil
 }
 
 // stateless is for networks without state beside parameters and dictionary.
 type stateless struct{}
 
+func (stateless) frozen(int) bool                  { return false }
 func (stateless) needsRefresh(int) bool            { return false }
 func (stateless) refresh(*nn.Tape, int, []float32) {}
 func (stateless) state() networkState              { return networkState{} }

@@ -154,6 +154,23 @@ func (r *reference) value() float64 {
 	panic("unknown network")
 }
 
+// sum is the objective by the terms that the head reports.
+func (r *reference) sum(terms []Term) float64 {
+	weights := map[string]float64{"loss_warmup": 1, "loss_classifier": 1, "loss_own_stratum": 1, "loss_causal": 1, "loss_joint": 1}
+	if m := r.head.cfg.Missingness; m != nil {
+		weights["loss_own_stratum"], weights["loss_do"] = 1-m.DoWeight, m.DoWeight
+	}
+	if d := r.head.cfg.DualBranch; d != nil {
+		weights["loss_biased"], weights["dependence"] = d.BiasWeight, d.IndependenceWeight
+		weights["loss_swap_causal"], weights["loss_swap_biased"] = d.SwapWeight, d.SwapWeight*d.BiasWeight
+	}
+	sum := 0.0
+	for _, term := range terms {
+		sum += weights[term.Name] * term.Value
+	}
+	return sum
+}
+
 func (r *reference) ownCodes() matrix {
 	var out matrix
 	for _, p := range r.batch.Positions {
@@ -493,14 +510,22 @@ func checkGradients(t *testing.T, d *trainer, s int) {
 		t.Fatal(err)
 	}
 	dlogits := make([]float32, len(out.Logits))
-	dh, _, err := d.head.Backward(ref.weights, dlogits)
+	dh, terms, err := d.head.Backward(ref.weights, dlogits)
 	if err != nil {
 		t.Fatal(err)
 	}
 	ref.values, ref.h = ref.values0, ref.h0
-	ref.value() // fixes the bandwidths
+	objective := ref.value() // fixes the bandwidths
+	near(t, fmt.Sprintf("epoch %d: sum of the terms %v", ref.epoch, terms), ref.sum(terms), objective, 1e-4)
+	if _, split := d.head.network.(*branches); !split {
+		losses := 0.0
+		for i, loss := range out.RowLoss {
+			losses += ref.share(i) * float64(loss)
+		}
+		near(t, fmt.Sprintf("epoch %d: row losses", ref.epoch), losses, objective, 1e-5)
+	}
 
-	const epsilon = 1e-5
+	const epsilon = 1e-6 // small, for a kink of a ReLU within it spoils the difference
 	difference := func(x []float64, i int) float64 {
 		at := x[i]
 		x[i] = at + epsilon

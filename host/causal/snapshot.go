@@ -104,7 +104,7 @@ func (h *Head) Restore(data []byte) error {
 		return fmt.Errorf("read snapshot: %w", err)
 	}
 	h.epoch, h.step, h.refreshed = s.Epoch, s.Step, s.Refreshed
-	h.pending, h.usage = nil, usage{}
+	h.pending = nil
 	return nil
 }
 

@@ -61,8 +61,13 @@ func (r *Run) trainBatch(ctx context.Context, positions []int32, means *means) e
 		return err
 	}
 
+	// A frozen backbone answers as when it predicts: without Backward nothing of
+	// it changes, neither by momentum and weight decay nor by running statistics.
+	frozen := r.head.Frozen(r.epoch)
 	forward := sdk.ForwardRequest{Rows: rows, Availability: seen, Mode: sdk.Train, Step: r.step}
-	if r.needsLabels {
+	if frozen {
+		forward.Mode = sdk.Eval
+	} else if r.needsLabels {
 		forward.Labels = labels
 	}
 	var represented sdk.ForwardResponse
@@ -110,6 +115,14 @@ func (r *Run) trainBatch(ctx context.Context, positions []int32, means *means) e
 	if err != nil {
 		return fmt.Errorf("head backward: %w", err)
 	}
+	means.add("loss", weightedMean(out.RowLoss, weights), float64(len(rows)))
+	for _, term := range terms {
+		means.add(term.Name, term.Value, float64(len(rows)))
+	}
+	if frozen {
+		return nil
+	}
+
 	gradient = r.conceal(gradient)
 	for i := range dh {
 		gradient[i] += dh[i]
@@ -119,11 +132,6 @@ func (r *Run) trainBatch(ctx context.Context, positions []int32, means *means) e
 		DH: sdk.Tensor{Shape: []int{len(rows), r.cfg.Width}, Data: gradient},
 	}, &backward); err != nil {
 		return fmt.Errorf("backward: %w", err)
-	}
-
-	means.add("loss", weightedMean(out.RowLoss, weights), float64(len(rows)))
-	for _, term := range terms {
-		means.add(term.Name, term.Value, float64(len(rows)))
 	}
 	for _, term := range backward.Terms {
 		means.add("backbone/"+term.Name, term.Value, float64(len(rows)))

@@ -3,6 +3,7 @@ package train
 import (
 	"context"
 	"fmt"
+	"maps"
 	"math"
 
 	"github.com/deconfound/deconfound/host/stats"
@@ -67,6 +68,7 @@ func (r *Run) measure(values Values, split string, rows []int32, availability []
 	}
 	values.add(split, "", "", report)
 	values[Metric{Name: "interventional_gap", Split: split}] = meanGap(s)
+	maps.Copy(values, s.Terms.values(split))
 
 	for _, group := range groups {
 		levels := r.levels(group, rows, availability)

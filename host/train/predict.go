@@ -13,6 +13,8 @@ type scores struct {
 	Do []float32
 	// Observed is the same model's prediction without the adjustment.
 	Observed []float32
+	// Terms say what the adjustment did to the rows; see causal.Prediction.
+	Terms *means
 }
 
 // represent returns h [len(rows), width] in evaluation mode. availability
@@ -48,6 +50,7 @@ func (r *Run) predict(ctx context.Context, rows []int32, availability []uint64) 
 	s := scores{
 		Do:       make([]float32, 0, len(rows)*outputs),
 		Observed: make([]float32, 0, len(rows)*outputs),
+		Terms:    newMeans(),
 	}
 	for from := 0; from < len(rows); from += r.cfg.BatchSize {
 		to := min(from+r.cfg.BatchSize, len(rows))
@@ -57,6 +60,9 @@ func (r *Run) predict(ctx context.Context, rows []int32, availability []uint64) 
 		}
 		s.Do = append(s.Do, p.Do...)
 		s.Observed = append(s.Observed, p.Observed...)
+		for _, term := range p.Terms {
+			s.Terms.add(term.Name, term.Value, float64(to-from))
+		}
 	}
 	for i, p := range s.Do {
 		if !(p >= 0 && p <= 1) {
