@@ -15,7 +15,7 @@ func BenchmarkHSIC(b *testing.B) {
 	share, _ := shares(nil, rows)
 	p := newHSIC()
 	for b.Loop() {
-		p.apply(x, y, width, share, 0.1, dx, dy, 0)
+		p.apply(x, y, width, share, 0.1, dx, dy)
 	}
 }
 

@@ -213,7 +213,7 @@ func (n *branches) addSplit(p *pass, m *parts) []Term {
 		terms = append(terms, n.addSwap(p, m, difficulty)...)
 	}
 	if n.penalty != nil && s.IndependenceWeight > 0 {
-		value := n.penalty.apply(m.c.Value, m.b.Value, m.c.Cols, p.share, s.IndependenceWeight, m.c.Grad, m.b.Grad, p.step)
+		value := n.penalty.apply(m.c.Value, m.b.Value, m.c.Cols, p.share, s.IndependenceWeight, m.c.Grad, m.b.Grad)
 		terms = append(terms, Term{"dependence", value})
 	}
 	return terms

@@ -218,6 +218,8 @@ func TestSchedule(t *testing.T) {
 	}
 	drop := *d
 	drop.Predict, drop.SwapWeight = PredictDrop, 0
+	early := *d
+	early.SwapStart, early.JointStart = 0, 0
 	maskDo := &Missingness{Mode: MaskDo, Warmup: 5}
 	for _, test := range []struct {
 		m       *Missingness
@@ -234,6 +236,7 @@ func TestSchedule(t *testing.T) {
 		{nil, &drop, 30, schedule{0, never, never}, 0},
 		{m, d, 30, schedule{5, 10, 20}, 20},
 		{m, &drop, 30, schedule{5, never, 20}, 20},
+		{m, &early, 30, schedule{5, 5, 5}, 5}, // nothing starts in the warm-up
 		{m, d, 1, schedule{0, 0, 0}, 0},
 		{m, d, 2, schedule{0, 1, 1}, 1},
 		{m, d, 3, schedule{1, 1, 2}, 2},
@@ -371,4 +374,20 @@ func checkCombination(t *testing.T, cfg Config) {
 	if same := slices.Equal(p.Do, p.Observed); same != inert {
 		t.Errorf("the adjusted prediction is the observed one: %v, want %v", same, inert)
 	}
+}
+
+// The running mean of z_b is that of the rows, weighted, from the first step on.
+func TestBranches_runningMean(t *testing.T) {
+	d := newTrainer(t, testConfig(t, "db_drop", tasks["binary"]))
+	n := d.head.network.(*branches)
+	b := make([]float32, 3*testWidth)
+	for i := range b {
+		b[i] = []float32{1, 5, 99}[i/testWidth] // the last row has no share
+	}
+	for range 4 {
+		n.track(b, []float64{0.75, 0.25, 0})
+		near(t, "running mean", n.saved.MeanSum[0]/n.saved.MeanWeight, 2, 1e-9)
+	}
+	n.track(b, []float64{0, 0, 0})
+	near(t, "running mean after a step without rows", n.saved.MeanSum[0]/n.saved.MeanWeight, 2, 1e-9)
 }

@@ -199,6 +199,69 @@ func TestFitClusters_findsSeparatedGroups(t *testing.T) {
 	}
 }
 
+// Twelve groups on a grid: one start of k-means often ends in a worse optimum,
+// the best of ten does not.
+func TestFitClusters_keepsTheBestOfItsRestarts(t *testing.T) {
+	const n, k = 480, 12
+	r := rng.Stream(7, "clusters")
+	var rows []float32
+	for i := range n {
+		group := i % k
+		rows = append(rows,
+			float32(float64(group/3)+0.1*r.NormFloat64()),
+			float32(float64(group%3)+0.1*r.NormFloat64()))
+	}
+	const bar = 1.2 * n * 2 * 0.01
+	single := 0
+	for seed := range uint64(20) {
+		if got := fitClusters(rows, 2, k, rng.Stream(seed, "dictionary")); got.inertia > bar {
+			t.Errorf("seed %d: inertia %v, want at most %v", seed, got.inertia, bar)
+		}
+		if lloyd(rows, 2, seedCentres(rows, 2, k, rng.Stream(seed, "one start"))).inertia > bar {
+			single++
+		}
+	}
+	if single < 4 {
+		t.Errorf("only %d of 20 single starts fail: the test says nothing about restarts", single)
+	}
+}
+
+// k-means++ draws a row in proportion to its squared distance from the centres
+// that there are.
+func TestSeedCentres_farRowsFirst(t *testing.T) {
+	rows := []float32{0, 0, 0, 0, 0, 0, 0, 0, 1, 3} // squared distances 1 and 9
+	far := 0.0
+	const draws = 4000
+	from := 0.0
+	r := rng.Stream(9, "seeds")
+	for range draws {
+		centres := seedCentres(rows, 1, 2, r)
+		if centres[0] != 0 {
+			continue
+		}
+		from++
+		if centres[1] == 0 {
+			t.Fatal("a row at distance 0 was drawn")
+		}
+		if centres[1] == 3 {
+			far++
+		}
+	}
+	near(t, "share of the far row", far/from, 0.9, 0.02)
+}
+
+// Lloyd's iterations go on until nothing changes, at most 100 times.
+func TestLloyd_iteratesToTheEnd(t *testing.T) {
+	// Two far starting centres creep along a line.
+	var rows []float32
+	for i := range 300 {
+		rows = append(rows, float32(i))
+	}
+	got := lloyd(rows, 1, []float32{0, 1})
+	near(t, "first centre", float64(got.centres[0]), 74.5, 1)
+	near(t, "second centre", float64(got.centres[1]), 224.5, 1)
+}
+
 func TestFitClusters_fewerValuesThanClusters(t *testing.T) {
 	got := fitClusters([]float32{1, 1, 2, 2, 1, 2}, 1, 4, rng.Stream(1, "dictionary"))
 	if got.inertia != 0 || got.assign[0] != got.assign[1] || got.assign[0] == got.assign[2] {

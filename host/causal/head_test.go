@@ -109,6 +109,18 @@ func TestHead_Restore_refusesAnotherConfiguration(t *testing.T) {
 	if err := b.head.Restore(state[:len(state)/2]); err == nil {
 		t.Error("half a snapshot was accepted")
 	}
+
+	// What waits for its Backward is dropped.
+	batch, rep := batchOf(a.head.cfg.Task, a.tr, a.h, []int32{1, 2})
+	if _, err := a.head.Forward(rep, batch, 0, 0); err != nil {
+		t.Fatal(err)
+	}
+	if err := a.head.Restore(state); err != nil {
+		t.Fatal(err)
+	}
+	if _, _, err := a.head.Backward(nil, nil); err == nil {
+		t.Error("a batch from before the restore was trained on")
+	}
 }
 
 func TestHead_rowsOfWeightZeroHaveNoInfluence(t *testing.T) {

@@ -16,7 +16,7 @@ type hsic struct{ tape *nn.Tape }
 
 func newHSIC() *hsic { return &hsic{tape: nn.NewTape()} }
 
-func (p *hsic) apply(c, b []float32, width int, share []float64, scale float64, dc, db []float32, _ uint64) float64 {
+func (p *hsic) apply(c, b []float32, width int, share []float64, scale float64, dc, db []float32) float64 {
 	rows := present(share)
 	if len(rows) < 3 {
 		return 0

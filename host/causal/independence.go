@@ -6,15 +6,14 @@ import "math"
 // other. Rows with share 0 have no influence on value or gradient.
 type penalty interface {
 	// apply returns the value and adds scale times its gradient to dc and db.
-	// step keys whatever is drawn or updated inside.
-	apply(c, b []float32, width int, share []float64, scale float64, dc, db []float32, step uint64) float64
+	apply(c, b []float32, width int, share []float64, scale float64, dc, db []float32) float64
 }
 
 // orthogonality is the mean squared cosine of the two parts of a row. Cheap, and
 // weaker than independence: orthogonal vectors can still be dependent.
 type orthogonality struct{}
 
-func (orthogonality) apply(c, b []float32, width int, share []float64, scale float64, dc, db []float32, _ uint64) float64 {
+func (orthogonality) apply(c, b []float32, width int, share []float64, scale float64, dc, db []float32) float64 {
 	value := 0.0
 	for _, i := range present(share) {
 		from, to := int(i)*width, (int(i)+1)*width

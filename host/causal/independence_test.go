@@ -39,10 +39,10 @@ func TestPenalties_measureDependence(t *testing.T) {
 		c, b := dependent(rows, width, strength, 1)
 		dc, db := make([]float32, len(c)), make([]float32, len(b))
 		v := 0.0
-		for step := range 100 { // vclub learns q first
+		for range 100 { // vclub learns q first
 			clear(dc)
 			clear(db)
-			v = p.apply(c, b, width, share, 1, dc, db, uint64(step))
+			v = p.apply(c, b, width, share, 1, dc, db)
 		}
 		const rate = 2
 		for i := range c {
@@ -53,7 +53,7 @@ func TestPenalties_measureDependence(t *testing.T) {
 		if q, ok := p.(*vclub); ok {
 			after = q.bound(c, b, width, share, 0, dc, db)
 		} else {
-			after = p.apply(c, b, width, share, 0, dc, db, 0)
+			after = p.apply(c, b, width, share, 0, dc, db)
 		}
 		if after >= v {
 			t.Errorf("%T: %v before and %v after a step", p, v, after)
@@ -77,13 +77,13 @@ func TestHSIC_identicalIsOneAndScaleFree(t *testing.T) {
 	c, b := dependent(rows, width, 0.6, 2)
 	share, _ := shares(nil, rows)
 	zero := make([]float32, rows*width)
-	near(t, "hsic of z with itself", newHSIC().apply(c, c, width, share, 0, zero, zero, 0), 1, 1e-6)
+	near(t, "hsic of z with itself", newHSIC().apply(c, c, width, share, 0, zero, zero), 1, 1e-6)
 	scaled := make([]float32, len(b))
 	for i, v := range b {
 		scaled[i] = 100*v + 7
 	}
-	near(t, "hsic after scaling", newHSIC().apply(c, scaled, width, share, 0, zero, zero, 0),
-		newHSIC().apply(c, b, width, share, 0, zero, zero, 0), 1e-4)
+	near(t, "hsic after scaling", newHSIC().apply(c, scaled, width, share, 0, zero, zero),
+		newHSIC().apply(c, b, width, share, 0, zero, zero), 1e-4)
 }
 
 func TestPenalties_degenerateBatches(t *testing.T) {
@@ -95,7 +95,7 @@ func TestPenalties_degenerateBatches(t *testing.T) {
 		} {
 			share, _ := shares(nil, len(b.c)/2)
 			dc, db := make([]float32, len(b.c)), make([]float32, len(b.c))
-			v := p.apply(b.c, b.b, 2, share, 1, dc, db, 0)
+			v := p.apply(b.c, b.b, 2, share, 1, dc, db)
 			for _, x := range append(append([]float32{float32(v)}, dc...), db...) {
 				if x != x || math.IsInf(float64(x), 0) {
 					t.Errorf("%s of %s: %v", name, what, x)
@@ -155,5 +155,38 @@ func TestMedian(t *testing.T) {
 		if below > n/2 || above >= n-n/2 {
 			t.Errorf("median of %v is not %v", values, got)
 		}
+	}
+}
+
+// q takes its own steps first and is then used as it is.
+func TestVCLUB_innerSteps(t *testing.T) {
+	cfg := testConfig(t, "db_drop", tasks["binary"])
+	cfg.Width, cfg.DualBranch.InnerSteps = 3, 4
+	build := func() *vclub {
+		v, err := newVCLUB(cfg)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return v
+	}
+	c, b := dependent(20, 3, 0.5, 5)
+	share, _ := shares(nil, 20)
+	gradients := func() (dc, db []float32) { return make([]float32, 60), make([]float32, 60) }
+	got, want := build(), build()
+	dc, db := gradients()
+	value := got.apply(c, b, 3, share, 1, dc, db)
+	before := want.fit(c, b, 3, share)
+	for range 3 {
+		want.fit(c, b, 3, share)
+	}
+	ec, eb := gradients()
+	near(t, "bound", value, want.bound(c, b, 3, share, 1, ec, eb), 0)
+	compare(t, "dc", dc, ec, 0)
+	compare(t, "db", db, eb, 0)
+	for i, p := range got.group.params.All() {
+		compare(t, p.Name, p.Value, want.group.params.All()[i].Value, 0)
+	}
+	if after := want.fit(c, b, 3, share); after <= before {
+		t.Errorf("the likelihood of q went from %v to %v", before, after)
 	}
 }

@@ -55,3 +55,23 @@ func TestHead_Availability(t *testing.T) {
 		t.Error("drew without mask_do")
 	}
 }
+
+// An empty intersection is drawn again ten times before the row keeps its own.
+func TestHead_Availability_drawsAgain(t *testing.T) {
+	tr := Training{Labels: make([]float32, 4), Availability: []uint64{0b010, 0b010, 0b010, 0b001}}
+	h := newHead(t, testConfig(t, "mask_do", tasks["binary"]), tr)
+	const rows = 20000
+	own := make([]uint64, rows)
+	for i := range own {
+		own[i] = 0b101
+	}
+	kept := 0.0
+	for _, a := range h.Availability(nil, own, 1) {
+		if a == 0b101 {
+			kept += 1.0 / rows
+		} else if a != 0b001 {
+			t.Fatalf("got %03b", a)
+		}
+	}
+	near(t, "rows that keep their own", kept, math.Pow(0.75, 10), 0.006)
+}

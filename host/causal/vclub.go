@@ -77,7 +77,7 @@ func (v *vclub) fit(c, b []float32, width int, share []float64) float64 {
 	return likelihood
 }
 
-func (v *vclub) apply(c, b []float32, width int, share []float64, scale float64, dc, db []float32, _ uint64) float64 {
+func (v *vclub) apply(c, b []float32, width int, share []float64, scale float64, dc, db []float32) float64 {
 	if len(present(share)) < 2 {
 		return 0
 	}
