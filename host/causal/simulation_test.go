@@ -515,7 +515,7 @@ func logistic(t *testing.T, train, test sample, missingness, branch map[string]a
 	}
 	cfg := Config{
 		Task: Task{Kind: Binary}, Width: 2 * half, Modalities: simModalities, Epochs: 10, Seed: seed,
-		Optimizer: nn.OptimizerConfig{Name: "adam", LearningRate: 1e-2},
+		Optimizer: nn.OptimizerConfig{Name: "adam", LearningRate: 0.05},
 	}
 	var err error
 	if branch != nil {
@@ -550,7 +550,7 @@ func logistic(t *testing.T, train, test sample, missingness, branch map[string]a
 	rows := len(train.labels)
 	for epoch := range cfg.Epochs {
 		for _, g := range h.groups {
-			g.optimizer.SetLearningRate(1e-2 / float64(1+epoch*epoch))
+			g.optimizer.SetLearningRate(0.05 / float64(1+epoch*epoch))
 		}
 		if h.NeedsRepresentations(epoch) {
 			if err := h.Refresh(epoch, x); err != nil {
