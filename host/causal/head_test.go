@@ -284,3 +284,39 @@ func compare(t *testing.T, what string, got, want []float32, tolerance float64) 
 		}
 	}
 }
+
+// A batch of one class, or of one row, trains like any other.
+func TestHead_batchOfOneClass(t *testing.T) {
+	eachVariant(t, func(t *testing.T, cfg Config) {
+		d := newTrainer(t, cfg)
+		for s := range cfg.Epochs * testSteps {
+			d.step(s, false)
+		}
+		var same []int32
+		for i := range testRows {
+			if w := cfg.Task.LabelWidth(); d.tr.Labels[i*w] == 1 && len(same) < 12 {
+				same = append(same, int32(i))
+			}
+		}
+		for _, positions := range [][]int32{same, same[:2], same[:1]} {
+			b, rep := batchOf(cfg.Task, d.tr, d.h, positions)
+			if _, err := d.head.Forward(rep, b, cfg.Epochs-1, 99); err != nil {
+				t.Fatal(err)
+			}
+			dh, terms, err := d.head.Backward(nil, nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, v := range dh {
+				if v != v || math.IsInf(float64(v), 0) {
+					t.Fatalf("%d rows of one class: gradient %v", len(positions), v)
+				}
+			}
+			for _, term := range terms {
+				if math.IsNaN(term.Value) || math.IsInf(term.Value, 0) {
+					t.Errorf("%d rows of one class: %s is %v", len(positions), term.Name, term.Value)
+				}
+			}
+		}
+	})
+}

@@ -1,6 +1,7 @@
 package train_test
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -22,27 +23,60 @@ import (
 	"github.com/deconfound/deconfound/sdk/strategy"
 )
 
+// patient is a row of the table of a cohort.
+type patient struct {
+	age, lab float64
+	measured bool // the lab
+	label    int
+	sex      int
+}
+
 // cohort writes a table of n patients, two modalities of which the second is
-// missing more often in healthy ones, and opens its store.
+// missing more often in healthy ones, and opens its store. Without a lab the
+// store has NaN in its place.
 func cohort(t *testing.T, n int) *dataset.Store {
+	t.Helper()
+	return cohortOf(t, n, "binary", func(int, *patient) {})
+}
+
+// cohortOf is cohort for any task, with patients changed by their number. A
+// multiclass label is low, mid or high; a multilabel one is the binary label and
+// the sex, which is unknown of every fifth patient.
+func cohortOf(t *testing.T, n int, task string, change func(i int, p *patient)) *dataset.Store {
 	t.Helper()
 	dir := t.TempDir()
 	r := rng.Stream(1, "cohort", n)
 	var table strings.Builder
-	table.WriteString("id,age,lab,label,sex\n")
+	table.WriteString("id,age,lab,label,sex,known_sex\n")
 	for i := range n {
-		age, lab := r.NormFloat64(), r.NormFloat64()
-		label := 0
-		if r.Float64() < 1/(1+math.Exp(-(1.5*age+lab))) {
-			label = 1
+		p := patient{age: r.NormFloat64(), lab: r.NormFloat64()}
+		if r.Float64() < 1/(1+math.Exp(-(1.5*p.age+p.lab))) {
+			p.label = 1
 		}
-		cell := fmt.Sprint(lab)
-		if r.Float64() < 0.5-0.3*float64(label) {
-			cell = ""
+		p.measured = r.Float64() >= 0.5-0.3*float64(p.label)
+		p.sex = r.IntN(2)
+		change(i, &p)
+		lab, label, known := "", fmt.Sprint(p.label), fmt.Sprint(p.sex)
+		if p.measured {
+			lab = fmt.Sprint(p.lab)
 		}
-		fmt.Fprintf(&table, "p%d,%v,%s,%d,%d\n", i, age, cell, label, r.IntN(2))
+		if i%5 == 0 {
+			known = ""
+		}
+		if task == "multiclass" {
+			label = "low"
+			if p.label == 1 {
+				label = []string{"mid", "high"}[p.sex]
+			}
+		}
+		fmt.Fprintf(&table, "p%d,%v,%s,%s,%d,%s\n", i, p.age, lab, label, p.sex, known)
 	}
 	write(t, filepath.Join(dir, "table.csv"), table.String())
+	label := map[string]string{
+		"binary":     `column = "label"`,
+		"multiclass": "column = \"label\"\nclasses = [\"low\", \"mid\", \"high\"]",
+		"multilabel": `columns = ["label", "known_sex"]`,
+	}[task]
 	write(t, filepath.Join(dir, "dataset.toml"), `
 version = 1
 name = "cohort"
@@ -52,8 +86,8 @@ file = "table.csv"
 [rows]
 id = "id"
 [label]
-column = "label"
-task = "binary"
+task = "`+task+`"
+`+label+`
 [[modality]]
 name = "base"
 always = true
@@ -90,7 +124,11 @@ func data(t *testing.T, store *dataset.Store) train.Data {
 	if err != nil {
 		t.Fatal(err)
 	}
-	tests, err := store.Tests([]string{dataset.ShiftDo, dataset.ShiftFlip}, split, 0)
+	shifts := []string{dataset.ShiftDo, dataset.ShiftFlip}
+	if store.Task().Kind == "multilabel" {
+		shifts = shifts[:1] // there is no label to flip the link of a block to
+	}
+	tests, err := store.Tests(shifts, split, 0)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -124,8 +162,10 @@ func newFusion(c backbone.Config) (backbone.Model, error) {
 // opener opens sessions in this process and watches what they are asked.
 type opener struct {
 	strategy sdk.Strategy
+	info     sdk.Info // of the strategy; its name is tilt if it has none
 	watch    func(sdk.ForwardRequest)
-	spoil    func(*sdk.ForwardResponse)
+	answer   func(sdk.ForwardRequest, *sdk.ForwardResponse)
+	backward func(sdk.BackwardRequest)
 }
 
 func (o *opener) OpenBackbone(ctx context.Context, req sdk.OpenRequest) (sdk.BackboneSession, error) {
@@ -152,10 +192,17 @@ func (w *watched) Forward(ctx context.Context, req sdk.ForwardRequest, resp *sdk
 		w.opener.watch(req)
 	}
 	err := w.BackboneSession.Forward(ctx, req, resp)
-	if err == nil && w.opener.spoil != nil {
-		w.opener.spoil(resp)
+	if err == nil && w.opener.answer != nil {
+		w.opener.answer(req, resp)
 	}
 	return err
+}
+
+func (w *watched) Backward(ctx context.Context, req sdk.BackwardRequest, resp *sdk.BackwardResponse) error {
+	if w.opener.backward != nil {
+		w.opener.backward(req)
+	}
+	return w.BackboneSession.Backward(ctx, req, resp)
 }
 
 // tilt is a strategy with state: it doubles the weight of the positives in every
@@ -199,7 +246,9 @@ func finish(t *testing.T, cfg train.Config, d train.Data, o *opener, epochs int)
 	ctx := context.Background()
 	plugins := train.Plugins{Opener: o, Backbone: fusionInfo}
 	if o.strategy != nil {
-		plugins.Strategy = &sdk.Info{Name: "tilt"}
+		info := o.info
+		info.Name = cmp.Or(info.Name, "tilt")
+		plugins.Strategy = &info
 	}
 	recorded := points{}
 	var checkpoint []byte
@@ -373,7 +422,7 @@ func TestRun_PatienceStopsAndKeepsTheBestEpoch(t *testing.T) {
 
 func TestRun_DivergenceIsAnErrorWithItsCode(t *testing.T) {
 	d := data(t, cohort(t, 400))
-	o := &opener{spoil: func(resp *sdk.ForwardResponse) { resp.H.Data[0] = float32(math.NaN()) }}
+	o := &opener{answer: func(_ sdk.ForwardRequest, resp *sdk.ForwardResponse) { resp.H.Data[0] = float32(math.NaN()) }}
 	run, err := train.Open(context.Background(), config(1), d, train.Plugins{Opener: o, Backbone: fusionInfo})
 	if err != nil {
 		t.Fatal(err)
