@@ -14,7 +14,7 @@ var fiveSeeds = []int64{0, 1, 2, 3, 4}
 func input(metric Metric) Input {
 	return Input{
 		Task: binary, Metric: metric, Baseline: "erm", Seed: 1, Bootstrap: Bootstrap{Resamples: 200},
-		Cells: simulate(11, 500, fiveSeeds, map[string]float64{"erm": 2, "good": 0.2, "same": 2, "zbad": 5}),
+		Cells: simulate(11, 500, fiveSeeds, map[string]float64{"erm": 2, "good": 0.2, "same": 2, "zbad": 12}),
 	}
 }
 

@@ -149,7 +149,7 @@ const fewSeeds = 5
 func (t *Table) noteFewSeeds() {
 	for _, r := range t.Rows {
 		if r.Matched != nil && len(r.Matched.Seeds) > 1 && len(r.Matched.Seeds) < fewSeeds {
-			t.Notes = append(t.Notes, fmt.Sprintf("fewer than %d matched seeds: intervals and p-values are too optimistic if trainings vary much between seeds", fewSeeds))
+			t.Notes = append(t.Notes, fmt.Sprintf("fewer than %d matched seeds: so few show only large differences, for the spread between trainings is hardly known; add seeds", fewSeeds))
 			return
 		}
 	}
