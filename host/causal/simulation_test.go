@@ -391,7 +391,7 @@ var (
 // published form; without bias it does no harm.
 func TestSimulation_ownStratumTrainingRemovesMissingnessBias(t *testing.T) {
 	if testing.Short() {
-		t.Skip("trains eight small networks")
+		t.Skip("trains ten small networks")
 	}
 	run := func(s scenario, missingness map[string]any) result {
 		return simulate(t, s, missingness, simColumns, 7000, 12, 1)
@@ -411,6 +411,14 @@ func TestSimulation_ownStratumTrainingRemovesMissingnessBias(t *testing.T) {
 		if own.observed < own.do+0.03 {
 			t.Errorf("%s: the observed prediction has error %.3f, the adjusted one %.3f", name, own.observed, own.do)
 		}
+	}
+	// Why there is no warm-up by default: a mask-aware encoder learns the pattern
+	// in it, before there are strata to tell the classifier.
+	cold := simulate(t, simS3, md, simColumns, 7000, 12, 2)
+	warm := simulate(t, simS3, map[string]any{"mode": "enumerate", "warmup": 4}, simColumns, 7000, 12, 2)
+	t.Logf("S3: warm-up of 4 epochs %.3f, without %.3f", warm.do, cold.do)
+	if warm.do < cold.do+0.005 {
+		t.Errorf("S3: error %.3f with a warm-up, %.3f without", warm.do, cold.do)
 	}
 	for name, missingness := range map[string]map[string]any{
 		"trained on the sum": {"mode": "enumerate", "do_weight": 1.0},

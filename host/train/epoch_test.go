@@ -83,3 +83,15 @@ func TestSelection(t *testing.T) {
 		t.Errorf("got %+v, %s", got, got.label())
 	}
 }
+
+// The mask comes after h, and its gradient stays in the host.
+func TestRun_revealsAndConceals(t *testing.T) {
+	r := &Run{cfg: Config{Width: 2}, revealed: 3}
+	got := r.reveal([]float32{1, 2, 3, 4}, []uint64{0b101, 0b010})
+	if want := []float32{1, 2, 1, 0, 1, 3, 4, 0, 1, 0}; !slices.Equal(got, want) {
+		t.Errorf("got %v, want %v", got, want)
+	}
+	if got := r.conceal(got); !slices.Equal(got, []float32{1, 2, 3, 4}) {
+		t.Errorf("got %v", got)
+	}
+}

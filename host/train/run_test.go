@@ -403,6 +403,11 @@ func TestRun_PatienceStopsAndKeepsTheBestEpoch(t *testing.T) {
 	cfg.Epochs, cfg.Patience = 60, 3
 	cfg.Optimizer.LearningRate = 0.05
 	outcome, recorded := finish(t, cfg, d, &opener{}, 100)
+	sliced, again := finish(t, cfg, d, &opener{}, 1) // patience is counted across slices
+	sameOutcome(t, sliced, outcome)
+	if len(again) != len(recorded) {
+		t.Errorf("trained %d epochs in slices, %d at once", len(again), len(recorded))
+	}
 	best, at := math.Inf(-1), -1
 	for epoch := range len(recorded) {
 		if v := recorded[epoch+1][cfg.Select.Metric()]; v > best {
@@ -417,6 +422,22 @@ func TestRun_PatienceStopsAndKeepsTheBestEpoch(t *testing.T) {
 	}
 	if got := outcome.Values[cfg.Select.Metric()]; got != best {
 		t.Errorf("validation value of the tested state: got %v, want %v", got, best)
+	}
+}
+
+// An epoch of an earlier stage is never the best one, however well it scores.
+func TestRun_BestEpochHasAllStages(t *testing.T) {
+	d := data(t, cohort(t, 400))
+	branch, err := causal.ParseDualBranch(map[string]any{"joint_start": 0.75})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for seed := range uint64(4) {
+		cfg := config(seed)
+		cfg.DualBranch, cfg.Epochs = branch, 8
+		if outcome, _ := finish(t, cfg, d, &opener{}, 100); outcome.BestEpoch < 6 {
+			t.Errorf("seed %d: epoch %d was tested, the joint head is trained from epoch 6 on", seed, outcome.BestEpoch)
+		}
 	}
 }
 
