@@ -3,6 +3,7 @@ package stats
 import (
 	"math"
 	"math/rand/v2"
+	"slices"
 	"testing"
 
 	"gonum.org/v1/gonum/stat/distuv"
@@ -107,15 +108,41 @@ func TestPairedBootstrap_SeedsAreDrawn(t *testing.T) {
 // interval.
 func TestPairedBootstrap_ClustersAreDrawnTogether(t *testing.T) {
 	one := twoArms(4, 500, []int64{0}, 2, 1)[0]
-	twice := Paired{Clusters: append(append([]int64{}, one.Clusters...), one.Clusters...)}
-	twice.Variant = append(append([]float64{}, one.Variant...), one.Variant...)
-	twice.Baseline.Scores = append(append([]float64{}, one.Baseline.Scores...), one.Baseline.Scores...)
-	twice.Baseline.Labels = append(append([]float64{}, one.Baseline.Labels...), one.Baseline.Labels...)
+	twice := Paired{Clusters: withMirror(one.Clusters)}
+	twice.Variant = withMirror(one.Variant)
+	twice.Baseline.Scores, twice.Baseline.Labels = withMirror(one.Baseline.Scores), withMirror(one.Baseline.Labels)
 	opts := Bootstrap{500, 0.95}
 	a, _ := PairedBootstrap(binary, MetricAUROC, []Paired{one}, opts, rand.New(rand.NewPCG(1, 1)))
 	b, _ := PairedBootstrap(binary, MetricAUROC, []Paired{twice}, opts, rand.New(rand.NewPCG(1, 1)))
 	near(t, "low", float64(b.Low), float64(a.Low), 1e-9)
 	near(t, "high", float64(b.High), float64(a.High), 1e-9)
+}
+
+// withMirror is values and then values backwards, so that the two rows of a
+// patient are at no fixed distance.
+func withMirror[T any](values []T) []T {
+	mirror := slices.Clone(values)
+	slices.Reverse(mirror)
+	return slices.Concat(values, mirror)
+}
+
+func TestPercentileP(t *testing.T) {
+	thousand := make([]float64, 999)
+	for i := range thousand {
+		thousand[i] = -1
+	}
+	for _, test := range []struct {
+		replicates []float64
+		want       float64
+	}{
+		{[]float64{1, 2, 3, 4}, 2.0 / 5}, {[]float64{-1, 1, 2, 3, 4, 5, 6, 7, 8}, 4.0 / 10},
+		{[]float64{-1, 1}, 1}, {[]float64{0, 0, 0}, 1}, {[]float64{0, 1, 1, 1}, 4.0 / 5}, {thousand, 0.002},
+	} {
+		near(t, "p", percentileP(test.replicates), test.want, 1e-12)
+	}
+	if p := percentileP(nil); !math.IsNaN(p) {
+		t.Errorf("p without replicates is %v", p)
+	}
 }
 
 // Under the null the test must not reject much more often than it says.
