@@ -166,7 +166,7 @@ func (d *trainer) step(s int, weighted bool) {
 		positions[i] = int32(order[s%testSteps*testBatch+i])
 	}
 	b, rep := batchOf(d.head.cfg.Task, d.tr, d.h, positions)
-	seen := d.head.Availability(positions, b.Availability, uint64(s))
+	seen := d.head.Availability(b.Availability, uint64(s))
 	out, err := d.head.Forward(rep, b, epoch, uint64(s))
 	if err != nil {
 		d.tb.Fatal(err)

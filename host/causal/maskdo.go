@@ -10,7 +10,7 @@ const maskDraws = 10
 // drawn at random (an intervention on the pattern, drawn from its marginal). An
 // empty intersection is drawn again, and after ten times the row keeps its own.
 // Without mask_do it returns availability itself.
-func (h *Head) Availability(_ []int32, availability []uint64, step uint64) []uint64 {
+func (h *Head) Availability(availability []uint64, step uint64) []uint64 {
 	if !h.cfg.Missingness.samplesMasks() {
 		return availability
 	}

@@ -15,7 +15,7 @@ func TestHead_Availability(t *testing.T) {
 	for i := range own {
 		own[i] = 7
 	}
-	got := h.Availability(nil, own, 3)
+	got := h.Availability(own, 3)
 	count := map[uint64]float64{}
 	for _, a := range got {
 		count[a] += 1.0 / rows
@@ -23,10 +23,10 @@ func TestHead_Availability(t *testing.T) {
 	for pattern, share := range map[uint64]float64{1: 0.5, 3: 0.25, 6: 0.25} {
 		near(t, "share of a drawn pattern", count[pattern], share, 0.015)
 	}
-	if !slices.Equal(got, h.Availability(nil, own, 3)) {
+	if !slices.Equal(got, h.Availability(own, 3)) {
 		t.Error("a step drew differently the second time")
 	}
-	if slices.Equal(got, h.Availability(nil, own, 4)) {
+	if slices.Equal(got, h.Availability(own, 4)) {
 		t.Error("two steps drew the same")
 	}
 	if own[0] != 7 {
@@ -38,7 +38,7 @@ func TestHead_Availability(t *testing.T) {
 	for i := range own {
 		own[i] = []uint64{4, 8, 5}[i%3]
 	}
-	for i, a := range h.Availability(nil, own, 5) {
+	for i, a := range h.Availability(own, 5) {
 		if a == 0 || a&^own[i] != 0 {
 			t.Fatalf("row with %b got %b", own[i], a)
 		}
@@ -51,7 +51,7 @@ func TestHead_Availability(t *testing.T) {
 	}
 
 	without := newHead(t, testConfig(t, "md", tasks["binary"]), tr)
-	if !slices.Equal(without.Availability(nil, own, 1), own) {
+	if !slices.Equal(without.Availability(own, 1), own) {
 		t.Error("drew without mask_do")
 	}
 }
@@ -66,7 +66,7 @@ func TestHead_Availability_drawsAgain(t *testing.T) {
 		own[i] = 0b101
 	}
 	kept := 0.0
-	for _, a := range h.Availability(nil, own, 1) {
+	for _, a := range h.Availability(own, 1) {
 		if a == 0b101 {
 			kept += 1.0 / rows
 		} else if a != 0b001 {

@@ -136,11 +136,9 @@ func (n *attention) predict(p *pass) (do, observed []float64, terms []Term) {
 	mean := t.MatMul(t.Const(1, d.size, narrow(d.prior)), z)
 	own := d.observed(p.batch.Availability, d.contextOf(p.h, nil), n.head.training)
 	observed = score(t.MatMul(t.Const(p.rows, d.size, narrow(own)), z))
-	spoofing := 0.0
-	for k, prior := range d.prior {
-		told := t.Repeat(t.Const(1, d.width, z.Value[k*d.width:(k+1)*d.width]), p.rows)
-		spoofing += prior * meanDistance(observed, score(told))
-	}
+	base := n.classifier.partial(t, 0, true, t.MatMul(p.h, t.Param(n.fromH)))
+	entries := n.classifier.partial(t, 0, false, t.MatMul(z, t.Param(n.fromG)))
+	spoofing := n.classifier.distance(base, entries, d.prior, observed)
 	return score(t.Repeat(mean, p.rows)), observed, []Term{{"context_norm", norm(mean)}, {"spoofing", spoofing}}
 }
 

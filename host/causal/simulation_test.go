@@ -346,7 +346,7 @@ func simulate(tb testing.TB, s scenario, missingness map[string]any, columns, ro
 				b.Availability = append(b.Availability, train.availability[i])
 				b.Labels = append(b.Labels, train.labels[i])
 			}
-			rep := e.forward(train, b.Positions, h.Availability(b.Positions, b.Availability, step))
+			rep := e.forward(train, b.Positions, h.Availability(b.Availability, step))
 			if _, err := h.Forward(rep, b, epoch, step); err != nil {
 				tb.Fatal(err)
 			}

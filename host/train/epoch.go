@@ -56,7 +56,7 @@ func (r *Run) trainBatch(ctx context.Context, positions []int32, means *means) e
 		}
 		seen = augmented.Availability
 	}
-	seen = r.head.Availability(positions, seen, r.step)
+	seen = r.head.Availability(seen, r.step)
 	if err := subsets(own, seen); err != nil {
 		return err
 	}

@@ -15,7 +15,7 @@ type Metric struct {
 	Split string
 	// Group and Level are a subgroup column and its value; both are empty for
 	// all rows together. The level of Group "worst_pattern" is empty: it is the
-	// minimum over the patterns with enough events.
+	// worst of the patterns with enough events.
 	Group, Level string
 }
 
