@@ -83,6 +83,8 @@ func TestAttention_ownStratum(t *testing.T) {
 		near(t, "observed", float64(p.Observed[i]), sigmoid(2+3*z+0.5), 1e-6)
 	}
 	near(t, "norm", termOf(t, p.Terms, "context_norm"), 0.5, 1e-6)
-	near(t, "spoofing", termOf(t, p.Terms, "spoofing"),
-		(0.25+0.75)/2*(sigmoid(2+3*2+0.5)-sigmoid(2-3*4+0.5)), 1e-6)
+	if p, err = h.Predict([]float32{1}, []uint64{1}); err != nil {
+		t.Fatal(err)
+	}
+	near(t, "spoofing", termOf(t, p.Terms, "spoofing"), 0.25*(sigmoid(2+3*2+0.5)-sigmoid(2-3*4+0.5)), 1e-6)
 }

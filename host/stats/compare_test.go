@@ -2,6 +2,7 @@ package stats
 
 import (
 	"encoding/json"
+	"math"
 	"math/rand/v2"
 	"reflect"
 	"slices"
@@ -145,6 +146,24 @@ func TestCompare_HolmFamilies(t *testing.T) {
 	}
 }
 
+// A verdict is by the adjusted p-value, never by the raw one.
+func TestDifference_verdict(t *testing.T) {
+	nan := Number(math.NaN())
+	for _, test := range []struct {
+		estimate, p, adjusted Number
+		improves              bool
+		want                  string
+	}{
+		{0.1, 0.01, 0.2, true, "unclear"}, {0.1, 0.01, 0.04, true, "better"}, {-0.1, 0.01, 0.04, false, "worse"},
+		{0.1, 0.01, 0.05, true, "unclear"}, {0, 0.01, 0.01, false, "unclear"}, {0.1, nan, nan, true, "untested"},
+	} {
+		d := Difference{Interval: Interval{Estimate: test.estimate}, P: test.p, Adjusted: test.adjusted, Improves: test.improves}
+		if got := d.verdict(0.05); got != test.want {
+			t.Errorf("%+v: got %q", test, got)
+		}
+	}
+}
+
 // The order of cells, runs and rows is an accident of a query.
 func TestCompare_OrderDoesNotMatter(t *testing.T) {
 	in := input(MetricAUROC)
@@ -195,6 +214,10 @@ func TestCompare_MatchesBySeedAndUnit(t *testing.T) {
 	good.Runs[2].Labels[0] = 1 - good.Runs[2].Labels[0]
 	good.Runs[2].Patterns = slices.Clone(good.Runs[2].Patterns)
 	good.Runs[2].Patterns[5] = "elsewhere"
+	good.Runs[2].Clusters = slices.Clone(good.Runs[2].Clusters)
+	good.Runs[2].Clusters[9] = 12345
+	good.Runs[2].Weights = orOnes(nil, 500)
+	good.Runs[2].Weights[11] = 2
 	good.Runs = append(good.Runs[:4:4], simulateRun(11, 500, 9, "good", 0.2)) // seed 9 for seed 4
 	good.Trials = 16
 
@@ -202,12 +225,12 @@ func TestCompare_MatchesBySeedAndUnit(t *testing.T) {
 	row := table.row("good")
 	m := row.Matched
 	if !slices.Equal(m.Seeds, []int64{0, 1, 2, 3}) || !slices.Equal(m.UnmatchedSeeds, []int64{4, 9}) ||
-		m.Units != 2000-7-2 || m.UnmatchedUnits != 7 || m.Conflicting != 2 {
+		m.Units != 2000-7-4 || m.UnmatchedUnits != 7 || m.Conflicting != 4 {
 		t.Errorf("matched %+v", m)
 	}
 	for _, want := range []string{
 		"missing runs: seeds 4", "unequal seeds: 4, 9 not in both arms", "7 units not in both arms",
-		"2 units whose label, pattern, patient or weight differ", "unequal budget: 16 trials, baseline 8",
+		"4 units whose label, pattern, patient or weight differ", "unequal budget: 16 trials, baseline 8",
 	} {
 		if !slices.ContainsFunc(row.Flags, func(f string) bool { return strings.Contains(f, want) }) {
 			t.Errorf("no flag %q in %q", want, row.Flags)
