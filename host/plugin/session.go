@@ -94,11 +94,14 @@ func (p *Process) explain(what string, err error) error {
 		}
 	}
 	cause := p.Err()
-	if cause == nil && sdk.CodeOf(err) == sdk.CodePanic {
-		return p.failure(sdk.CodePanic, what+": "+err.Error())
-	}
 	if cause == nil {
-		return sdk.Wrap(sdk.CodeOf(err), err, "%s: %s", p.entry, what)
+		switch code := sdk.CodeOf(err); code {
+		case sdk.CodePanic, sdk.CodeNotFinite, sdk.CodeBadShape, sdk.CodeInternal:
+			// The plugin's own words: what it printed may say more.
+			return p.failure(code, what+": "+err.Error())
+		default:
+			return sdk.Wrap(code, err, "%s: %s", p.entry, what)
+		}
 	}
 	if sdk.CodeOf(cause) == sdk.CodeDeadline || sdk.CodeOf(cause) == sdk.CodeProtocol {
 		// Another session's failure took the process away from this one.

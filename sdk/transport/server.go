@@ -5,8 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
-	"runtime/debug"
 
 	"google.golang.org/grpc"
 
@@ -117,16 +115,4 @@ func (h *handler) answer(ctx context.Context, m *pb.HostMessage) (reply *pb.Plug
 	}
 	reply.Sequence = m.GetSequence()
 	return reply, h.author() == nil || sdk.CodeOf(err) == sdk.CodePanic
-}
-
-// guard runs f and turns a panic of the author's code into an error; the stack
-// goes to standard error, which is the plugin's log.
-func guard(f func() error) (err error) {
-	defer func() {
-		if v := recover(); v != nil {
-			fmt.Fprintf(os.Stderr, "panic: %v\n\n%s\n", v, debug.Stack())
-			err = sdk.Errorf(sdk.CodePanic, "the plugin panicked: %v", v)
-		}
-	}()
-	return f()
 }

@@ -52,8 +52,8 @@ func TestSession_panic(t *testing.T) {
 	}
 	s := openBackbone(t, true, 0, f)
 	err := s.Forward(t.Context(), sdk.ForwardRequest{}, &sdk.ForwardResponse{})
-	if sdk.CodeOf(err) != sdk.CodePanic || !strings.Contains(err.Error(), "nil map") {
-		t.Errorf("got %v, want a panic on a nil map", err)
+	if sdk.CodeOf(err) != sdk.CodePanic || !strings.Contains(err.Error(), "nil map") || !strings.Contains(err.Error(), " at session_test.go:") {
+		t.Errorf("got %v, want a panic on a nil map in this file", err)
 	}
 	<-closed
 	<-s.Done()

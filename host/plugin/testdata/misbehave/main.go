@@ -133,6 +133,7 @@ func (s *session) Forward(_ context.Context, req sdk.ForwardRequest, resp *sdk.F
 	case "oversized":
 		resp.ModalityEmbeddings = sdk.NewTensor(s.rows, len(s.open.Modalities), s.size)
 	case "error":
+		fmt.Println("the disk is warm")
 		return errors.New("disk on fire")
 	case "memory":
 		s.hog = make([]byte, s.size)
