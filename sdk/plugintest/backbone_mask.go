@@ -30,7 +30,7 @@ func (b *backbones) checkMask(p *probe) {
 		end                     state
 	}
 	var start *state // of the first session
-	ask := func(store string) answer {
+	open := func(store string) *backbone {
 		req := b.request(p)
 		req.FeatureStore = store
 		s := b.open(p, req)
@@ -40,34 +40,54 @@ func (b *backbones) checkMask(p *probe) {
 			start = &taken
 		}
 		p.must(s.restore(*start), "Restore")
-		var out answer
-		for step := range tableRows / batchRows {
+		return s
+	}
+	steps := tableRows / batchRows
+	// Each pass ends at its first error.
+	eval := func(s *backbone, out *answer) error {
+		for step := range steps {
 			rows, availability := pick(step)
 			resp, err := s.forward(sdk.ForwardRequest{Rows: rows, Availability: availability})
-			p.must(err, "Forward in eval mode")
+			if err != nil {
+				return fmt.Errorf("Forward in eval mode: %w", err)
+			}
 			out.eval = append(out.eval, resp.H.Data)
 			out.embeddings = append(out.embeddings, resp.ModalityEmbeddings.Data)
 		}
-		if !b.exact() {
-			return out
-		}
-		for step := range tableRows / batchRows {
-			rows, availability := pick(step)
-			out.train = append(out.train, s.h(p, b.train(rows, availability, uint64(step), s.task)))
-			_, err := s.backward(gradientOfH(uint64(step), len(rows), 0.25))
-			p.must(err, "Backward")
-		}
-		var err error
-		out.end, err = s.snapshot()
-		p.must(err, "Snapshot")
-		return out
+		return nil
 	}
-	clean := ask(b.store)
+	train := func(s *backbone, out *answer) (err error) {
+		for step := range steps {
+			rows, availability := pick(step)
+			resp, err := s.forward(b.train(rows, availability, uint64(step), s.task))
+			if err != nil {
+				return fmt.Errorf("Forward in train mode: %w", err)
+			}
+			out.train = append(out.train, resp.H.Data)
+			if _, err := s.backward(gradientOfH(uint64(step), len(rows), 0.25)); err != nil {
+				return fmt.Errorf("Backward: %w", err)
+			}
+		}
+		if out.end, err = s.snapshot(); err != nil {
+			return fmt.Errorf("Snapshot: %w", err)
+		}
+		return nil
+	}
+	var clean answer
+	s := open(b.store)
+	p.must(eval(s, &clean), "with the data as they are")
+	if b.exact() {
+		p.must(train(s, &clean), "with the data as they are")
+	} else {
+		p.notef("training is not compared, since the plugin is not deterministic")
+	}
 	for i, poison := range []float32{1e30, float32(math.NaN()), -3} {
 		store := filepath.Join(b.dir, fmt.Sprintf("poisoned%d", i))
 		p.must(b.table.poisoned(shown, poison).write(store), "write a feature store")
-		other := ask(store)
-		for step := range clean.eval {
+		var other answer
+		s := open(store)
+		err := eval(s, &other)
+		for step := range other.eval {
 			if x, y := clean.eval[step], other.eval[step]; !b.same(x, y) {
 				p.fatalf("h in eval mode depends on values behind the mask: %s", leak(x, y, poison))
 			}
@@ -75,17 +95,24 @@ func (b *backbones) checkMask(p *probe) {
 				p.fatalf("modality embeddings depend on values behind the mask, when these are %v", poison)
 			}
 		}
-		for step := range clean.train {
+		p.must(err, "values behind the mask have an effect: when they are %v, there is an error", poison)
+		if !b.exact() {
+			continue
+		}
+		err = train(s, &other)
+		for step := range other.train {
 			if x, y := clean.train[step], other.train[step]; !b.same(x, y) {
-				p.fatalf("h in train mode depends on values behind the mask: %s", leak(x, y, poison))
+				when := "h in train mode depends"
+				if step > 0 {
+					when = fmt.Sprintf("after %d training steps, h in train mode or the gradients before it depend", step)
+				}
+				p.fatalf("%s on values behind the mask: %s", when, leak(x, y, poison))
 			}
 		}
+		p.must(err, "values behind the mask have an effect: when they are %v, there is an error", poison)
 		if d := clean.end.difference(other.end); d != "" {
 			p.fatalf("gradients depend on values behind the mask, when these are %v: %s", poison, d)
 		}
-	}
-	if !b.exact() {
-		p.notef("training is not compared, since the plugin is not deterministic")
 	}
 }
 
