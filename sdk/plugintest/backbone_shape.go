@@ -11,11 +11,12 @@ func (b *backbones) checkShape(p *probe) {
 		for _, width := range []int{1, hWidth, 9} {
 			req := b.request(p)
 			req.Task, req.Width = task, width
-			s := b.open(p, req)
 			for _, rows := range []int{1, 5, batchRows} {
-				b.checkShapeOf(p, s, b.eval(b.mixed()[:rows]), width)
+				s := b.open(p, req) // after a panic a session takes no more calls
 				train := b.train(b.mixed()[:rows], b.eval(b.mixed()[:rows]).Availability, 1, task)
-				b.checkShapeOf(p, s, train, width)
+				if !b.checkShapeOf(p, s, b.eval(b.mixed()[:rows]), width) || !b.checkShapeOf(p, s, train, width) {
+					continue // no need for the errors that follow from this one
+				}
 				dh := sdk.NewTensor(rows, width)
 				for i := range dh.Data {
 					dh.Data[i] = 0.1
@@ -32,20 +33,22 @@ func (b *backbones) checkShape(p *probe) {
 	}
 }
 
-func (b *backbones) checkShapeOf(p *probe, s *backbone, req sdk.ForwardRequest, width int) {
+// checkShapeOf reports whether Forward answered something of the right shape.
+func (b *backbones) checkShapeOf(p *probe, s *backbone, req sdk.ForwardRequest, width int) bool {
 	rows := len(req.Rows)
 	resp, err := s.forward(req)
 	if err != nil {
 		p.failf("Forward of %d rows in %s mode, %s task, width %d: %s", rows, req.Mode, s.task.Kind, width, describe(err))
-		return
+		return false
 	}
 	for _, err := range []error{resp.H.Check("h", rows, width), resp.H.CheckFinite("h")} {
 		if err != nil {
 			p.failf("in %s mode: %v", req.Mode, err)
-			return
+			return false
 		}
 	}
 	b.checkEmbeddings(p, req, resp.ModalityEmbeddings)
+	return true
 }
 
 // checkEmbeddings checks the optional modality embeddings.
@@ -122,6 +125,9 @@ func (b *backbones) checkAvailability(p *probe) {
 				}
 				if err != nil {
 					p.failf("%d rows with availability %0*b in %s mode: %s", len(batch), len(b.table.modalities), pattern, mode, describe(err))
+					if code := sdk.CodeOf(err); code == sdk.CodePanic || code == sdk.CodeClosed {
+						s = b.open(p, b.request(p))
+					}
 					break
 				}
 			}

@@ -101,6 +101,18 @@ var broken = []struct {
 		}}
 	}},
 	{"features behind the mask", "mask", "behind the mask", func() sdk.Backbone { return flawed(flaws{leak: true}) }},
+	{"features behind the mask that make training fail", "mask", "values behind the mask have an effect", func() sdk.Backbone {
+		poisoned := false
+		return &wrapped{inner: flawed(flaws{}), open: func(r *sdk.OpenRequest) error {
+			poisoned = strings.Contains(r.FeatureStore, "poisoned")
+			return nil
+		}, backward: func(s *session, req sdk.BackwardRequest, resp *sdk.BackwardResponse) error {
+			if poisoned {
+				return sdk.Errorf(sdk.CodeNotFinite, "the gradient is NaN")
+			}
+			return s.BackboneSession.Backward(ctx, req, resp)
+		}}
+	}},
 	{"a gradient of the wrong sign", "gradients", "finite differences", func() sdk.Backbone {
 		return &wrapped{inner: flawed(flaws{}), backward: func(s *session, req sdk.BackwardRequest, resp *sdk.BackwardResponse) error {
 			dh := sdk.Tensor{Shape: req.DH.Shape, Data: slices.Clone(req.DH.Data)}
