@@ -1,12 +1,15 @@
 package plugin
 
 import (
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"regexp"
 	"strconv"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/BurntSushi/toml"
@@ -66,6 +69,9 @@ func ReadManifest(dir string) (Entry, error) {
 	}
 	path := filepath.Join(dir, ManifestName)
 	text, err := os.ReadFile(path)
+	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENOTDIR) {
+		return Entry{}, sdk.Errorf(sdk.CodePluginManifest, "%s is no plugin directory: it has no %s", dir, ManifestName)
+	}
 	if err != nil {
 		return Entry{}, sdk.Wrap(sdk.CodePluginManifest, err, "read manifest")
 	}

@@ -2,6 +2,8 @@ package plugin
 
 import (
 	"context"
+	"crypto/tls"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -9,7 +11,12 @@ import (
 	"testing"
 	"time"
 
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/credentials"
+	"google.golang.org/grpc/credentials/insecure"
+
 	"github.com/deconfound/deconfound/sdk"
+	"github.com/deconfound/deconfound/sdk/transport"
 )
 
 func TestProcess_wellBehaved(t *testing.T) {
@@ -92,6 +99,70 @@ func TestStart_failures(t *testing.T) {
 			}
 			wants(t, err, sdk.CodePluginStart, c.parts...)
 		})
+	}
+}
+
+// A plugin without the SDK prints what it likes before the handshake, and may
+// speak another protocol than its manifest says.
+func TestStart_handshake(t *testing.T) {
+	for mode, parts := range map[string][]string{
+		"version": {"version: 2", "[1]"},
+		"core":    {"version"},
+		"address": {"/nowhere/at/all"},
+		"flood":   {"no handshake within 1s", ManifestName},
+	} {
+		t.Run(mode, func(t *testing.T) {
+			e := install(t, t.TempDir(), "backbone", "misbehave")
+			e.Command, e.StartTimeout = []string{"./lie", mode}, time.Second
+			p, err := Start(t.Context(), e, Config{})
+			if err == nil {
+				p.Kill()
+			}
+			wants(t, err, sdk.CodePluginStart, parts...)
+		})
+	}
+	e := install(t, t.TempDir(), "backbone", "misbehave")
+	e.Command = []string{"./lie", "garbage"}
+	p, err := Start(t.Context(), e, Config{})
+	if err != nil {
+		t.Fatalf("garbage before the handshake: %v", err)
+	}
+	t.Cleanup(p.Kill)
+	if lines := p.Lines(); !slices.Contains(lines, "1|2|udp|x|grpc|") {
+		t.Errorf("the log lacks what came before the handshake: %.200q", lines)
+	}
+}
+
+// Nobody but the host that started it talks to a plugin, even who may open its
+// socket: the connection is encrypted, and both sides show a certificate.
+func TestProcess_authenticated(t *testing.T) {
+	for _, cfg := range []Config{{}, {NoSharedMemory: true}} {
+		p := start(t, cfg)
+		well(t, open(t, p, "", 0))
+		var sockets []string
+		_ = filepath.WalkDir(p.dir, func(path string, d fs.DirEntry, _ error) error {
+			if d.Type()&fs.ModeSocket != 0 {
+				sockets = append(sockets, path)
+			}
+			return nil
+		})
+		if len(sockets) != 1 {
+			t.Fatalf("%s has the sockets %v, want one", p.dir, sockets)
+		}
+		for name, c := range map[string]credentials.TransportCredentials{
+			"plain":          insecure.NewCredentials(),
+			"no certificate": credentials.NewTLS(&tls.Config{InsecureSkipVerify: true}), //nolint:gosec // an intruder does not care
+		} {
+			conn, err := grpc.NewClient("unix:"+sockets[0], grpc.WithTransportCredentials(c))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if info, err := transport.NewClient(conn, nil, 0).Info(t.Context()); err == nil {
+				t.Errorf("%s: a stranger was told %+v", name, info)
+			}
+			conn.Close()
+		}
+		well(t, open(t, p, "", 0))
 	}
 }
 

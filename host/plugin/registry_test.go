@@ -73,8 +73,12 @@ func TestReadManifest_errors(t *testing.T) {
 			wants(t, err, sdk.CodePluginManifest, append(c.parts, dir)...)
 		})
 	}
-	_, err := ReadManifest(t.TempDir())
-	wants(t, err, sdk.CodePluginManifest)
+	dir := t.TempDir()
+	_, err := ReadManifest(dir)
+	wants(t, err, sdk.CodePluginManifest, dir, "no plugin.toml")
+	write(t, filepath.Join(dir, "model.go"), "package main\n")
+	_, err = ReadManifest(filepath.Join(dir, "model.go"))
+	wants(t, err, sdk.CodePluginManifest, "model.go is no plugin directory")
 }
 
 func TestDirectories(t *testing.T) {

@@ -1,10 +1,14 @@
 // Program lie is a plugin that serves the wire by hand: it claims tensors outside
-// its slots, and sends more than it was told to.
+// its slots, and sends more than it was told to. Its argument chooses what it does
+// to the handshake, from which nothing of the SDK keeps it.
 package main
 
 import (
 	"context"
 	"errors"
+	"fmt"
+	"math"
+	"os"
 
 	goplugin "github.com/hashicorp/go-plugin"
 	"google.golang.org/grpc"
@@ -14,11 +18,45 @@ import (
 )
 
 func main() {
+	version := transport.Version
+	if len(os.Args) > 1 {
+		switch os.Args[1] {
+		case "garbage":
+			garbage(64)
+		case "flood":
+			garbage(math.MaxInt)
+		case "version":
+			version++
+		case "core":
+			fmt.Printf("9|%d|unix|/nowhere|grpc|\n", version)
+			select {}
+		case "address":
+			fmt.Printf("1|%d|unix|/nowhere/at/all|grpc|\n", version)
+			select {}
+		}
+	}
 	goplugin.Serve(&goplugin.ServeConfig{
 		HandshakeConfig:  transport.Handshake,
-		VersionedPlugins: map[int]goplugin.PluginSet{transport.Version: {transport.ServiceName: raw{}}},
+		VersionedPlugins: map[int]goplugin.PluginSet{version: {transport.ServiceName: raw{}}},
 		GRPCServer:       goplugin.DefaultGRPCServer,
 	})
+}
+
+// garbage prints blocks of 64 KiB without an end of line, then the end and lines
+// that look like the handshake at first.
+func garbage(blocks int) {
+	block := make([]byte, 64<<10)
+	for i := range block {
+		if block[i] = byte(i * 7); block[i] == '\n' {
+			block[i] = 0
+		}
+	}
+	for range blocks {
+		if _, err := os.Stdout.Write(block); err != nil {
+			os.Exit(1)
+		}
+	}
+	fmt.Print("\n1|1\n|||||\n1|2|udp|x|grpc|\n\n")
 }
 
 type raw struct {
