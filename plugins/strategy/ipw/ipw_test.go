@@ -128,3 +128,32 @@ func TestWeights_ClippedAndMeanOne(t *testing.T) {
 		t.Errorf("%.3f of the rows are at the upper clip, want about 0.05", share)
 	}
 }
+
+// A propensity comes from rows other than its own. With about as many covariates
+// of pure noise as rows, a model that has seen a row is sure of its class, and one
+// that has not is wrong about half of them.
+func TestLogRatios_AreCrossFitted(t *testing.T) {
+	const n, width = 60, 40
+	r := rng.Stream(6, "noise")
+	d := design{rows: n, width: width, x: make([]float32, n*width)}
+	for i := range d.x {
+		d.x[i] = float32(r.NormFloat64())
+	}
+	class, fold := make([]int, n), make([]int, n)
+	for i := range n {
+		class[i], fold[i] = i%2, i/2%5
+	}
+	log, err := d.logRatios(class, fold, 5, 1e-3)
+	if err != nil {
+		t.Fatal(err)
+	}
+	wrong := 0
+	for _, ratio := range log {
+		if math.Exp(-ratio)/2 < 0.5 { // the propensity of the row's own class
+			wrong++
+		}
+	}
+	if wrong < n/4 || wrong > 3*n/4 {
+		t.Errorf("the models are wrong about %d of %d rows, want about half", wrong, n)
+	}
+}

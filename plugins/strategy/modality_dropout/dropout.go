@@ -1,6 +1,7 @@
 package main
 
 import (
+	"maps"
 	"math/bits"
 	"math/rand/v2"
 	"slices"
@@ -42,14 +43,15 @@ type rule struct {
 
 func newRule(c strategy.Config) (strategy.Rule, error) {
 	r := &rule{rate: c.Float("rate"), marginal: c.String("kind") == "marginal"}
-	for pattern := range c.Open.Prior {
-		r.patterns = append(r.patterns, pattern)
+	count := map[uint64]int{}
+	for _, pattern := range c.Open.Availability {
+		count[pattern]++
 	}
-	slices.Sort(r.patterns)
-	var total float64
+	r.patterns = slices.Sorted(maps.Keys(count))
+	rows := 0
 	for _, pattern := range r.patterns {
-		total += c.Open.Prior[pattern]
-		r.shares = append(r.shares, total)
+		rows += count[pattern]
+		r.shares = append(r.shares, float64(rows)/float64(len(c.Open.Availability)))
 	}
 	return r, nil
 }
@@ -90,8 +92,7 @@ func (d *rule) drop(own uint64, r *rand.Rand) uint64 {
 // has of it; a row that never keeps anything stays as it is.
 func (d *rule) intersect(own uint64, r *rand.Rand) uint64 {
 	for range redraws {
-		u := r.Float64() * d.shares[len(d.shares)-1]
-		i, _ := slices.BinarySearch(d.shares, u)
+		i, _ := slices.BinarySearch(d.shares, r.Float64())
 		if kept := own & d.patterns[min(i, len(d.patterns)-1)]; kept != 0 {
 			return kept
 		}

@@ -9,9 +9,13 @@ import (
 	"github.com/deconfound/deconfound/sdk/strategy"
 )
 
-func build(t *testing.T, values sdk.Values, prior map[uint64]float64) *rule {
+// build takes the patterns of the training rows. The prior, which is about
+// predictions, must not matter.
+func build(t *testing.T, values sdk.Values, training ...uint64) *rule {
 	t.Helper()
-	made, err := newRule(strategy.Config{Open: sdk.StrategyOpenRequest{Hyperparameters: values, Prior: prior}})
+	made, err := newRule(strategy.Config{Open: sdk.StrategyOpenRequest{
+		Hyperparameters: values, Availability: training, Prior: map[uint64]float64{0b111: 1},
+	}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -20,7 +24,7 @@ func build(t *testing.T, values sdk.Values, prior map[uint64]float64) *rule {
 
 func TestAugment_KeepsASubsetAndNeverNothing(t *testing.T) {
 	for _, kind := range []string{"independent", "marginal"} {
-		r := build(t, sdk.Values{"rate": 0.9, "kind": kind}, map[uint64]float64{1: 0.5, 6: 0.5})
+		r := build(t, sdk.Values{"rate": 0.9, "kind": kind}, 1, 6)
 		own := make([]uint64, 500)
 		for i := range own {
 			own[i] = uint64(1 + i%7)
@@ -34,7 +38,7 @@ func TestAugment_KeepsASubsetAndNeverNothing(t *testing.T) {
 }
 
 func TestAugment_HidesAtTheRate(t *testing.T) {
-	r := build(t, sdk.Values{"rate": 0.25, "kind": "independent"}, map[uint64]float64{3: 1})
+	r := build(t, sdk.Values{"rate": 0.25, "kind": "independent"}, 3)
 	const n = 20000
 	own := make([]uint64, n)
 	for i := range own {
@@ -54,7 +58,7 @@ func TestAugment_HidesAtTheRate(t *testing.T) {
 }
 
 func TestAugment_MarginalDrawsTrainingPatterns(t *testing.T) {
-	r := build(t, sdk.Values{"rate": 0.25, "kind": "marginal"}, map[uint64]float64{0b001: 0.2, 0b110: 0.8})
+	r := build(t, sdk.Values{"rate": 0.25, "kind": "marginal"}, 0b001, 0b110, 0b110, 0b110, 0b110)
 	const n = 20000
 	own := make([]uint64, n)
 	for i := range own {
@@ -76,7 +80,7 @@ func TestAugment_MarginalDrawsTrainingPatterns(t *testing.T) {
 }
 
 func TestAugment_RowThatSharesNothingStays(t *testing.T) {
-	r := build(t, sdk.Values{"rate": 0.25, "kind": "marginal"}, map[uint64]float64{0b001: 1})
+	r := build(t, sdk.Values{"rate": 0.25, "kind": "marginal"}, 0b001)
 	if got := r.Augment([]uint64{0b100}, rng.Stream(4, "stay"))[0]; got != 0b100 {
 		t.Errorf("got %03b, want the row's own 100", got)
 	}
