@@ -474,3 +474,63 @@ func TestRun_GroupsAndPatternsHaveCounts(t *testing.T) {
 		t.Error("the shifted test set has no auroc")
 	}
 }
+
+// spy is a strategy that keeps what it is told.
+type spy struct {
+	open       sdk.StrategyOpenRequest
+	augments   []sdk.AugmentRequest
+	objectives []sdk.ObjectiveRequest
+}
+
+func (*spy) Info(context.Context, sdk.InfoRequest, *sdk.InfoResponse) error { return nil }
+
+func (s *spy) Open(_ context.Context, req sdk.StrategyOpenRequest, resp *sdk.StrategyOpenResponse) error {
+	s.open, resp.Session = req, &spied{spy: s}
+	return nil
+}
+
+type spied struct {
+	sdk.Stateless
+	spy *spy
+}
+
+func (s *spied) Augment(_ context.Context, req sdk.AugmentRequest, resp *sdk.AugmentResponse) error {
+	s.spy.augments = append(s.spy.augments, req)
+	resp.Availability = req.Availability
+	return nil
+}
+
+func (s *spied) Objective(_ context.Context, req sdk.ObjectiveRequest, _ *sdk.ObjectiveResponse) error {
+	s.spy.objectives = append(s.spy.objectives, req)
+	return nil
+}
+
+// Whatever a strategy is told is about the training rows, by their positions.
+func TestRun_StrategySeesTrainingRowsOnly(t *testing.T) {
+	store := cohort(t, 400)
+	d := data(t, store)
+	s := &spy{}
+	finish(t, config(1), d, &opener{strategy: s}, 100)
+
+	n := len(d.Split.Train)
+	if len(s.open.Availability) != n || len(s.open.Labels) != n || len(s.open.Groups) != n || s.open.Covariates.Shape[0] != n {
+		t.Fatalf("opened with %d masks, %d labels, %d groups and covariates %v, want %d of each",
+			len(s.open.Availability), len(s.open.Labels), len(s.open.Groups), s.open.Covariates.Shape, n)
+	}
+	for i, row := range d.Split.Train {
+		if s.open.Labels[i] != store.Labels()[row] || s.open.Availability[i] != store.Availability()[row] {
+			t.Fatalf("position %d is not training row %d", i, row)
+		}
+	}
+	steps := 6 * ((n + 63) / 64)
+	if len(s.augments) != steps || len(s.objectives) != steps {
+		t.Fatalf("%d augments and %d objectives in %d steps; rows that are only scored must not be shown", len(s.augments), len(s.objectives), steps)
+	}
+	for _, req := range s.objectives {
+		for i, position := range req.Rows {
+			if req.Labels[i] != s.open.Labels[position] || req.Availability[i] != s.open.Availability[position] || req.Groups[i] != s.open.Groups[position] {
+				t.Fatalf("position %d has label %v, pattern %b and group %d in a batch", position, req.Labels[i], req.Availability[i], req.Groups[i])
+			}
+		}
+	}
+}
