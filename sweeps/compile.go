@@ -82,6 +82,9 @@ type compiler struct {
 	backbones  map[string]PluginInfo
 	strategies map[string]PluginInfo
 	variants   map[string]Variant
+	// unknown has the sections whose settings cannot be known, because a plugin was
+	// not found.
+	unknown map[string]bool
 }
 
 func (c *compiler) names(kind string) []string {
@@ -91,19 +94,31 @@ func (c *compiler) names(kind string) []string {
 	return nil
 }
 
+// missing says why a name cannot be used, and what may have been meant unless the
+// reason says so itself or the name is right.
+func (c *compiler) missing(kind, name string, reason error) string {
+	text, known := reason.Error(), c.names(kind)
+	if strings.Contains(text, "did you mean") || slices.Contains(known, name) {
+		return text
+	}
+	return text + suggest(name, known)
+}
+
 func (c *compiler) lookUp() {
+	c.unknown = map[string]bool{}
 	axes := keyPath{"axes"}
 	for i, name := range c.file.Axes.Dataset {
 		info, err := c.catalog.Dataset(name)
 		if err != nil {
-			c.doc.report(axes.child("dataset").index(i), "%s%s", err, suggest(name, c.names("dataset")))
+			c.doc.report(axes.child("dataset").index(i), "%s", c.missing("dataset", name, err))
 		}
 		c.datasets[name] = info
 	}
 	for i, name := range c.file.Axes.Backbone {
 		info, err := c.catalog.Backbone(name)
 		if err != nil {
-			c.doc.report(axes.child("backbone").index(i), "%s%s", err, suggest(name, c.names("backbone")))
+			c.doc.report(axes.child("backbone").index(i), "%s", c.missing("backbone", name, err))
+			c.unknown["backbone"] = true
 		}
 		c.backbones[name] = info
 	}
@@ -114,7 +129,8 @@ func (c *compiler) lookUp() {
 		}
 		info, err := c.catalog.Strategy(v.Strategy)
 		if err != nil {
-			c.doc.report(v.path.child("strategy"), "%s%s", err, suggest(v.Strategy, c.names("strategy")))
+			c.doc.report(v.path.child("strategy"), "%s", c.missing("strategy", v.Strategy, err))
+			c.unknown["strategy"] = true
 		}
 		c.strategies[v.Strategy] = info
 	}

@@ -89,6 +89,7 @@ func (c *compiler) checkParameters() {
 			c.doc.report(d.path, "%s", message)
 		}
 		switch {
+		case !used && c.unknown[d.Section]: // told already
 		case !used:
 			c.doc.report(d.path, "%s", c.unused(d, cells))
 		case twice != "" && (d.Section == "optimizer" || d.Section == "head" || d.Section == "run"):

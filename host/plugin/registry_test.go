@@ -221,3 +221,33 @@ func TestLock(t *testing.T) {
 	_, err = ReadLock(path)
 	wants(t, err, sdk.CodePluginManifest, ":2:", "plugn")
 }
+
+func TestEntry_Stale(t *testing.T) {
+	e := install(t, t.TempDir(), "backbone", "misbehave")
+	if got := e.Stale(); got != "" {
+		t.Errorf("without sources: got %q", got)
+	}
+	info, err := os.Stat(filepath.Join(e.Dir, "misbehave"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		file  string
+		after time.Duration
+		want  string
+	}{
+		{"main.go", -time.Second, ""},
+		{"model_test.go", time.Hour, ""},
+		{"model.go", time.Second, "model.go"},
+		{"layer.go", 2 * time.Second, "layer.go"},
+	} {
+		path, at := filepath.Join(e.Dir, c.file), info.ModTime().Add(c.after)
+		write(t, path, "package main\n")
+		if err := os.Chtimes(path, at, at); err != nil {
+			t.Fatal(err)
+		}
+		if got := e.Stale(); got != c.want {
+			t.Errorf("with %s %v after the program: got %q, want %q", c.file, c.after, got, c.want)
+		}
+	}
+}

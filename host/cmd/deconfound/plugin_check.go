@@ -60,6 +60,9 @@ and no database.`,
 			options := plugintest.Options{Only: only, Timeout: timeout, Hyperparameters: values}
 			if !a.json {
 				fmt.Fprintf(a.out, "%s, %s\n", entry, entry.Dir)
+				if file := entry.Stale(); file != "" {
+					fmt.Fprintf(a.out, "! %s was changed after the program was built, which is what is checked; build it again\n", file)
+				}
 				options.Report = func(r plugintest.Result) { printCheck(a.out, r, verbose) }
 			}
 			result, err := check(cmd.Context(), entry, options)

@@ -30,6 +30,9 @@ one that --sdk names.`,
 				return err
 			}
 			name := args[0]
+			if there, err := a.plugins().Find(k, name); err == nil {
+				return fmt.Errorf("there is a %s already, in %s; a sweep could not tell the two apart, so choose another name", there, there.Dir)
+			}
 			if dir == "" {
 				dir = name
 			}

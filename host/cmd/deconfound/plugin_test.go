@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 )
 
 // run executes one command line in a directory of its own, with the given
@@ -68,7 +69,18 @@ func TestPlugin(t *testing.T) {
 
 	t.Run("check", func(t *testing.T) {
 		for _, target := range []string{"groupdro", good} {
+			// Sources that were changed since, as if the author forgot to build.
+			if err := os.WriteFile(filepath.Join(good, "model.go"), nil, 0o600); err != nil {
+				t.Fatal(err)
+			}
+			tomorrow := time.Now().Add(24 * time.Hour)
+			if err := os.Chtimes(filepath.Join(good, "model.go"), tomorrow, tomorrow); err != nil {
+				t.Fatal(err)
+			}
 			code, out, errs := run(t, plugins, "check", target)
+			if !strings.Contains(out, "! model.go was changed after") {
+				t.Errorf("a stale program is not noticed:\n%s", out)
+			}
 			if code != exitOK || strings.Contains(out, "✗") || !strings.Contains(out, "✓ snapshot") || !strings.Contains(out, "- gradients: the strategy has no penalty") {
 				t.Errorf("%s: exit %d\n%s%s", target, code, out, errs)
 			}
@@ -156,6 +168,8 @@ func TestPluginNew(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	plugins := t.TempDir()
+	install(t, plugins, "strategy", "groupdro", "../../../plugins/strategy/groupdro")
 	t.Chdir(t.TempDir())
 	code, out, errs := run(t, "", "new", "my_rule", "--kind", "strategy", "--sdk", checkout)
 	if code != exitOK || !strings.Contains(out, "my_rule/model.go") || !strings.Contains(out, "deconfound plugin check .") {
@@ -176,6 +190,12 @@ func TestPluginNew(t *testing.T) {
 		if code, _, errs := run(t, "", c.args...); code != exitFailure || !strings.Contains(errs, c.want) {
 			t.Errorf("%v: exit %d, %s", c.args, code, errs)
 		}
+	}
+	if code, _, errs := run(t, plugins, "new", "groupdro", "--kind", "strategy", "--sdk", checkout); code != exitFailure || !strings.Contains(errs, "there is a strategy groupdro already") {
+		t.Errorf("a name that is taken: exit %d, %s", code, errs)
+	}
+	if code, _, errs := run(t, plugins, "new", "groupdro", "--sdk", checkout); code != exitOK {
+		t.Errorf("a name of another kind: exit %d, %s", code, errs)
 	}
 	if code, _, _ := run(t, "", "new"); code != exitUsage {
 		t.Errorf("without a name: exit %d", code)
