@@ -26,17 +26,139 @@
 // ([StrategySession] Augment) and it turns per-row losses into sample weights
 // and a penalty with gradients (Objective).
 //
+// # From nothing to a sweep
+//
+//	deconfound plugin new mymodel                     # or: mytrick --kind strategy
+//	cd mymodel && go build .                          # edit model.go first, or later
+//	deconfound plugin check .                         # the conformance suite
+//	export DECONFOUND_PLUGIN_PATH=$(dirname "$PWD")   # where plugins are looked for
+//	deconfound plugin ls
+//
+// The new directory is a Go module of its own. Its go.mod takes the SDK from a
+// checkout by a replace directive; after importing more, for example sdk/graph,
+// run go mod tidy. In the sweep file the plugin has the name of its Info, and its
+// hyperparameters are parameters like all others:
+//
+//	[axes]
+//	backbone = ["concat", "mymodel"]
+//	[variants.trick]
+//	strategy = "mytrick"
+//	[parameters]
+//	"backbone.rank"  = { values = [2, 4] }     # for backbones that declare rank
+//	"strategy.gamma" = { value = 0.5 }
+//
 // # Writing a backbone
 //
 // The short way is package sdk/backbone: write the forward pass on a tape of
-// sdk/nn, and sessions, optimiser, snapshots and checks are done. The long way
-// is this package: implement [Backbone] and [BackboneSession]. Either way the
-// whole program is
+// sdk/nn, and gradients, sessions, optimiser, snapshots and checks are done. This
+// is the whole of low-rank fusion, h = Σ_r Π_m (W_rm e_m + b_rm), where a modality
+// that a row lacks contributes its bias alone (LMF, Liu et al., ACL 2018):
 //
-//	func main() { serve.Backbone(model) }
+//	var info = sdk.Info{
+//		Name: "mymodel", Version: "0.1.0", Licence: "Apache-2.0",
+//		Hyperparameters: append(encoder.Hyperparameters(), sdk.Hyperparameter{
+//			Name: "rank", Type: sdk.Int, Default: 4, Min: 1, Max: 64, Text: "Terms of the sum.",
+//		}),
+//		Capabilities: sdk.Capabilities{BatchIndependent: true, Deterministic: true},
+//	}
 //
-// from package sdk/serve, a plugin.toml beside the binary, and five lines of
-// test on sdk/plugintest.
+//	type model struct {
+//		params   nn.Params
+//		encoders *encoder.Set
+//		factors  [][]*nn.Linear // [rank][modality]
+//	}
+//
+//	func build(c backbone.Config) (backbone.Model, error) {
+//		m := &model{}
+//		m.encoders = encoder.For(&m.params, c, c.Int("hidden"))
+//		for r := range c.Int("rank") {
+//			var of []*nn.Linear
+//			for i, modality := range c.Modalities {
+//				name, random := fmt.Sprintf("factor%d.%s", r, modality.Name), c.Rand("factor", r, i)
+//				l := nn.NewLinear(&m.params, name, c.Int("hidden"), c.Width, random)
+//				nn.Ones(l.Bias) // a bias of zero would let one missing modality silence all
+//				of = append(of, l)
+//			}
+//			m.factors = append(m.factors, of)
+//		}
+//		return backbone.FromTape(m), nil
+//	}
+//
+//	func (m *model) Params() *nn.Params { return &m.params }
+//
+//	func (m *model) Forward(t *nn.Tape, b *backbone.Batch) (*nn.Var, []backbone.Term) {
+//		e := m.encoders.Encode(t, b) // zero in rows that lack the modality
+//		var terms []*nn.Var
+//		for _, of := range m.factors {
+//			term := of[0].Apply(t, e[0])
+//			for i := 1; i < len(of); i++ {
+//				term = t.Mul(term, of[i].Apply(t, e[i]))
+//			}
+//			terms = append(terms, term)
+//		}
+//		return t.Sum(terms...), nil
+//	}
+//
+//	func main() { serve.Backbone(backbone.New(info, build)) }
+//
+// Read b.Features(m, b.Observed(m)) for an encoder of your own, return terms for
+// auxiliary losses, ask for the labels of the batch with
+// [Capabilities].NeedsLabels, and write an operation that sdk/nn lacks with
+// nn.Tape.Op: plugin check compares its gradient with finite differences. Package
+// sdk/graph takes the model as a gorgonia graph instead. The long way is this
+// package alone: implement [Backbone] and [BackboneSession].
+//
+// # Writing a strategy
+//
+// The short way is package sdk/strategy: a rule has one method or more of
+// Augment (hide modalities of training rows), Weights (one weight a row), Penalty
+// (a value with its gradients in h and the logits), State and SetState. This one
+// takes a norm off h:
+//
+//	type rule struct{ gamma float64 }
+//
+//	func build(c strategy.Config) (strategy.Rule, error) {
+//		return rule{c.Float("gamma")}, nil // c.Open has the training rows
+//	}
+//
+//	func (r rule) Penalty(b strategy.Batch) (value float64, dh, dlogits []float32, terms []sdk.Term, err error) {
+//		dh = make([]float32, len(b.H.Data))
+//		for i, x := range b.H.Data {
+//			value += r.gamma * float64(x) * float64(x) / float64(len(b.Rows))
+//			dh[i] = float32(r.gamma) * 2 * x / float32(len(b.Rows))
+//		}
+//		return value, dh, nil, nil, nil
+//	}
+//
+//	func main() { serve.Strategy(strategy.New(info, build)) }
+//
+// # The directory of a plugin
+//
+// It holds the program and plugin.toml:
+//
+//	[plugin]
+//	kind = "backbone"                  # or "strategy"
+//	name = "mymodel"                   # as in Info
+//	protocol = 1
+//	[exec]
+//	command = ["./mymodel"]            # the program and its arguments
+//	env = ["CUDA_VISIBLE_DEVICES"]     # of the host's environment, beside PATH, HOME, TMPDIR, LANG
+//	memory = "4GiB"                    # the process is ended beyond this; default none
+//	start_timeout = "90s"              # to the handshake; default one minute
+//
+// The hash of all files in the directory is the identity of the plugin: it goes
+// into every run and into plugins.lock.toml. A changed file makes other runs, so
+// keep notes, data and version control outside, or build into a directory of its
+// own.
+//
+// # When it goes wrong
+//
+// The run ends with a code and the last lines the plugin printed ("deconfound runs
+// logs RUN"); other runs go on. bad_shape and not_finite: an answer has another
+// shape than asked for, or a NaN; panic: with file and line; deadline: no answer
+// within two minutes to a step, five to opening and snapshots; plugin_crash,
+// plugin_memory and plugin_start: the process ended, grew beyond exec.memory, or
+// did not shake hands, and is started again for the next run.
 //
 // # Rules
 //

@@ -155,6 +155,7 @@ func (s *Status) count(r tracker.Run) {
 		s.Failed++
 		s.Epochs += r.Epochs - r.Epoch
 		message, _, _ := strings.Cut(r.ErrorMessage, "\n")
+		message = strings.TrimSuffix(message, "; its last lines:") // which follow
 		s.Failures = append(s.Failures, RunFailure{RunStatus: run, Code: r.ErrorCode, Message: message})
 	case tracker.Cancelled:
 		s.Stopped++

@@ -78,6 +78,61 @@ func TestWrite_BuildsAndPasses(t *testing.T) {
 	}
 }
 
+// The programs of the manual, in the module that an author has, must pass, too.
+func TestManual(t *testing.T) {
+	if testing.Short() {
+		t.Skip("compiles two programs")
+	}
+	for kind, c := range map[sdk.Kind]struct {
+		write  func(string, string, Options) ([]string, error)
+		header string
+	}{
+		sdk.KindBackbone: {Backbone, "import (\n\"fmt\"\n\"SDK\"\n\"SDK/backbone\"\n\"SDK/encoder\"\n\"SDK/nn\"\n)\n"},
+		sdk.KindStrategy: {Strategy, "import (\n\"SDK\"\n\"SDK/strategy\"\n)\n" + `
+var info = sdk.Info{Name: "mytrick", Version: "1", Licence: "MIT", Capabilities: sdk.Capabilities{Deterministic: true},
+	Hyperparameters: []sdk.Hyperparameter{{Name: "gamma", Type: sdk.Float, Default: 1.0, Min: 0, Max: 10}}}
+`},
+	} {
+		t.Run(string(kind), func(t *testing.T) {
+			dir := filepath.Join(t.TempDir(), "plugin")
+			if _, err := c.write(dir, "plugin", Options{SDKPath: checkout}); err != nil {
+				t.Fatal(err)
+			}
+			text := "package main\n" + strings.ReplaceAll(c.header, "SDK", sdkModule+"/sdk") + manual(t, "Writing a "+string(kind))
+			if err := os.WriteFile(filepath.Join(dir, "model.go"), []byte(text), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			command(t, dir, "vet", ".")
+			command(t, dir, "test", ".")
+		})
+	}
+}
+
+// manual is the code in a section of the documentation of package sdk, without the
+// main function, which the scaffold has.
+func manual(t *testing.T, section string) string {
+	t.Helper()
+	text, err := os.ReadFile(filepath.Join(checkout, "sdk", "doc.go"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, text, found := bytes.Cut(text, []byte("// # "+section+"\n"))
+	if !found {
+		t.Fatalf("no section %q", section)
+	}
+	text, _, _ = bytes.Cut(text, []byte("// # "))
+	var code strings.Builder
+	for line := range strings.Lines(string(text)) {
+		if rest, ok := strings.CutPrefix(line, "//\t"); ok && !strings.HasPrefix(rest, "func main()") {
+			code.WriteString(rest)
+		}
+	}
+	if code.Len() == 0 {
+		t.Fatalf("no code in section %q", section)
+	}
+	return code.String()
+}
+
 // The list of modules must be what the SDK imports, no more and no less.
 func TestNeeded(t *testing.T) {
 	var packages []string
