@@ -34,9 +34,9 @@
 //	export DECONFOUND_PLUGIN_PATH=$(dirname "$PWD")   # where plugins are looked for
 //	deconfound plugin ls
 //
-// The new directory is a Go module of its own. Its go.mod takes the SDK from a
-// checkout by a replace directive; after importing more, for example sdk/graph,
-// run go mod tidy. In the sweep file the plugin has the name of its Info, and its
+// The new directory is a Go module of its own. Its go.mod takes the SDK from the
+// checkout that the program was built in by a replace directive, and lists what all
+// packages of the SDK need. In the sweep file the plugin has the name of its Info, and its
 // hyperparameters are parameters like all others:
 //
 //	[axes]

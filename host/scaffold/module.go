@@ -15,23 +15,41 @@ import (
 const sdkModule = "github.com/deconfound/deconfound"
 
 // needed are the modules that packages of the SDK import, directly or through
-// each other. A test compares the list with what the go command says.
+// each other, sdk/graph with gorgonia among them: who does not use it need not
+// download more than its go.mod. A test compares the list with what the go
+// command says.
 var needed = []string{
+	"github.com/apache/arrow/go/arrow",
+	"github.com/awalterschulze/gographviz",
+	"github.com/chewxy/hm",
+	"github.com/chewxy/math32",
 	"github.com/fatih/color",
+	"github.com/gogo/protobuf",
 	"github.com/golang/protobuf",
+	"github.com/google/flatbuffers",
 	"github.com/hashicorp/go-hclog",
 	"github.com/hashicorp/go-plugin",
 	"github.com/hashicorp/yamux",
+	"github.com/leesper/go_rng",
 	"github.com/mattn/go-colorable",
 	"github.com/mattn/go-isatty",
 	"github.com/oklog/run",
+	"github.com/pkg/errors",
+	"github.com/xtgo/set",
+	"go4.org/unsafe/assume-no-moving-gc",
 	"golang.org/x/net",
 	"golang.org/x/sys",
 	"golang.org/x/text",
+	"golang.org/x/xerrors",
 	"gonum.org/v1/gonum",
 	"google.golang.org/genproto/googleapis/rpc",
 	"google.golang.org/grpc",
 	"google.golang.org/protobuf",
+	"gorgonia.org/dawson",
+	"gorgonia.org/gorgonia",
+	"gorgonia.org/tensor",
+	"gorgonia.org/vecf32",
+	"gorgonia.org/vecf64",
 }
 
 // module is what go.mod and go.sum are made of.

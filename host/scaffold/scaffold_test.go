@@ -136,7 +136,7 @@ func manual(t *testing.T, section string) string {
 // The list of modules must be what the SDK imports, no more and no less.
 func TestNeeded(t *testing.T) {
 	var packages []string
-	for _, p := range []string{"backbone", "encoder", "nn", "plugintest", "serve", "strategy"} {
+	for _, p := range []string{"backbone", "encoder", "graph", "nn", "plugintest", "serve", "strategy"} {
 		packages = append(packages, "./sdk/"+p)
 	}
 	out := command(t, checkout, append([]string{"list", "-deps", "-f", "{{with .Module}}{{.Path}}{{end}}"}, packages...)...)
