@@ -23,13 +23,16 @@ type probe struct {
 // stop ends a check from inside; run recovers it.
 type stop struct{}
 
-// failf records a problem; the check goes on.
+// failf records a problem, once; the check goes on.
 func (p *probe) failf(format string, args ...any) {
-	if len(p.problems) == mostProblems {
+	text := fmt.Sprintf(format, args...)
+	switch {
+	case slices.Contains(p.problems, text):
+	case len(p.problems) == mostProblems:
 		p.more++
-		return
+	default:
+		p.problems = append(p.problems, text)
 	}
-	p.problems = append(p.problems, fmt.Sprintf(format, args...))
 }
 
 // fatalf records a problem and ends the check.

@@ -3,6 +3,7 @@ package plugintest
 import (
 	"context"
 	"fmt"
+	"math"
 	"slices"
 
 	"github.com/deconfound/deconfound/sdk"
@@ -245,11 +246,13 @@ func (j journal) difference(o journal) string {
 			return fmt.Sprintf("the availability of step %d", i+1)
 		case !sameBits(a.objective.Weights, b.objective.Weights):
 			return fmt.Sprintf("the weights of step %d", i+1)
-		case a.objective.Penalty != b.objective.Penalty:
+		case math.Float64bits(a.objective.Penalty) != math.Float64bits(b.objective.Penalty):
 			return fmt.Sprintf("the penalty of step %d", i+1)
 		case !sameBits(a.objective.DH.Data, b.objective.DH.Data), !sameBits(a.objective.DLogits.Data, b.objective.DLogits.Data):
 			return fmt.Sprintf("the gradient of the penalty of step %d", i+1)
-		case !slices.Equal(a.objective.Terms, b.objective.Terms):
+		case !slices.EqualFunc(a.objective.Terms, b.objective.Terms, func(x, y sdk.Term) bool {
+			return x.Name == y.Name && math.Float64bits(x.Value) == math.Float64bits(y.Value)
+		}):
 			return fmt.Sprintf("the terms of step %d", i+1)
 		}
 	}

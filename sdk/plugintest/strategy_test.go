@@ -189,6 +189,9 @@ func TestStrategy_Flaws(t *testing.T) {
 				r.Weights[1] = float32(math.NaN())
 			}
 		})},
+		{"a NaN penalty", "objective", "the penalty is NaN", objectiveFlaw(func(_ *strategySession, _ sdk.ObjectiveRequest, r *sdk.ObjectiveResponse) {
+			r.Penalty = math.NaN()
+		})},
 		{"a weight too few", "objective", "weights for", objectiveFlaw(func(_ *strategySession, _ sdk.ObjectiveRequest, r *sdk.ObjectiveResponse) { r.Weights = r.Weights[1:] })},
 		{"a gradient of another shape", "objective", "dh has shape", objectiveFlaw(func(s *strategySession, _ sdk.ObjectiveRequest, r *sdk.ObjectiveResponse) {
 			r.DH.Shape = []int{len(r.DH.Data)}
