@@ -3,8 +3,10 @@ package plugin
 import (
 	"bufio"
 	"errors"
+	"fmt"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"testing"
@@ -43,14 +45,43 @@ func (w pidWatch) awaitEnd(t *testing.T) {
 	}
 }
 
+// socketOf is the path of the socket that a process listens on.
+func socketOf(t *testing.T, pid int) string {
+	t.Helper()
+	inodes := map[string]bool{}
+	files, _ := filepath.Glob(fmt.Sprintf("/proc/%d/fd/*", pid))
+	for _, file := range files {
+		if target, err := os.Readlink(file); err == nil {
+			inodes[strings.Trim(strings.TrimPrefix(target, "socket:"), "[]")] = true
+		}
+	}
+	table, err := os.ReadFile("/proc/net/unix")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for line := range strings.Lines(string(table)) {
+		// Num RefCount Protocol Flags Type St Inode Path
+		if f := strings.Fields(line); len(f) == 8 && inodes[f[6]] && strings.Contains(f[7], socketDirPrefix) {
+			return f[7]
+		}
+	}
+	t.Fatalf("process %d listens on no socket", pid)
+	return ""
+}
+
 // A host that is killed leaves no plugin behind: by the kernel's death signal,
-// and by the inherited pipe alone.
+// and by the inherited pipe alone. The next host removes the directory of its
+// sockets, which not even the kernel does.
 func TestHost_killed(t *testing.T) {
 	for name, args := range map[string][]string{"signal": nil, "pipe": {"-start", "immortal"}} {
 		t.Run(name, func(t *testing.T) {
 			e := install(t, t.TempDir(), "backbone", "misbehave", args...)
 			host := exec.Command(os.Args[0])
-			host.Env = append(os.Environ(), "TEST_HOST_OF="+e.Dir)
+			base := t.TempDir()
+			if len(base) > longestSocketDir {
+				base = "/tmp"
+			}
+			host.Env = append(os.Environ(), "TEST_HOST_OF="+e.Dir, "TMPDIR="+base)
 			host.Stderr = os.Stderr
 			if _, err := host.StdinPipe(); err != nil {
 				t.Fatal(err)
@@ -73,10 +104,19 @@ func TestHost_killed(t *testing.T) {
 				t.Fatal(err)
 			}
 			plugin := watchPid(t, pid)
+			dir := filepath.Dir(socketOf(t, pid))
+			if !strings.HasPrefix(dir, filepath.Join(base, socketDirPrefix)) {
+				t.Errorf("the socket is in %s, not in a directory of its own in %s", dir, base)
+			}
 			if err := host.Process.Kill(); err != nil {
 				t.Fatal(err)
 			}
 			plugin.awaitEnd(t)
+			_ = host.Wait() // its lock is gone with it
+			sweep(base, time.Now().Add(time.Hour))
+			if _, err := os.Stat(dir); !os.IsNotExist(err) {
+				t.Errorf("%s was left behind (%v)", dir, err)
+			}
 		})
 	}
 }
