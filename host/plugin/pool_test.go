@@ -128,7 +128,8 @@ func TestPool_doesNotStart(t *testing.T) {
 	}
 }
 
-// An altered program is refused before it runs.
+// An altered program, or one with another file beside it, is refused before it
+// runs.
 func TestPool_altered(t *testing.T) {
 	dir := t.TempDir()
 	e := install(t, filepath.Join(dir, "misbehave"), "backbone", "misbehave")
@@ -137,6 +138,19 @@ func TestPool_altered(t *testing.T) {
 		t.Fatal(err)
 	}
 	pool := newPool(t, PoolConfig{Lock: lock})
+	if _, err := pool.Info(t.Context(), e); err != nil {
+		t.Fatal(err)
+	}
+	pool.Close()
+
+	beside := filepath.Join(e.Dir, "lib", "weights.bin")
+	write(t, beside, "new")
+	pool = newPool(t, PoolConfig{Lock: lock})
+	_, err = pool.Info(t.Context(), e)
+	wants(t, err, sdk.CodePluginAltered, "backbone misbehave", "deconfound plugin lock")
+	if err := os.RemoveAll(filepath.Dir(beside)); err != nil {
+		t.Fatal(err)
+	}
 	if _, err := pool.Info(t.Context(), e); err != nil {
 		t.Fatal(err)
 	}

@@ -49,7 +49,7 @@ func (b *backbones) checkMask(p *probe) {
 			rows, availability := pick(step)
 			resp, err := s.forward(sdk.ForwardRequest{Rows: rows, Availability: availability})
 			if err != nil {
-				return fmt.Errorf("Forward in eval mode: %w", err)
+				return fmt.Errorf("forward in eval mode: %w", err)
 			}
 			out.eval = append(out.eval, resp.H.Data)
 			out.embeddings = append(out.embeddings, resp.ModalityEmbeddings.Data)
@@ -61,15 +61,15 @@ func (b *backbones) checkMask(p *probe) {
 			rows, availability := pick(step)
 			resp, err := s.forward(b.train(rows, availability, uint64(step), s.task))
 			if err != nil {
-				return fmt.Errorf("Forward in train mode: %w", err)
+				return fmt.Errorf("forward in train mode: %w", err)
 			}
 			out.train = append(out.train, resp.H.Data)
 			if _, err := s.backward(gradientOfH(uint64(step), len(rows), 0.25)); err != nil {
-				return fmt.Errorf("Backward: %w", err)
+				return fmt.Errorf("backward: %w", err)
 			}
 		}
 		if out.end, err = s.snapshot(); err != nil {
-			return fmt.Errorf("Snapshot: %w", err)
+			return fmt.Errorf("snapshot: %w", err)
 		}
 		return nil
 	}
