@@ -132,7 +132,9 @@ func Open(ctx context.Context, cfg Config, data Data, plugins Plugins) (_ *Run, 
 		}
 	}()
 	if plugins.Strategy != nil {
-		r.groups = r.trainingGroups()
+		if r.groups, err = r.trainingGroups(); err != nil {
+			return nil, err
+		}
 		r.strategy, err = plugins.Opener.OpenStrategy(ctx, r.strategyRequest())
 		if err != nil {
 			return nil, fmt.Errorf("open strategy %s: %w", plugins.Strategy.Name, err)

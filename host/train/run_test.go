@@ -534,3 +534,20 @@ func TestRun_StrategySeesTrainingRowsOnly(t *testing.T) {
 		}
 	}
 }
+
+// Groups that the dataset does not have are an error, not other groups.
+func TestOpen_GroupsThatDoNotExist(t *testing.T) {
+	d := data(t, cohort(t, 200))
+	cfg := config(1)
+	plugins := train.Plugins{Opener: &opener{strategy: &spy{}}, Backbone: fusionInfo, Strategy: &sdk.Info{Name: "spy"}}
+	for kind, ok := range map[string]bool{"pattern": true, "pattern_label": true, "environment": false} {
+		cfg.Strategy = sdk.Values{"groups": kind}
+		run, err := train.Open(context.Background(), cfg, d, plugins)
+		if err == nil {
+			run.Close(context.Background())
+		}
+		if (err == nil) != ok || (!ok && sdk.CodeOf(err) != sdk.CodeBadRequest) {
+			t.Errorf("groups %s: %v", kind, err)
+		}
+	}
+}

@@ -41,23 +41,29 @@ func (r *Run) covariates(rows []int32) []float32 {
 
 // trainingGroups assigns every training row a group. A strategy that declares a
 // hyperparameter "groups" chooses the definition: "pattern" (the default),
-// "pattern_label" or "environment".
-func (r *Run) trainingGroups() []int32 {
+// "pattern_label" or "environment". A definition that the dataset has no grounds
+// for is an error with code bad_request.
+func (r *Run) trainingGroups() ([]int32, error) {
 	train := r.data.Split.Train
 	kind, _ := r.cfg.Strategy["groups"].(string)
 	if kind == "environment" {
-		if environment := r.data.Store.Environment(); environment != nil {
-			return gather(environment, train, 1)
+		environment := r.data.Store.Environment()
+		if environment == nil {
+			return nil, sdk.Errorf(sdk.CodeBadRequest, "strategy.groups is environment, and the dataset %s declares none", r.data.Store.Name())
 		}
+		return gather(environment, train, 1), nil
 	}
 	groups := causal.PatternGroups(gather(r.availability, train, 1), minGroup)
-	if kind == "pattern_label" && r.labelWidth == 1 {
+	if kind == "pattern_label" {
+		if r.labelWidth != 1 {
+			return nil, sdk.Errorf(sdk.CodeBadRequest, "strategy.groups is pattern_label, which needs one label a row, and the task is %s", r.task.Kind)
+		}
 		classes := int32(max(r.task.Classes, 2))
 		for i, row := range train {
 			groups[i] = groups[i]*classes + int32(r.labels[row])
 		}
 	}
-	return groups
+	return groups, nil
 }
 
 // patternPrior is the share of every availability pattern.
