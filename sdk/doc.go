@@ -127,7 +127,7 @@
 //			value += r.gamma * float64(x) * float64(x) / float64(len(b.Rows))
 //			dh[i] = float32(r.gamma) * 2 * x / float32(len(b.Rows))
 //		}
-//		return value, dh, nil, nil, nil
+//		return value, dh, nil, terms, nil
 //	}
 //
 //	func main() { serve.Strategy(strategy.New(info, build)) }
