@@ -65,7 +65,7 @@ func (f *frame) join() error {
 				continue
 			}
 			if first, twice := where[text]; twice {
-				return key.Errorf(row, "key %q is on line %s already; mark table %s long = true if it has several lines a key", text, key.Where(int(first)), spec.Name)
+				return key.Errorf(row, "the key is on %s already; mark table %s long = true if it has several lines a key", key.Where(int(first)), spec.Name)
 			}
 			where[text] = int32(row)
 		}

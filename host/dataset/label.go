@@ -44,7 +44,7 @@ func (l *loader) label() error {
 			case !ok && len(spec.Positive) > 0:
 				value = "0"
 			case !ok:
-				return l.manifest.Errorf(path, "%w", l.lineErrorf(row, "label %q is not one of %s", text, quote(slices.Sorted(maps.Keys(meaning)))))
+				return l.manifest.Errorf(path, "%w", l.lineErrorf(row, "label %q is not one of %s; %s", text, quote(slices.Sorted(maps.Keys(meaning))), labelHint(l.src.task.Kind)))
 			}
 			v, err := strconv.Atoi(value)
 			if err != nil {
@@ -72,4 +72,12 @@ func labelTexts(spec manifest.Label) map[string]string {
 		meaning["0"], meaning["1"] = "0", "1"
 	}
 	return meaning
+}
+
+// labelHint says what can be done about a label without a meaning.
+func labelHint(kind sdk.TaskKind) string {
+	if kind == sdk.Multiclass {
+		return "add it to label.classes, or give the column a map"
+	}
+	return "list what counts as 1 under label.positive, or make the task multiclass with label.classes"
 }

@@ -4,8 +4,10 @@ import (
 	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"hash"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -71,6 +73,9 @@ func (l *loader) file(key, name string) (string, error) {
 		path = filepath.Join(l.directory, path)
 	}
 	sum, err := fileSum(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return "", l.manifest.Errorf(key, "%w; files are looked for in %s", err, l.directory)
+	}
 	if err != nil {
 		return "", l.manifest.Errorf(key, "%w", err)
 	}
@@ -139,6 +144,9 @@ func (l *loader) modalities() error {
 		}
 		if err != nil {
 			return err
+		}
+		if !slices.Contains(b.present, true) {
+			return l.manifest.Errorf(path, "no row has modality %s: every cell is missing; check where its values come from, or leave it out", spec.Name)
 		}
 		if spec.Always {
 			for i := range b.present {

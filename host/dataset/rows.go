@@ -43,7 +43,7 @@ func (l *loader) selectRows() error {
 			return l.manifest.Errorf("rows.id", "%w", l.lineErrorf(row, "the row has no identifier; list %q under rows.drop_empty to drop such rows", l.manifest.Rows.ID))
 		}
 		if first, twice := seen[text]; twice {
-			return l.manifest.Errorf("rows.id", "%w", l.lineErrorf(row, "identifier %q is on %s already", text, l.where(first)))
+			return l.manifest.Errorf("rows.id", "%w", l.lineErrorf(row, "the identifier is on %s already; if a patient has several rows, name a column that tells them apart here and the patient under rows.patient", l.where(first)))
 		}
 		seen[text] = row
 		sum := sha256.Sum256([]byte(l.manifest.Name + "|order|" + text))
