@@ -1,10 +1,15 @@
 package dataset
 
 import (
+	"bytes"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
+	"time"
+
+	"github.com/parquet-go/parquet-go"
 
 	"github.com/deconfound/deconfound/host/dataset/table"
 )
@@ -114,4 +119,92 @@ until = "upto"
 	if mean := scaling[0].Mean[2]; mean < 3.5 || mean > 5 {
 		t.Errorf("got mean potassium %v, want about 4", mean)
 	}
+}
+
+// A dataset in the MEDS layout: event shards and labels in Parquet, under the
+// names and types of the standard (MEDS 0.3). The manifest needs no mapping.
+func TestLoad_MEDSLayout(t *testing.T) {
+	type observation struct {
+		Subject int64      `parquet:"subject_id"`
+		Time    *time.Time `parquet:"time,optional,timestamp(microsecond)"`
+		Code    string     `parquet:"code"`
+		Value   *float32   `parquet:"numeric_value,optional"`
+	}
+	type prediction struct {
+		Subject int64     `parquet:"subject_id"`
+		Time    time.Time `parquet:"prediction_time,timestamp(microsecond)"`
+		Label   bool      `parquet:"boolean_value"`
+	}
+	hour := func(h int) time.Time { return time.Date(2020, 1, 1, h, 0, 0, 0, time.UTC) }
+	at := func(h int) *time.Time { t := hour(h); return &t }
+	value := func(v float32) *float32 { return &v }
+	src := mustLoad(t, `version = 1
+name = "meds"
+
+[[table]]
+name = "labels"
+file = "labels.parquet"
+
+[[table]]
+name = "events"
+key = "subject_id"
+on = "subject_id"
+long = true
+part = [{ file = "train.parquet" }, { file = "held_out.parquet" }]
+
+[[column]]
+name = "sample"
+template = "{subject_id}@{prediction_time}"
+
+[rows]
+id = "sample"
+patient = "subject_id"
+time = "prediction_time"
+
+[label]
+column = "boolean_value"
+task = "binary"
+
+[[modality]]
+name = "vitals"
+kind = "sequence"
+table = "events"
+codes = ["HR", "LAB//*"]
+bucket = "2h"
+length = 4
+until = "prediction_time"
+`, map[string]string{
+		"train.parquet": parquetFile(t, []observation{
+			{1, nil, "GENDER//F", nil},
+			{1, at(1), "HR", value(60)},
+			{1, at(2), "HR", value(70)},
+			{1, at(4), "LAB//K", value(4)},
+			{1, at(9), "HR", value(999)}, // after the prediction
+		}),
+		"held_out.parquet": parquetFile(t, []observation{{2, at(5), "HR", value(80)}, {3, at(5), "DEATH", nil}}),
+		"labels.parquet": parquetFile(t, []prediction{
+			{1, hour(8), true}, {1, hour(1), false}, {2, hour(8), false}, {3, hour(8), true},
+		}),
+	})
+	id := func(subject, h int) string { return itoa(subject) + "@" + itoa(int(hour(h).Unix())) }
+	checkRow(t, src, 0, id(1, 8), true, 0, 65, nan, 2*3600, nan, 4)
+	checkRow(t, src, 0, id(1, 1), true, 0, 60, nan)
+	checkRow(t, src, 0, id(2, 8), true, 0, 80, nan)
+	checkRow(t, src, 0, id(3, 8), false)
+	if i := slices.Index(src.ids, id(1, 8)); src.labels[i] != 1 || len(src.patients) != 3 || src.time[i] != float64(hour(8).Unix()) {
+		t.Errorf("got label %v, %d patients, time %v", src.labels[i], len(src.patients), src.time[i])
+	}
+}
+
+func parquetFile[T any](t *testing.T, rows []T) string {
+	t.Helper()
+	var data bytes.Buffer
+	w := parquet.NewGenericWriter[T](&data)
+	if _, err := w.Write(rows); err != nil {
+		t.Fatal(err)
+	}
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return data.String()
 }

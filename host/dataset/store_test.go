@@ -324,3 +324,30 @@ func TestStore_Audit(t *testing.T) {
 		t.Errorf("got environments %+v, groups %+v", a.Environments, a.Groups)
 	}
 }
+
+// A store that cannot be finished leaves nothing behind, and what a killed
+// process left is not taken for a store.
+func TestBuild_ErrUnfinished(t *testing.T) {
+	root := t.TempDir()
+	src := cohort(t)
+	values := src.values[2].Data
+	src.values[2].Data = values[1:]
+	if _, err := Build(src, root, testKey); err == nil {
+		t.Fatal("a modality with a value too few: got no error")
+	}
+	if entries, err := os.ReadDir(root); err != nil || len(entries) != 0 {
+		t.Errorf("got %d entries in the root, want none (%v)", len(entries), err)
+	}
+	src.values[2].Data = values
+	if err := os.MkdirAll(filepath.Join(root, ".building-1", featureDir), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	s, err := Build(src, root, testKey)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	if s.Dir() != filepath.Join(root, src.Hash()) {
+		t.Errorf("got store %s", s.Dir())
+	}
+}
