@@ -62,7 +62,7 @@ func TestPrivacy(t *testing.T) {
 		t.Errorf("exit code %d, want 6 for the plugin that crashes", a.code)
 	}
 	for _, text := range []string{
-		a.out, a.err, h.must("compare", "--json", "--resamples", "50", "private").out, h.must("runs", "ls", "private").out, h.must("data", "show", "two").out,
+		a.out, a.err, h.must("compare", "--json", "--resamples", "50", "private").out, h.must("runs", "ls", "private").out, h.must("data", "audit", "two").out,
 	} {
 		if strings.Contains(text, marker) {
 			t.Errorf("printed:\n%s", text)

@@ -15,7 +15,7 @@ import (
 
 func newData(a *app) *cobra.Command {
 	cmd := &cobra.Command{Use: "data", Short: "Add and look at datasets"}
-	cmd.AddCommand(newDataAdd(a), newDataLs(a), newDataShow(a))
+	cmd.AddCommand(newDataAdd(a), newDataLs(a), newDataAudit(a))
 	return cmd
 }
 
@@ -50,9 +50,14 @@ describe data that may not be copied.`,
 	return cmd
 }
 
-func newDataShow(a *app) *cobra.Command {
+func newDataAudit(a *app) *cobra.Command {
 	return &cobra.Command{
-		Use: "show NAME", Short: "Show a dataset: rows, missing shares, availability patterns", Args: cobra.ExactArgs(1),
+		Use: "audit NAME", Aliases: []string{"show"}, Args: cobra.ExactArgs(1),
+		Short: "Show what is missing from a dataset and how the label goes with it",
+		Long: `Shows rows, modalities and availability patterns of a dataset. Of every modality:
+the share of rows that miss it, the share of positive labels in rows with and
+without it, and the association of the two (Cramér's V; 0 is none). The label is
+class 1, the last of several classes, or the first of several labels.`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			store, err := openNamed(cmd.Context(), args[0])
 			if err != nil {
@@ -128,9 +133,13 @@ func (a *app) printAudit(store *dataset.Store) error {
 			fmt.Fprintf(w, "left out: %d (%s)\n", d.Count, d.Reason)
 		}
 		fmt.Fprintln(w)
-		t := newTable(w, 2, "modality", "kind", "columns", "missing")
+		t := newTable(w, 2, "modality", "kind", "columns", "missing", "label with it", "label without", "association")
 		for _, m := range audit.Modalities {
-			t.AppendRow([]any{m.Name, m.Kind, m.Width, decimal(m.Missing)})
+			without := "-"
+			if m.Missing > 0 {
+				without = decimal(m.Absent)
+			}
+			t.AppendRow([]any{m.Name, m.Kind, m.Width, decimal(m.Missing), decimal(m.Observed), without, decimal(m.Association)})
 		}
 		t.Render()
 		fmt.Fprintln(w)

@@ -62,7 +62,7 @@ func TestExecute_ExitCodes(t *testing.T) {
 		{[]string{"plan", "--nonsense", "x"}, exitUsage, "unknown flag"},
 		{[]string{"plan", "testdata/absent.toml"}, exitFailure, "no such file"},
 		{[]string{"runs", "show", "seven"}, exitUsage, "not the number of a run"},
-		{[]string{"data", "show", "absent"}, exitFailure, "no dataset"},
+		{[]string{"data", "audit", "absent"}, exitFailure, "no dataset"},
 	} {
 		var out, errs bytes.Buffer
 		code := execute(t.Context(), test.args, strings.NewReader(""), &out, &errs)
