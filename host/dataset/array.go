@@ -40,8 +40,7 @@ func (l *loader) array(path string, spec manifest.Modality) (block, error) {
 		if lengths, err = l.lengths(path, spec, shape); err != nil {
 			return block{}, err
 		}
-		b.names = make([]string, width) // newSequence counts them
-		b = newSequence(b.names, b.length, len(l.rows))
+		b = newSequence(header{names: make([]string, width)}, b.length, len(l.rows)) // it counts them
 		b.names = nil
 	} else {
 		b.values.Data = make([]float32, len(l.rows)*width)

@@ -24,7 +24,7 @@ const (
 
 // storeFormat is the version of the private side; it is part of the hash, so a
 // program with another format builds a store of its own.
-const storeFormat = 1
+const storeFormat = 2
 
 // meta is the content of private/private.json.
 type meta struct {
@@ -36,6 +36,7 @@ type meta struct {
 	Task        sdk.Task   `json:"task"`
 	Classes     []string   `json:"classes"`
 	Always      []bool     `json:"always"` // by modality
+	OneHot      [][]int    `json:"one_hot"`
 	Dropped     []Dropped  `json:"dropped,omitempty"`
 	Covariates  []string   `json:"covariates,omitempty"`
 	Groups      []metaAxis `json:"groups,omitempty"`
@@ -142,6 +143,7 @@ func (src *Source) writePrivate(dir string, key []byte) error {
 	}
 	for _, modality := range c.modalities {
 		m.Always = append(m.Always, modality.Always)
+		m.OneHot = append(m.OneHot, modality.OneHot)
 	}
 	unit := make([]int64, rows)
 	for row, id := range c.ids {

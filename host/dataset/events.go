@@ -52,14 +52,14 @@ func (l *loader) events(path string, spec manifest.Modality) (block, error) {
 	if err != nil {
 		return block{}, err
 	}
-	names := []string{elapsed}
+	head := header{names: []string{elapsed}}
 	for _, c := range spec.Codes {
-		names = append(names, c)
+		head.add(encoded{names: []string{c}, oneHot: spec.Bucket == ""})
 		if spec.Bucket == "" {
-			names = append(names, c+":value")
+			head.add(encoded{names: []string{c + ":value"}})
 		}
 	}
-	b := newSequence(names, spec.Length, len(l.rows))
+	b := newSequence(head, spec.Length, len(l.rows))
 	bucket := 0.0
 	if spec.Bucket != "" {
 		if bucket, err = manifest.ParseBucket(spec.Bucket); err != nil {

@@ -159,7 +159,7 @@ func (l *loader) modalities() error {
 			}
 		}
 		l.src.modalities = append(l.src.modalities, Modality{
-			Name: spec.Name, Kind: spec.Kind, Width: b.width, Length: b.length, Columns: b.names, Always: spec.Always,
+			Name: spec.Name, Kind: spec.Kind, Width: b.width, Length: b.length, Columns: b.names, OneHot: b.oneHot, Always: spec.Always,
 		})
 		l.src.values = append(l.src.values, b.values)
 	}
@@ -168,7 +168,7 @@ func (l *loader) modalities() error {
 
 // block is a modality in memory: present says which rows have it.
 type block struct {
-	names         []string
+	header
 	width, length int
 	values        features.Values
 	present       []bool
@@ -188,11 +188,11 @@ func (l *loader) tabular(path string, spec manifest.Modality) (block, error) {
 			return block{}, l.manifest.Errorf(path+".prefix", "no column begins with %q", spec.Prefix)
 		}
 	}
-	names, values, present, err := l.matrix(path+".columns", columns, l.rows)
+	head, values, present, err := l.matrix(path+".columns", columns, l.rows)
 	if err != nil {
 		return block{}, err
 	}
-	b := block{names: names, width: len(names), values: features.Values{Data: values}}
+	b := block{header: head, width: len(head.names), values: features.Values{Data: values}}
 	for _, n := range present {
 		b.present = append(b.present, n == len(columns) || (n > 0 && spec.Availability == "any"))
 	}

@@ -12,6 +12,8 @@ var missingCell = float32(math.NaN())
 // a categorical one. Rows without a value are NaN throughout.
 type encoded struct {
 	names []string
+	// oneHot says that the columns are the levels of a categorical one.
+	oneHot bool
 	// cell writes the columns of a row of the source into dst, and reports
 	// whether the row has a value.
 	cell func(row int, dst []float32) (bool, error)
@@ -52,7 +54,7 @@ func (f *frame) encode(path, name string, c field, all []int) (encoded, error) {
 	for i, row := range all {
 		level[row] = values[i]
 	}
-	e := encoded{cell: func(row int, dst []float32) (bool, error) {
+	e := encoded{oneHot: true, cell: func(row int, dst []float32) (bool, error) {
 		chosen, ok := level[row]
 		for i := range dst {
 			dst[i] = 0
@@ -70,27 +72,43 @@ func (f *frame) encode(path, name string, c field, all []int) (encoded, error) {
 	return e, nil
 }
 
+// header names encoded columns side by side.
+type header struct {
+	names  []string
+	oneHot []int // positions of the columns that are levels, ascending
+}
+
+func (h *header) add(e encoded) {
+	for _, name := range e.names {
+		if e.oneHot {
+			h.oneHot = append(h.oneHot, len(h.names))
+		}
+		h.names = append(h.names, name)
+	}
+}
+
 // matrix encodes columns side by side. present counts, for every row, the source
 // columns that have a value.
-func (f *frame) matrix(path string, columns []string, rows []int) (names []string, values []float32, present []int, err error) {
+func (f *frame) matrix(path string, columns []string, rows []int) (head header, values []float32, present []int, err error) {
 	encodings := make([]encoded, len(columns))
 	for i, name := range columns {
 		c, err := f.column(path, name)
 		if err != nil {
-			return nil, nil, nil, err
+			return header{}, nil, nil, err
 		}
 		if encodings[i], err = f.encode(path, name, c, rows); err != nil {
-			return nil, nil, nil, err
+			return header{}, nil, nil, err
 		}
-		names = append(names, encodings[i].names...)
+		head.add(encodings[i])
 	}
-	values, present = make([]float32, len(rows)*len(names)), make([]int, len(rows))
+	width := len(head.names)
+	values, present = make([]float32, len(rows)*width), make([]int, len(rows))
 	for i, row := range rows {
-		dst := values[i*len(names):][:len(names)]
+		dst := values[i*width:][:width]
 		for _, e := range encodings {
 			ok, err := e.cell(row, dst[:len(e.names)])
 			if err != nil {
-				return nil, nil, nil, err
+				return header{}, nil, nil, err
 			}
 			if ok {
 				present[i]++
@@ -98,16 +116,17 @@ func (f *frame) matrix(path string, columns []string, rows []int) (names []strin
 			dst = dst[len(e.names):]
 		}
 	}
-	return names, values, present, nil
+	return head, values, present, nil
 }
 
 // covariates encodes W, which must have no missing cell: an adjustment variable
 // that is itself missing for a reason would bring back what it should remove.
 func (f *frame) covariates(rows []int) ([]string, []float32, error) {
-	names, values, _, err := f.matrix("covariates", f.manifest.Covariates, rows)
+	head, values, _, err := f.matrix("covariates", f.manifest.Covariates, rows)
 	if err != nil {
 		return nil, nil, err
 	}
+	names := head.names
 	for c, name := range names {
 		missing := 0
 		for i := range rows {

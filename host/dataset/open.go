@@ -49,12 +49,12 @@ func (s *Store) readPrivate(m meta) error {
 	dir := filepath.Join(s.dir, privateDir)
 	s.card, s.task, s.classes, s.dropped, s.covariate = m.Card, m.Task, m.Classes, m.Dropped, m.Covariates
 	stored := s.features.Modalities()
-	if s.features.Rows() != m.Rows || len(stored) != len(m.Always) {
+	if s.features.Rows() != m.Rows || len(stored) != len(m.Always) || len(stored) != len(m.OneHot) {
 		return fmt.Errorf("%w: features and private side do not belong together", ErrDamaged)
 	}
 	for i, x := range stored {
 		s.modalities = append(s.modalities, Modality{
-			Name: x.Name, Kind: x.Kind, Width: x.Width, Length: x.Length, Columns: x.Columns, Always: m.Always[i],
+			Name: x.Name, Kind: x.Kind, Width: x.Width, Length: x.Length, Columns: x.Columns, OneHot: m.OneHot[i], Always: m.Always[i],
 		})
 	}
 	var names ids

@@ -40,8 +40,10 @@ func (m *moments) scaling() (mean, scale float32) {
 
 // Scaling returns the statistics of every modality over the rows train, and no
 // other. Missing cells do not count, nor do the steps of a sequence beyond its
-// length. A one-hot column is scaled like any other; a level that no training
-// row has comes out as 0 in every row.
+// length. The levels of a categorical column stay 0 and 1, a missing one is 0 in
+// all of them: divided by its deviation, a level that is rare in training would
+// outweigh everything wherever it is common. A level that no training row has, or
+// every one, comes out as 0 in every row.
 func (s *Store) Scaling(train []int32) []Scaling {
 	out := make([]Scaling, len(s.modalities))
 	for i, m := range s.modalities {
@@ -64,6 +66,12 @@ func (s *Store) Scaling(train []int32) []Scaling {
 		out[i] = Scaling{Mean: make([]float32, m.Width), Scale: make([]float32, m.Width)}
 		for c := range columns {
 			out[i].Mean[c], out[i].Scale[c] = columns[c].scaling()
+		}
+		for _, c := range m.OneHot {
+			out[i].Mean[c] = 0
+			if out[i].Scale[c] != 0 {
+				out[i].Scale[c] = 1
+			}
 		}
 	}
 	return out

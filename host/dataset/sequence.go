@@ -27,8 +27,8 @@ func (s *steps) add() []float32 {
 }
 
 // newSequence makes an empty block of n rows.
-func newSequence(names []string, length, n int) block {
-	b := block{names: names, width: len(names), length: length, present: make([]bool, n)}
+func newSequence(head header, length, n int) block {
+	b := block{header: head, width: len(head.names), length: length, present: make([]bool, n)}
 	b.values = features.Values{Data: make([]float32, n*length*b.width), Lengths: make([]int32, n)}
 	for i := range b.values.Data {
 		b.values.Data[i] = missingCell
@@ -162,7 +162,7 @@ func (l *loader) sequence(path string, spec manifest.Modality) (block, error) {
 	for line := range all {
 		all[line] = line
 	}
-	var names []string
+	var head header
 	encodings := make([]encoded, len(columns))
 	for i, name := range columns {
 		c, err := l.longColumn(path+".columns", t, name)
@@ -172,13 +172,13 @@ func (l *loader) sequence(path string, spec manifest.Modality) (block, error) {
 		if encodings[i], err = l.encode(path+".columns", name, field{c, nil}, all); err != nil {
 			return block{}, err
 		}
-		names = append(names, encodings[i].names...)
+		head.add(encodings[i])
 	}
 	belongs, err := l.lines(path, spec, t, tspec, func(int) bool { return true })
 	if err != nil {
 		return block{}, err
 	}
-	b := newSequence(names, spec.Length, len(l.rows))
+	b := newSequence(head, spec.Length, len(l.rows))
 	for i := range l.rows {
 		s := steps{width: b.width}
 		for _, line := range belongs.byRow[i] {

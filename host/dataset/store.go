@@ -17,6 +17,9 @@ type Modality struct {
 	// number of steps of a sequence (else 0).
 	Width, Length int
 	Columns       []string // [Width], or nil for an array without names
+	// OneHot are the positions of the columns that are levels of a categorical one,
+	// ascending. They are 0 or 1 and are not standardised.
+	OneHot []int
 	// Always marks the block that no intervention drops: every row has it.
 	Always bool
 }

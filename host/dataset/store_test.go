@@ -351,3 +351,37 @@ func TestBuild_ErrUnfinished(t *testing.T) {
 		t.Errorf("got store %s", s.Dir())
 	}
 }
+
+// A plugin reads levels as 0 and 1, however rare they are, and 0 in all of them
+// where the value is missing.
+func TestStore_ScalingOneHot(t *testing.T) {
+	src := mustLoad(t, "categorical = [\"cp\"]\n"+head+`
+[[modality]]
+name = "x"
+columns = ["age", "cp", "hb"]
+`, map[string]string{"main.csv": "id,y,age,cp,hb\n1,0,40,a,1\n2,1,50,b,2\n3,1,60,,3\n4,0,70,a,4\n5,0,70,c,4\n"})
+	s, err := Build(src, t.TempDir(), testKey)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	if got := s.Modalities()[0].OneHot; !slices.Equal(got, []int{1, 2, 3}) {
+		t.Fatalf("got one-hot columns %v of %v, want 1 to 3", got, s.Modalities()[0].Columns)
+	}
+	train := []int32{}
+	for row, id := range s.ids {
+		if id != "5" {
+			train = append(train, int32(row))
+		}
+	}
+	values := make([]float32, 5)
+	for row, id := range s.ids {
+		if err := s.Features().Gather(0, []int32{int32(row)}, s.Scaling(train)[0], values); err != nil {
+			t.Fatal(err)
+		}
+		want := map[string][]float32{"1": {1, 0, 0}, "2": {0, 1, 0}, "3": {0, 0, 0}, "4": {1, 0, 0}, "5": {0, 0, 0}}[id]
+		if !slices.Equal(values[1:4], want) {
+			t.Errorf("row %s: got levels %v, want %v", id, values[1:4], want)
+		}
+	}
+}
