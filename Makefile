@@ -66,6 +66,10 @@ test-race: ## the tests under the race detector, without the long ones
 test-chaos: ## kill workers, plugins and the database, and expect the same bits
 	$(GO) test -tags chaos -run '^TestChaos' -count=1 -timeout 30m $(TEST_FLAGS) ./host/e2e/...
 
+.PHONY: measure
+measure: ## AUROC on every real cohort against plain models; needs their tables
+	$(GO) test -tags measure -run '^TestMeasure' -count=1 -timeout 30m -v $(TEST_FLAGS) ./host/reference
+
 .PHONY: cover
 cover: ## test coverage, cover.html
 	$(GO) test -coverprofile=cover.out $(TEST_FLAGS) $(PKG)

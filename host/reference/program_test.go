@@ -13,10 +13,7 @@ import (
 
 // program is an installation of its own: the program, the one plugin that the
 // test needs, and a DECONFOUND_HOME.
-type program struct {
-	t   *testing.T
-	dir string
-}
+type program struct{ dir string }
 
 // install builds a program in a directory with a short name that PostgreSQL's
 // account can reach when the tests run as root.
@@ -34,63 +31,65 @@ func install(t *testing.T) *program {
 	if err := os.Chmod(dir, 0o711); err != nil {
 		t.Fatal(err)
 	}
-	p := &program{t: t, dir: dir}
+	p := &program{dir}
 	concat := filepath.Join(dir, "bin", "plugins", "backbone", "concat")
-	p.build(filepath.Join(dir, "bin", "deconfound"), "./host/cmd/deconfound")
-	p.build(filepath.Join(concat, "concat"), "./plugins/backbone/concat")
+	build(t, filepath.Join(dir, "bin", "deconfound"), "./host/cmd/deconfound")
+	build(t, filepath.Join(concat, "concat"), "./plugins/backbone/concat")
 	manifest, err := os.ReadFile(filepath.Join(root(t), "plugins", "backbone", "concat", "plugin.toml"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	p.write(filepath.Join(concat, "plugin.toml"), manifest)
+	write(t, filepath.Join(concat, "plugin.toml"), manifest)
 	return p
 }
 
-func (p *program) build(into, what string) {
-	p.t.Helper()
+func build(t *testing.T, into, what string) {
+	t.Helper()
 	cmd := exec.Command("go", "build", "-trimpath", "-buildvcs=false", "-o", into, what)
-	cmd.Dir = root(p.t)
+	cmd.Dir = root(t)
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
 	if out, err := cmd.CombinedOutput(); err != nil {
-		p.t.Fatalf("build %s: %v\n%s", what, err, out)
+		t.Fatalf("build %s: %v\n%s", what, err, out)
 	}
 }
 
-func (p *program) write(path string, text []byte) {
-	p.t.Helper()
+func write(t *testing.T, path string, text []byte) {
+	t.Helper()
 	if err := os.WriteFile(path, text, 0o644); err != nil {
-		p.t.Fatal(err)
+		t.Fatal(err)
 	}
 }
 
 // must runs a command that must succeed and returns what it prints.
-func (p *program) must(args ...string) []byte {
-	p.t.Helper()
-	cmd := exec.CommandContext(p.t.Context(), filepath.Join(p.dir, "bin", "deconfound"), args...)
+func (p *program) must(t *testing.T, args ...string) []byte {
+	t.Helper()
+	cmd := exec.CommandContext(t.Context(), filepath.Join(p.dir, "bin", "deconfound"), args...)
 	cmd.Env = append(os.Environ(), "DECONFOUND_HOME="+filepath.Join(p.dir, "home"), "DECONFOUND_DSN=")
 	var out, errs bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &errs
 	if err := cmd.Run(); err != nil {
-		p.t.Fatalf("deconfound %s: %v\n%s%s", strings.Join(args, " "), err, out.String(), errs.String())
+		t.Fatalf("deconfound %s: %v\n%s%s", strings.Join(args, " "), err, out.String(), errs.String())
 	}
 	return out.Bytes()
 }
 
 // train runs a sweep and returns the AUROC of every dataset, test set and seed.
-func (p *program) train(name, file string) map[string]areas {
-	p.t.Helper()
+// It is computed from the predictions, since the tracker keeps none of a test set
+// with fewer than ten events.
+func (p *program) train(t *testing.T, name, file string) map[string]areas {
+	t.Helper()
 	path := filepath.Join(p.dir, name+".toml")
-	p.write(path, []byte(file))
-	p.must("run", path)
-	query := fmt.Sprintf(`select dataset, split, value from results
-		where sweep = '%s' and metric = 'auroc' and grp = '' and phase = 'replicate' order by dataset, split, seed`, name)
+	write(t, path, []byte(file))
+	p.must(t, "run", path)
+	query := fmt.Sprintf(`select dataset, test_set, seed, auroc(score, label, weight) from all_predictions
+		where sweep = '%s' and phase = 'replicate' group by 1, 2, 3 order by 1, 2, 3`, name)
 	var table struct{ Rows [][]any }
-	if out := p.must("sql", "--json", query); json.Unmarshal(out, &table) != nil {
-		p.t.Fatalf("not JSON: %s", out)
+	if out := p.must(t, "sql", "--json", query); json.Unmarshal(out, &table) != nil {
+		t.Fatalf("not JSON: %s", out)
 	}
 	found := map[string]areas{}
 	for _, row := range table.Rows {
-		dataset, test, value := row[0].(string), row[1].(string), row[2].(float64)
+		dataset, test, value := row[0].(string), row[1].(string), row[3].(float64)
 		if found[dataset] == nil {
 			found[dataset] = areas{}
 		}

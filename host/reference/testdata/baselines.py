@@ -3,8 +3,9 @@
     pip install numpy==2.4.6 scikit-learn==1.9.1
     python3 testdata/baselines.py ../../../shared/data > testdata/baselines.json
 
-in host/reference. The manifests say what the columns are. They are standardised by
-the training rows, missing cells take the mean, and every modality adds a 0 or 1
+in host/reference. The manifests say what the columns are. Numbers are standardised
+by the training rows and take the mean where they are missing; categories are one
+column of 0 and 1 for each level of the training rows. Every modality adds a 0 or 1
 that says whether a row has it. Nothing is tuned:
 
     lr   L2, C = 1
@@ -13,12 +14,12 @@ that says whether a row has it. Nothing is tuned:
 
 The split of seed s puts a patient by u = SHA-256("dataset|s|patient") / 2^64 into
 training (u < .6), validation (u < .8) or test. "holdout" has the AUROC of the test
-rows as they are ("test"), with observed modalities dropped by hash ("do"), and with
+rows as they are ("id"), with observed modalities dropped by hash ("do"), and with
 the missingness of the two classes swapped by weights ("flip"). In "site" all rows
-of the target environments are "test", and the held-out rows of the others "idsrc".
+of the target environments are "ood", and the held-out rows of the others "idsrc".
 Every list has one value a seed; "rows" has the number of test rows and of cases.
 """
-import csv, gzip, hashlib, json, pathlib, sys, tomllib, warnings
+import csv, gzip, hashlib, json, pathlib, re, sys, tomllib, warnings
 import numpy as np
 from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.exceptions import ConvergenceWarning
@@ -94,16 +95,15 @@ def design(manifest, rows, train, mask):
     columns, of = [], []
     for m, modality in enumerate(manifest["modality"]):
         for name in modality["columns"]:
-            levels = [None]
             if name in manifest.get("categorical", []):
                 levels = sorted({rows[i][name] for i in train} - {""})
-            for level in levels:
-                columns.append([np.nan if not row[name] else float(row[name]) if level is None else float(row[name] == level) for row in rows])
-                of.append(m)
-    x = np.array(columns).T
-    scale = np.nanstd(x[train], axis=0)
-    x = (x - np.nanmean(x[train], axis=0)) / np.where(scale > 0, scale, 1)
-    return np.hstack([np.where(mask[:, of], np.nan_to_num(x), 0), mask])
+                columns += [np.array([float(row[name] == level) for row in rows]) for level in levels]
+                of += [m] * len(levels)
+                continue
+            x = np.array([float(row[name]) if row[name] else np.nan for row in rows])
+            columns.append((x - np.nanmean(x[train])) / (np.nanstd(x[train]) or 1))
+            of.append(m)
+    return np.hstack([np.where(mask[:, of], np.nan_to_num(np.array(columns).T), 0), mask])
 
 
 def flip(mask, label, train, test):
@@ -125,11 +125,11 @@ def areas(name, root, target):
         u = np.array([uniform(name, seed, i) for i in ids])
         train, held = np.flatnonzero(~away & (u < 0.6)), np.flatnonzero(~away & (u >= 0.8))
         x = design(manifest, rows, train, mask)
-        tests = {"test": (x, np.flatnonzero(away), None), "idsrc": (x, held, None)}
+        tests = {"ood": (x, np.flatnonzero(away), None), "idsrc": (x, held, None)}
         if not target:
             kept = np.array([[on and (modality.get("always", False) or uniform(name, "do", seed, i, modality["name"]) >= 0.5)
                               for on, modality in zip(row, manifest["modality"])] for i, row in zip(ids, mask)])
-            tests = {"test": (x, held, None), "do": (design(manifest, rows, train, kept), held, None), "flip": (x, held, flip(mask, label, train, held))}
+            tests = {"id": (x, held, None), "do": (design(manifest, rows, train, kept), held, None), "flip": (x, held, flip(mask, label, train, held))}
         for test, (_, at, _) in tests.items():
             found["rows"].setdefault(test, []).append([len(at), int(label[at].sum())])
         for model, make in MODELS.items():
@@ -142,4 +142,7 @@ def areas(name, root, target):
 
 root = pathlib.Path(sys.argv[1])
 out = {"holdout": {name: areas(name, root, []) for name in MANIFESTS}, "site": {name: areas(name, root, target) for name, target in TARGETS.items()}}
-print(json.dumps(out, indent=1))
+text = json.dumps(out, indent=1)
+for _ in range(2):  # one line for each list of figures
+    text = re.sub(r"\[\s+([^{}]*?)\s+\](?=,?\n)", lambda m: "[" + re.sub(r"\s+", " ", m[1]) + "]", text)
+print(text)
