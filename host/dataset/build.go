@@ -23,7 +23,8 @@ const (
 )
 
 // storeFormat is the version of the private side; it is part of the hash, so a
-// program with another format builds a store of its own.
+// program with another format builds a store of its own. Stores of format 1, which
+// do not say what is one-hot, mean what they meant when they were built.
 const storeFormat = 2
 
 // meta is the content of private/private.json.

@@ -39,8 +39,11 @@ func readMeta(dir string) (meta, error) {
 	if err := readJSON(filepath.Join(dir, privateDir), metaFile, &m); err != nil {
 		return meta{}, fmt.Errorf("open store: %w", err)
 	}
-	if m.Format != storeFormat {
-		return meta{}, fmt.Errorf("open store: %s has format %d, this program reads %d; build it again", dir, m.Format, storeFormat)
+	if m.Format < 1 || m.Format > storeFormat {
+		return meta{}, fmt.Errorf("open store: %s has format %d, this program reads up to %d; build it again", dir, m.Format, storeFormat)
+	}
+	if m.Format == 1 { // levels were standardised like numbers
+		m.OneHot = make([][]int, len(m.Always))
 	}
 	return m, nil
 }

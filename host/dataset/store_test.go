@@ -1,6 +1,7 @@
 package dataset
 
 import (
+	"encoding/json"
 	"errors"
 	"io/fs"
 	"math"
@@ -383,5 +384,43 @@ columns = ["age", "cp", "hb"]
 		if !slices.Equal(values[1:4], want) {
 			t.Errorf("row %s: got levels %v, want %v", id, values[1:4], want)
 		}
+	}
+}
+
+// A store of an older program opens, and its columns are scaled as they were; one
+// of a newer program is refused.
+func TestOpen_Format(t *testing.T) {
+	for format, opens := range map[string]bool{"1": true, "2": true, "3": false} {
+		s, _ := buildCohort(t)
+		path := filepath.Join(s.Dir(), privateDir, metaFile)
+		text, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var m map[string]any
+		if err := json.Unmarshal(text, &m); err != nil {
+			t.Fatal(err)
+		}
+		if m["format"] = json.Number(format); format == "1" {
+			delete(m, "one_hot")
+		}
+		if text, err = json.Marshal(m); err != nil {
+			t.Fatal(err)
+		}
+		err = errors.Join(os.WriteFile(path, text, 0o600), os.Remove(filepath.Join(s.Dir(), sumsFile)), writeSums(s.Dir()))
+		if err != nil {
+			t.Fatal(err)
+		}
+		again, err := Open(s.Dir())
+		if (err == nil) != opens {
+			t.Errorf("format %s: got error %v", format, err)
+		}
+		if err != nil {
+			continue
+		}
+		if got, want := again.Scaling([]int32{0, 1, 2, 3}), s.Scaling([]int32{0, 1, 2, 3}); !cmp.Equal(got, want) {
+			t.Errorf("format %s: got scaling %v, want %v", format, got, want)
+		}
+		again.Close()
 	}
 }
