@@ -26,6 +26,13 @@ type CatalogWithCodes interface {
 	Codes() []string
 }
 
+// CatalogWithComponents is an optional interface of a Catalog: whether the
+// complete settings of the components (nil: off) exclude each other or the task
+// of a dataset.
+type CatalogWithComponents interface {
+	Components(data DatasetInfo, missingness, dualBranch Settings) error
+}
+
 // DatasetInfo describes a dataset.
 type DatasetInfo struct {
 	Name, Hash string
@@ -34,6 +41,7 @@ type DatasetInfo struct {
 	Shifts     []string // shifted tests it supports, without arguments; nil is not checked
 	Rows       int
 	Task       string // binary, multiclass, multilabel
+	Classes    int    // of the task
 }
 
 // PluginInfo describes a backbone or strategy plugin. Hash identifies the

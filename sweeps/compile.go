@@ -11,11 +11,11 @@ import (
 
 // Compile checks a file against what is installed and returns the plan. The
 // error is Problems when the file asks for something that does not exist or is
-// out of range.
+// out of range; those that Load found in the file are among them.
 func Compile(f *File, catalog Catalog) (*Plan, error) {
 	c := &compiler{
 		file:       f,
-		doc:        &document{file: f.Path, at: f.doc.at},
+		doc:        &document{file: f.Path, at: f.doc.at, tree: f.doc.tree, problems: slices.Clone(f.doc.problems)},
 		catalog:    catalog,
 		datasets:   map[string]DatasetInfo{},
 		backbones:  map[string]PluginInfo{},
@@ -82,9 +82,6 @@ type compiler struct {
 	backbones  map[string]PluginInfo
 	strategies map[string]PluginInfo
 	variants   map[string]Variant
-	// unknown has the sections whose settings cannot be known, because a plugin was
-	// not found.
-	unknown map[string]bool
 }
 
 func (c *compiler) names(kind string) []string {
@@ -105,20 +102,18 @@ func (c *compiler) missing(kind, name string, reason error) string {
 }
 
 func (c *compiler) lookUp() {
-	c.unknown = map[string]bool{}
 	axes := keyPath{"axes"}
-	for i, name := range c.file.Axes.Dataset {
+	for _, name := range c.file.Axes.Dataset {
 		info, err := c.catalog.Dataset(name)
 		if err != nil {
-			c.doc.report(axes.child("dataset").index(i), "%s", c.missing("dataset", name, err))
+			c.doc.report(c.doc.item(axes.child("dataset"), name), "%s", c.missing("dataset", name, err))
 		}
 		c.datasets[name] = info
 	}
-	for i, name := range c.file.Axes.Backbone {
+	for _, name := range c.file.Axes.Backbone {
 		info, err := c.catalog.Backbone(name)
 		if err != nil {
-			c.doc.report(axes.child("backbone").index(i), "%s", c.missing("backbone", name, err))
-			c.unknown["backbone"] = true
+			c.doc.report(c.doc.item(axes.child("backbone"), name), "%s", c.missing("backbone", name, err))
 		}
 		c.backbones[name] = info
 	}
@@ -130,7 +125,6 @@ func (c *compiler) lookUp() {
 		info, err := c.catalog.Strategy(v.Strategy)
 		if err != nil {
 			c.doc.report(v.path.child("strategy"), "%s", c.missing("strategy", v.Strategy, err))
-			c.unknown["strategy"] = true
 		}
 		c.strategies[v.Strategy] = info
 	}
@@ -143,16 +137,16 @@ func (c *compiler) checkData() {
 		if info.Name == "" {
 			continue // unknown, reported
 		}
-		for i, group := range c.file.Data.Groups {
+		for _, group := range c.file.Data.Groups {
 			known := append(slices.Clone(info.Groups), "pattern")
 			if !slices.Contains(known, group) {
-				c.doc.report(data.child("groups").index(i), "dataset %s has no subgroup column %q%s", dataset, group, suggest(group, known))
+				c.doc.report(c.doc.item(data.child("groups"), group), "dataset %s has no subgroup column %q%s", dataset, group, suggest(group, known))
 			}
 		}
-		for i, shift := range c.file.Data.Shifts {
+		for _, shift := range c.file.Data.Shifts {
 			kind, _, _ := strings.Cut(shift, ":")
 			if info.Shifts != nil && !slices.Contains(info.Shifts, kind) {
-				c.doc.report(data.child("shifts").index(i), "dataset %s has no shifted test %q%s", dataset, kind, suggest(kind, info.Shifts))
+				c.doc.report(c.doc.item(data.child("shifts"), shift), "dataset %s has no shifted test %q%s", dataset, kind, suggest(kind, info.Shifts))
 			}
 		}
 	}
@@ -164,6 +158,41 @@ func (c *compiler) checkVariants() {
 		c.checkSettings(v.path.child("dual_branch"), v.DualBranch, c.catalog.Component("dual_branch"))
 		if info, ok := c.strategies[v.Strategy]; ok && info.Name != "" {
 			c.checkSettings(v.path.child("strategy"), v.StrategySettings, info.Parameters)
+		}
+		c.checkComponents(v)
+	}
+}
+
+// checkComponents asks the components whether the fixed settings of a variant go
+// together and with the tasks. Where a setting is sampled, only the trials tell.
+func (c *compiler) checkComponents(v Variant) {
+	components, ok := c.catalog.(CatalogWithComponents)
+	sampled := func(section string) bool {
+		in := func(d Distribution) bool { return d.Section == section }
+		return slices.ContainsFunc(c.file.Parameters, in) || slices.ContainsFunc(c.file.broken, in)
+	}
+	if !ok || c.doc.wrong(v.path) || v.Missingness != nil && sampled("missingness") || v.DualBranch != nil && sampled("dual_branch") {
+		return
+	}
+	fixed := func(settings Settings, section string) Settings {
+		if settings == nil {
+			return nil
+		}
+		out := Settings{}
+		for _, p := range c.catalog.Component(section) {
+			out[p.Name] = p.Default
+		}
+		maps.Copy(out, settings)
+		return out
+	}
+	for _, name := range c.file.Axes.Dataset {
+		info := c.datasets[name]
+		if info.Name == "" {
+			continue
+		}
+		if err := components.Components(info, fixed(v.Missingness, "missingness"), fixed(v.DualBranch, "dual_branch")); err != nil {
+			c.doc.report(v.path, "%s", err)
+			return
 		}
 	}
 }
@@ -187,9 +216,9 @@ func (c *compiler) checkCodes() {
 		return
 	}
 	known := coded.Codes()
-	for i, code := range c.file.Retry.On {
+	for _, code := range c.file.Retry.On {
 		if !slices.Contains(known, code) {
-			c.doc.report(keyPath{"run", "retry", "on"}.index(i), "no run fails with %q%s", code, suggest(code, known))
+			c.doc.report(c.doc.item(keyPath{"run", "retry", "on"}, code), "no run fails with %q%s", code, suggest(code, known))
 		}
 	}
 }

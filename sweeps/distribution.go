@@ -96,12 +96,12 @@ func significant(x float64, digits int) float64 {
 }
 
 // readParameters reads [parameters] in alphabetical order. A parameter may be
-// written "optimizer.lr" = {...} or optimizer.lr = {...}.
-func readParameters(v value, names map[string][]string) []Distribution {
+// written "optimizer.lr" = {...} or optimizer.lr = {...}. Of the broken ones only
+// the name is of use.
+func readParameters(v value, names map[string][]string) (out, broken []Distribution) {
 	if !v.anyTable() {
-		return nil
+		return nil, nil
 	}
-	var out []Distribution
 	add := func(section, key string, v value) {
 		name := section + "." + key
 		if slices.ContainsFunc(out, func(d Distribution) bool { return d.Name == name }) {
@@ -111,6 +111,8 @@ func readParameters(v value, names map[string][]string) []Distribution {
 		d := Distribution{Name: name, Section: section, Key: key, path: v.path}
 		if d.read(v, names) {
 			out = append(out, d)
+		} else {
+			broken = append(broken, Distribution{Name: name, Section: section, Key: key, path: v.path})
 		}
 	}
 	for _, name := range v.keys() {
@@ -135,7 +137,7 @@ func readParameters(v value, names map[string][]string) []Distribution {
 		}
 	}
 	slices.SortFunc(out, func(a, b Distribution) int { return strings.Compare(a.Name, b.Name) })
-	return out
+	return out, broken
 }
 
 func (d *Distribution) read(v value, names map[string][]string) bool {

@@ -33,7 +33,8 @@ type File struct {
 	Slice    time.Duration
 	Analysis Analysis
 
-	doc *document
+	doc    *document
+	broken []Distribution // entries of [parameters] whose values cannot be used
 }
 
 // Problem is a mistake that only somebody else can see, such as settings a
@@ -48,7 +49,8 @@ func (f *File) Problem(message string, key ...string) Problem {
 const SliceDefault = 30 * time.Second
 
 // Load reads a sweep file. The error is Problems when the file can be read but
-// is not sound.
+// is not sound; unless it is no TOML at all, the file comes back beside them, for
+// Compile to add what it finds.
 func Load(path string) (*File, error) {
 	text, err := os.ReadFile(path)
 	if err != nil {
@@ -65,10 +67,7 @@ func Parse(path string, text []byte) (*File, error) {
 	}
 	f := &File{Path: path, Text: text, doc: doc}
 	f.read(root)
-	if err := doc.problems.err(); err != nil {
-		return nil, err
-	}
-	return f, nil
+	return f, doc.problems.err()
 }
 
 func (f *File) read(root value) {
@@ -97,7 +96,7 @@ func (f *File) read(root value) {
 	f.Head = readFixed(root.get("head"), Builtin("head"))
 	f.readRun(root.get("run"))
 	f.Search = readSearch(root.get("search"))
-	f.Parameters = readParameters(root.get("parameters"), conditionNames(f))
+	f.Parameters, f.broken = readParameters(root.get("parameters"), conditionNames(f))
 	f.readReplicates(root.get("replicates"))
 	f.Analysis = readAnalysis(root.get("analysis"), f.Axes)
 	f.checkSearch(root)

@@ -26,8 +26,15 @@ func FuzzLoad(f *testing.F) {
 	f.Add("a = [[[1]],{b={c=1}}]\n[[x.y]]\n[x.y.z]\n\"\"\"=3")
 	f.Fuzz(func(t *testing.T, text string) {
 		scanPositions(text)
-		if _, err := Parse("sweep.toml", []byte(text)); err != nil && err.Error() == "" {
+		file, err := Parse("sweep.toml", []byte(text))
+		if err != nil && err.Error() == "" {
 			t.Fatal("an error without a message")
+		}
+		if file == nil {
+			return
+		}
+		if plan, compiled := Compile(file, anyName{}); err != nil && (plan != nil || compiled == nil) {
+			t.Fatal("a file with a mistake makes a plan")
 		}
 	})
 }

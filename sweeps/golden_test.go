@@ -43,7 +43,7 @@ func TestBad(t *testing.T) {
 				t.Fatal(err)
 			}
 			file, err := Parse("sweep.toml", text)
-			if err == nil {
+			if file != nil {
 				_, err = Compile(file, fakeCatalog{})
 			}
 			if err == nil {

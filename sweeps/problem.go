@@ -48,6 +48,7 @@ func (ps Problems) err() error {
 	if len(ps) == 0 {
 		return nil
 	}
+	ps = slices.Clone(ps)
 	slices.SortStableFunc(ps, func(a, b Problem) int {
 		return cmp.Or(
 			cmp.Compare(a.Line, b.Line),

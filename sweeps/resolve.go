@@ -3,6 +3,8 @@ package sweeps
 import (
 	"encoding/json"
 	"maps"
+	"slices"
+	"strings"
 )
 
 // declaration returns what declares a parameter in a cell: its type and bounds.
@@ -68,6 +70,15 @@ func (c *compiler) fixed(cell Cell, section string) Settings {
 // whose values do not fit, or that are set twice.
 func (c *compiler) checkParameters() {
 	cells := c.file.Axes.Cells()
+	if len(cells) == 0 {
+		return // reported
+	}
+	for i := range c.file.broken {
+		d := &c.file.broken[i]
+		if !slices.ContainsFunc(cells, func(cell Cell) bool { _, ok := c.declaration(cell, d); return ok }) {
+			c.reportUnused(d, cells)
+		}
+	}
 	for i := range c.file.Parameters {
 		d := &c.file.Parameters[i]
 		used, twice := false, ""
@@ -89,15 +100,35 @@ func (c *compiler) checkParameters() {
 			c.doc.report(d.path, "%s", message)
 		}
 		switch {
-		case !used && c.unknown[d.Section]: // told already
 		case !used:
-			c.doc.report(d.path, "%s", c.unused(d, cells))
+			c.reportUnused(d, cells)
 		case twice != "" && (d.Section == "optimizer" || d.Section == "head" || d.Section == "run"):
 			c.doc.report(d.path, "is also set in [%s]; remove one of the two", d.Section)
 		case twice != "":
 			c.doc.report(d.path, "is also set in [variants.%s]; remove one of the two, or leave the variant out with when", twice)
 		}
 	}
+}
+
+// reportUnused keeps quiet where a cell that uses the parameter may be among those
+// that could not be looked up.
+func (c *compiler) reportUnused(d *Distribution, cells []Cell) {
+	if message := c.unused(d, cells); !c.undecided(d) || strings.Contains(message, "did you mean") {
+		c.doc.report(d.path, "%s", message)
+	}
+}
+
+// undecided reports whether the cells that would use a parameter may be among
+// those that could not be looked up.
+func (c *compiler) undecided(d *Distribution) bool {
+	axes := keyPath{"axes"}
+	switch d.Section {
+	case "backbone":
+		return c.doc.wrong(axes.child("backbone"))
+	case "strategy", "missingness", "dual_branch":
+		return c.doc.wrong(axes.child("variant")) || c.doc.wrong(keyPath{"variants"})
+	}
+	return d.when != nil && c.doc.wrong(axes)
 }
 
 // unused says why no cell uses a parameter.

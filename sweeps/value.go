@@ -17,6 +17,7 @@ import (
 type document struct {
 	file     string
 	at       *positions
+	tree     map[string]any
 	problems Problems
 }
 
@@ -32,12 +33,36 @@ func parseDocument(file string, text []byte) (*document, value, error) {
 		}
 		return nil, value{}, Problems{problem}
 	}
-	doc := &document{file: file, at: scanPositions(string(text))}
+	doc := &document{file: file, at: scanPositions(string(text)), tree: tree}
 	root := value{doc: doc, v: tree}
 	for _, path := range doc.at.multiline {
 		doc.report(path, "an inline table must be on one line (TOML 1.0); use a [table] for long ones")
 	}
 	return doc, root, nil
+}
+
+// item is the path of a name in an array: elements that could not be read are
+// not counted among the names.
+func (d *document) item(array keyPath, name string) keyPath {
+	var v any = d.tree
+	for _, key := range array {
+		table, _ := v.(map[string]any)
+		v = table[key]
+	}
+	items, _ := v.([]any)
+	if i := slices.Index(items, any(name)); i >= 0 {
+		return array.index(i)
+	}
+	return array
+}
+
+// wrong reports whether there is a problem at a path or below it.
+func (d *document) wrong(path keyPath) bool {
+	key := path.String()
+	return slices.ContainsFunc(d.problems, func(p Problem) bool {
+		rest, ok := strings.CutPrefix(p.Key, key)
+		return ok && (rest == "" || rest[0] == '.' || rest[0] == '[')
+	})
 }
 
 func (d *document) report(path keyPath, format string, args ...any) {

@@ -3,6 +3,7 @@ package e2e
 import (
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -47,6 +48,9 @@ epochs = 2
 		{`epochs = 2`, `epochs = "2"`, `epochs`},
 		{`epochs = 2`, `epochs = `, `not valid TOML`},
 		{`variant  = ["erm", "md"]`, `variant  = ["erm", "mdd"]`, `did you mean "md"`},
+		{`[variants.md]
+missingness = { mode = "enumerate" }`, `[variants.md]
+missingness = { mode = "enumerate", dictionary = "class_pattern" }`, `use dictionary = "pattern"`},
 	} {
 		broken := strings.Replace(text, c.old, c.new, 1)
 		if broken == text {
@@ -61,6 +65,30 @@ epochs = 2
 				t.Errorf("%s of %s: want %s and %s, got\n%s%s", verb, c.new, at, c.want, a.out, a.err)
 			}
 		}
+	}
+	// The mistakes of the file itself and those that only what is installed shows
+	// come together, in the order of the file.
+	several := text
+	for _, c := range [][2]string{
+		{`"concat"`, `"concta"`}, {`mode = "enumerate"`, `mode = "enumerate", dictionary = "class_pattern"`},
+		{`["pattern"]`, `["patern"]`}, {`seeds = [0]`, ``}, {`epochs = 2`, `epoch = 2`},
+	} {
+		several = strings.Replace(several, c[0], c[1], 1)
+	}
+	found := decode[struct {
+		Valid    bool
+		Problems []struct {
+			Line int
+			Key  string
+		}
+	}](t, h.expect(3, "validate", "--json", h.write("several.toml", several)))
+	var keys []string
+	for _, p := range found.Problems {
+		keys = append(keys, itoa(p.Line)+" "+p.Key)
+	}
+	want := []string{"6 axes.backbone[0]", "10 variants.md", "14 data.groups[0]", "19 replicates", "23 run.epoch"}
+	if !slices.Equal(keys, want) || found.Valid {
+		t.Errorf("got %q, want %q", keys, want)
 	}
 	if _, err := os.Stat(filepath.Join(h.data(), "postgres")); err == nil {
 		t.Error("a database was made")

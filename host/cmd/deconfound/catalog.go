@@ -25,8 +25,9 @@ type catalog struct {
 }
 
 var (
-	_ sweeps.CatalogWithNames = (*catalog)(nil)
-	_ sweeps.CatalogWithCodes = (*catalog)(nil)
+	_ sweeps.CatalogWithNames      = (*catalog)(nil)
+	_ sweeps.CatalogWithCodes      = (*catalog)(nil)
+	_ sweeps.CatalogWithComponents = (*catalog)(nil)
 )
 
 func (a *app) catalog(ctx context.Context) (*catalog, error) {
@@ -44,7 +45,7 @@ func (c *catalog) Dataset(name string) (sweeps.DatasetInfo, error) {
 		return sweeps.DatasetInfo{}, err
 	}
 	defer store.Close()
-	info := sweeps.DatasetInfo{Name: store.Name(), Hash: store.Hash(), Rows: store.Rows(), Task: string(store.Task().Kind)}
+	info := sweeps.DatasetInfo{Name: store.Name(), Hash: store.Hash(), Rows: store.Rows(), Task: string(store.Task().Kind), Classes: store.Task().Classes}
 	info.Shifts = []string{dataset.ShiftDo, dataset.ShiftFlip, "pattern_flip", dataset.ShiftPatternMix, dataset.ShiftFlipClass, dataset.ShiftSourceTest}
 	for _, m := range store.Modalities() {
 		info.Modalities = append(info.Modalities, m.Name)
@@ -99,6 +100,15 @@ func (c *catalog) Component(name string) []sweeps.Parameter {
 		out = append(out, settingOf(kind, p.Name, p.Default, p.Min, p.Max, p.Values, p.Text))
 	}
 	return out
+}
+
+// Components asks the built-in components whether they go together.
+func (c *catalog) Components(data sweeps.DatasetInfo, missingness, dualBranch sweeps.Settings) error {
+	m, d, err := components(missingness, dualBranch)
+	if err != nil {
+		return err
+	}
+	return causal.Compatible(m, d, causal.Task{Kind: data.Task, Classes: data.Classes})
 }
 
 // settingOf makes a sweep parameter; bounds of 0 and 0 mean none.

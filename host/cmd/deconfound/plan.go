@@ -15,12 +15,14 @@ import (
 // plan reads and compiles a sweep file against what is installed.
 func (a *app) plan(ctx context.Context, path string) (*sweeps.Plan, error) {
 	file, err := sweeps.Load(path)
-	if err != nil {
+	if file == nil {
 		return nil, err
 	}
 	return a.compile(ctx, file)
 }
 
+// compile checks a file against what is installed; the error holds the mistakes
+// in the file itself too.
 func (a *app) compile(ctx context.Context, file *sweeps.File) (*sweeps.Plan, error) {
 	catalog, err := a.catalog(ctx)
 	if err != nil {

@@ -180,15 +180,8 @@ func trainConfig(spec sweeps.RunSpec) (train.Config, error) {
 	}
 	cfg.HeadDropout, _ = spec.Head.Float("dropout")
 	var err error
-	if spec.Missingness != nil {
-		if cfg.Missingness, err = causal.ParseMissingness(spec.Missingness); err != nil {
-			return cfg, fmt.Errorf("variant %s: %w", spec.Variant, err)
-		}
-	}
-	if spec.DualBranch != nil {
-		if cfg.DualBranch, err = causal.ParseDualBranch(spec.DualBranch); err != nil {
-			return cfg, fmt.Errorf("variant %s: %w", spec.Variant, err)
-		}
+	if cfg.Missingness, cfg.DualBranch, err = components(spec.Missingness, spec.DualBranch); err != nil {
+		return cfg, fmt.Errorf("variant %s: %w", spec.Variant, err)
 	}
 	if spec.Strategy != nil {
 		cfg.Strategy = spec.Strategy.Settings
@@ -199,6 +192,21 @@ func trainConfig(spec sweeps.RunSpec) (train.Config, error) {
 	}
 	cfg.Select = train.Selection{Name: selection.Name, Worst: selection.Worst, Maximize: spec.Metric.SelectGoal == "maximize"}
 	return cfg, nil
+}
+
+// components reads the settings of MD and DB; nil is off.
+func components(missingness, dualBranch sweeps.Settings) (m *causal.Missingness, d *causal.DualBranch, err error) {
+	if missingness != nil {
+		if m, err = causal.ParseMissingness(missingness); err != nil {
+			return nil, nil, err
+		}
+	}
+	if dualBranch != nil {
+		if d, err = causal.ParseDualBranch(dualBranch); err != nil {
+			return nil, nil, err
+		}
+	}
+	return m, d, nil
 }
 
 func optimizer(s sweeps.Settings) nn.OptimizerConfig {
