@@ -68,13 +68,24 @@ func (s *Store) PlanRuns(ctx context.Context, tx pgx.Tx, sweepID int64, plan []P
 	}
 
 	hashes := make([][]byte, len(plan))
+	for i, p := range plan {
+		hashes[i] = p.Hash
+	}
+	existing, err := existingRuns(ctx, tx, sweepID, hashes)
+	if err != nil {
+		return fail(err)
+	}
 	batch := &pgx.Batch{}
 	const insert = `insert into run (sweep_id, run_hash, dataset_id, backbone, backbone_hash, variant, strategy, strategy_hash,
 			phase, trial, replicate, split_seed, init_seed, spec, priority, max_attempts, epochs, state)
 		values ($1, $2, $3, $4, $5, $6, $7, $8, $9::text::run_phase, $10, $11, $12, $13, $14, $15, $16, $17, $18::text::run_state)
 		on conflict (sweep_id, run_hash) do nothing returning run_id`
-	for i, p := range plan {
-		hashes[i] = p.Hash
+	for _, p := range plan {
+		// A conflict would use up a run number, and those place the points.
+		if existing[string(p.Hash)] {
+			continue
+		}
+		existing[string(p.Hash)] = true
 		if p.Spec == nil {
 			p.Spec = json.RawMessage("{}")
 		}
@@ -83,7 +94,7 @@ func (s *Store) PlanRuns(ctx context.Context, tx pgx.Tx, sweepID int64, plan []P
 	}
 	var fresh []int64
 	results := tx.SendBatch(ctx, batch)
-	for range plan {
+	for range batch.Len() {
 		rows, err := results.Query()
 		if err == nil {
 			var ids []int64
@@ -134,6 +145,23 @@ func (s *Store) PlanRuns(ctx context.Context, tx pgx.Tx, sweepID int64, plan []P
 		return nil, nil
 	}
 	return s.In(tx).Runs(ctx, RunFilter{IDs: waiting, States: []State{Queued}})
+}
+
+// existingRuns answers which of the hashes the sweep has a run for.
+func existingRuns(ctx context.Context, tx pgx.Tx, sweepID int64, hashes [][]byte) (map[string]bool, error) {
+	rows, err := tx.Query(ctx, `select run_hash from run where sweep_id = $1 and run_hash = any($2)`, sweepID, hashes)
+	if err != nil {
+		return nil, err
+	}
+	found, err := pgx.CollectRows(rows, pgx.RowTo[[]byte])
+	if err != nil {
+		return nil, err
+	}
+	existing := make(map[string]bool, len(found))
+	for _, hash := range found {
+		existing[string(hash)] = true
+	}
+	return existing, nil
 }
 
 // datasetIDs answers the number of each dataset hash in the plan.

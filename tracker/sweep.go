@@ -35,6 +35,9 @@ type Sweep struct {
 	UpdatedAt   time.Time
 	PausedAt    *time.Time
 	CancelledAt *time.Time
+	// AnalysisAmended says that the analysis section is not the one that the sweep
+	// began with. Not of UpsertSweep.
+	AnalysisAmended bool
 
 	// Of UpsertSweep only.
 	Created         bool // there was none of this name
@@ -100,12 +103,13 @@ func (s *Store) UpsertSweep(ctx context.Context, tx pgx.Tx, spec SweepSpec) (Swe
 }
 
 const sweepColumns = `s.sweep_id, s.owner, s.name, s.revision, coalesce(s.baseline, ''), v.spec, v.spec_toml,
-	s.created_at, s.updated_at, s.paused_at, s.cancelled_at`
+	s.created_at, s.updated_at, s.paused_at, s.cancelled_at,
+	v.analysis_sha256 <> (select f.analysis_sha256 from sweep_revision f where f.sweep_id = s.sweep_id and f.revision = 1)`
 
 func scanSweep(row pgx.CollectableRow) (Sweep, error) {
 	var s Sweep
 	err := row.Scan(&s.ID, &s.Owner, &s.Name, &s.Revision, &s.Baseline, &s.Spec, &s.TOML,
-		&s.CreatedAt, &s.UpdatedAt, &s.PausedAt, &s.CancelledAt)
+		&s.CreatedAt, &s.UpdatedAt, &s.PausedAt, &s.CancelledAt, &s.AnalysisAmended)
 	return s, err
 }
 

@@ -35,8 +35,12 @@ func TestUpsertSweep(t *testing.T) {
 	}
 
 	got, err := b.store.Sweep(t.Context(), "", "s")
-	if err != nil || got.ID != b.sweep.ID || got.Revision != 3 || got.Baseline != "db" || got.TOML != "version = 1 # more" {
+	if err != nil || got.ID != b.sweep.ID || got.Revision != 3 || got.Baseline != "db" || got.TOML != "version = 1 # more" || !got.AnalysisAmended {
 		t.Errorf("find: got %+v, %v", got, err)
+	}
+	upsert(tracker.SweepSpec{Name: "s", TOML: "version = 1 # as it was", Baseline: "db"})
+	if got, err := b.store.Sweep(t.Context(), "", "s"); err != nil || got.AnalysisAmended {
+		t.Errorf("with the first analysis again: got %+v, %v", got, err)
 	}
 	if got, err := b.store.SweepByID(t.Context(), other.ID); err != nil || got.Owner != "somebody" {
 		t.Errorf("find by id: got %+v, %v", got, err)
@@ -64,8 +68,8 @@ func TestPlanRuns(t *testing.T) {
 	if again := b.plan(true, planned(2), planned(1)); len(again) != 0 {
 		t.Errorf("same plan: got %+v, want none", again)
 	}
-	if more := b.plan(false, planned(3)); len(more) != 1 {
-		t.Errorf("partial plan: got %+v, want one", more)
+	if more := b.plan(false, planned(3)); len(more) != 1 || more[0].ID != first[1].ID+1 {
+		t.Errorf("partial plan: got %+v, want one, with the number after %d", more, first[1].ID)
 	}
 	running := b.claim(first[0])
 
