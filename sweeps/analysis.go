@@ -10,17 +10,26 @@ import (
 // Analysis is how the finished sweep will be read. It is decided, hashed and
 // stored before the first trial, so that it cannot follow the results.
 type Analysis struct {
-	// Baseline is what the other cells are compared with, by axis; usually only
-	// the variant is given. Empty: no baseline, no paired tests.
+	// Baseline is the variant that the others are compared with, within the same
+	// dataset and backbone, under the key "variant". Empty: no baseline, no paired
+	// tests.
 	Baseline   map[string]string `json:"baseline"`
 	Tests      []string          `json:"tests"`
 	Correction string            `json:"correction"`
 	Confidence float64           `json:"confidence"`
 }
 
+// What compare computes. The bootstrap over seeds and patients decides, the
+// others are tests on the differences of the seeds.
+const (
+	TestBootstrap   = "paired_bootstrap"
+	TestPermutation = "paired_permutation"
+	TestWilcoxon    = "wilcoxon"
+)
+
 var (
-	analysisTests       = []string{"paired_bootstrap", "paired_permutation", "wilcoxon", "delong"}
-	analysisCorrections = []string{"holm", "benjamini_hochberg", "none"}
+	analysisTests       = []string{TestBootstrap, TestPermutation, TestWilcoxon}
+	analysisCorrections = []string{"holm"}
 )
 
 func readAnalysis(v value, axes Axes) Analysis {
@@ -28,16 +37,20 @@ func readAnalysis(v value, axes Axes) Analysis {
 	if !v.table("baseline", "tests", "correction", "confidence") {
 		return a
 	}
-	if baseline := v.get("baseline"); baseline.table(axisNames...) {
+	if baseline := v.get("baseline"); baseline.anyTable() {
 		for _, axis := range baseline.keys() {
-			field := baseline.get(axis)
-			if name, ok := field.str(); ok && slices.Contains(axisNames, axis) {
-				known := axes.values(axis)
-				if len(known) > 0 && !slices.Contains(known, name) {
-					field.report("%q is not on the axis %s%s", name, axis, suggest(name, known))
-				}
-				a.Baseline[axis] = name
+			if field := baseline.get(axis); slices.Contains(axisNames, axis) && axis != "variant" {
+				field.report(`cannot be compared with: differences are between variants of the same dataset and backbone; write baseline = { variant = "erm" }`)
+			} else if axis != "variant" {
+				field.report("unknown key%s", suggest(axis, []string{"variant"}))
 			}
+		}
+		field := baseline.get("variant")
+		if name, ok := field.str(); ok {
+			if len(axes.Variant) > 0 && !slices.Contains(axes.Variant, name) {
+				field.report("%q is not on the axis variant%s", name, suggest(name, axes.Variant))
+			}
+			a.Baseline["variant"] = name
 		}
 	}
 	if tests := v.get("tests"); tests.present() {

@@ -112,6 +112,34 @@ func TestRun_StopsAtCheckpoint(t *testing.T) {
 	}
 }
 
+// Asked twice, a process does not wait for its slices.
+func TestRun_Hurries(t *testing.T) {
+	t.Parallel()
+	store := trackertest.New(t)
+	ctx, stop := context.WithCancel(deadline(t))
+	hurry, now := context.WithCancel(t.Context())
+	defer now()
+	tr := &trainer{perSlice: 1, before: func(slice context.Context, _ RunSpec, epoch int, rec Recorder) error {
+		if epoch == 1 {
+			stop()
+			if err := until(t, rec.Pause); err != nil {
+				return err
+			}
+			now()
+			<-slice.Done()
+			return slice.Err()
+		}
+		return nil
+	}}
+	status, err := Run(ctx, store, compile(t, single), tr.run, Options{Workers: 1, Grace: time.Hour, Hurry: hurry})
+	if !errors.Is(err, ErrStopped) || status.Queued != 1 {
+		t.Fatalf("got %+v, %v", status, err)
+	}
+	if run := runs(t, store, status.ID)[0]; run.Epoch != 1 || run.Attempt != 1 {
+		t.Errorf("got epoch %d, attempt %d, want 1 and 1", run.Epoch, run.Attempt)
+	}
+}
+
 // Without grace a slice is abandoned and the run is back at its last checkpoint.
 func TestRun_StopsAtOnce(t *testing.T) {
 	t.Parallel()

@@ -68,26 +68,49 @@ func Enqueue(ctx context.Context, store *tracker.Store, plan *Plan) (Report, err
 			return err
 		}
 		report.New = len(started)
-		specs, err := plan.Next(existed)
-		if err != nil {
-			return err
-		}
-		for _, s := range specs {
-			hash, err := s.Hash()
-			if err != nil {
-				return err
-			}
-			if r, ok := existed[hash]; ok {
-				report.Existing++
-				if r.State == tracker.Done {
-					report.Done++
-				}
-			}
-		}
-		return nil
+		return report.count(plan, existed)
 	})
 	if err != nil {
 		return Report{}, fmt.Errorf("enqueue sweep %s: %w", plan.Name, err)
 	}
 	return report, nil
+}
+
+// count says how many runs of the plan exist.
+func (r *Report) count(plan *Plan, existed map[Hash]Result) error {
+	specs, err := plan.Next(existed)
+	if err != nil {
+		return err
+	}
+	for _, s := range specs {
+		hash, err := s.Hash()
+		if err != nil {
+			return err
+		}
+		if result, ok := existed[hash]; ok {
+			r.Existing++
+			if result.State == tracker.Done {
+				r.Done++
+			}
+		}
+	}
+	return nil
+}
+
+// Recorded says what Enqueue would find of a plan, in Existing and Done. It
+// changes nothing.
+func Recorded(ctx context.Context, store *tracker.Store, plan *Plan) (Report, error) {
+	sweep, err := store.Sweep(ctx, "", plan.Name)
+	if errors.Is(err, tracker.ErrNotFound) {
+		return Report{}, nil
+	}
+	if err != nil {
+		return Report{}, err
+	}
+	existed, _, err := results(ctx, store.Reader, sweep.ID, plan.Metric.Select)
+	if err != nil {
+		return Report{}, err
+	}
+	report := Report{Sweep: sweep.ID, Revision: sweep.Revision, Paused: sweep.PausedAt != nil}
+	return report, report.count(plan, existed)
 }

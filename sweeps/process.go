@@ -42,7 +42,9 @@ type Options struct {
 	Reconnect func(context.Context) error
 	// Grace is GraceDefault when 0; below 0 slices are abandoned at once, back to
 	// their last checkpoint.
-	Grace   time.Duration
+	Grace time.Duration
+	// Hurry ends the grace early when it is done; nil never does.
+	Hurry   context.Context
 	Refresh time.Duration // RefreshDefault when 0
 	Logger  *slog.Logger  // nil: silent
 	// Progress is called by Run, from one goroutine, whenever the status changes.
@@ -186,6 +188,9 @@ func (p *process) shutdown() {
 	defer cancel()
 	if p.opts.Grace < 0 {
 		p.endWork(errStopping)
+	}
+	if p.opts.Hurry != nil {
+		defer context.AfterFunc(p.opts.Hurry, cancel)()
 	}
 	err := client.Stop(soft)
 	p.endWork(errStopping)

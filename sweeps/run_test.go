@@ -79,6 +79,13 @@ func TestRun_EndToEnd(t *testing.T) {
 
 	// One more seed: two more runs.
 	more := compile(t, edit(t, small, "seeds = [0, 1]", "seeds = [0, 1, 2]"))
+	if report, err = Recorded(t.Context(), store, more); err != nil || report.Existing != 8 || report.Done != 8 || report.New != 0 {
+		t.Errorf("what is recorded: got %+v, %v", report, err)
+	}
+	other := compile(t, edit(t, small, `name = "small"`, `name = "other"`))
+	if report, err = Recorded(t.Context(), store, other); err != nil || report != (Report{}) {
+		t.Errorf("what is recorded of another sweep: got %+v, %v", report, err)
+	}
 	if report, err = Enqueue(t.Context(), store, more); err != nil || report.New != 2 || report.Existing != 8 || !report.Extended || report.AnalysisChanged {
 		t.Errorf("got %+v, %v", report, err)
 	}

@@ -1,10 +1,14 @@
 package e2e
 
 import (
+	"encoding/csv"
 	"encoding/json"
 	"maps"
+	"math"
 	"os"
 	"path/filepath"
+	"slices"
+	"strconv"
 	"strings"
 	"testing"
 )
@@ -60,6 +64,11 @@ func TestRun_Quick(t *testing.T) {
 					N    int
 					Mean struct{ Estimate, Low, High float64 }
 				}
+				Patterns []struct {
+					Level   string
+					Defined int `json:"defined_seeds"`
+					Mean    struct{ Estimate float64 }
+				}
 			}
 		}
 	}
@@ -70,11 +79,38 @@ func TestRun_Quick(t *testing.T) {
 	if len(compared.Tables) != 1 || len(compared.Tables[0].Rows) != 2 || !compared.Tables[0].Rows[0].IsBaseline || compared.Tables[0].Rows[1].Variant != "md" {
 		t.Errorf("got %+v", compared)
 	}
+	// The mean over seeds of what SQL computes is what compare prints.
+	means := map[string]float64{}
+	for _, row := range h.sqlRows(`select variant, '', avg(a) from (select variant, auroc(score, label) as a from predictions group by variant, seed) x group by 1
+		union all select variant, pattern, avg(a) from (select variant, pattern, auroc(score, label) as a from predictions group by variant, pattern, seed
+			having sum(label) >= 10 and sum(1 - label) >= 10) x group by 1, 2`) {
+		means[row[0].(string)+" "+row[1].(string)] = row[2].(float64)
+	}
+	checked := 0
+	for _, row := range compared.Tables[0].Rows {
+		if got, want := row.Overall.Mean.Estimate, means[row.Variant+" "]; math.Abs(got-want) > 1e-12 {
+			t.Errorf("%s: compare says %v, SQL %v", row.Variant, got, want)
+		}
+		for _, p := range row.Patterns {
+			if p.Defined == 0 {
+				continue
+			}
+			checked++
+			if want := means[row.Variant+" "+p.Level]; math.Abs(p.Mean.Estimate-want) > 1e-12 {
+				t.Errorf("%s, %s: compare says %v, SQL %v", row.Variant, p.Level, p.Mean.Estimate, want)
+			}
+		}
+	}
+	if checked < 8 {
+		t.Errorf("only %d patterns could be checked", checked)
+	}
 	for _, row := range compared.Tables[0].Rows {
 		if m := row.Overall.Mean; row.Overall.N < 1000 || m.Low > m.Estimate || m.Estimate > m.High || m.Estimate <= 0 {
 			t.Errorf("got %+v", row)
 		}
 	}
+
+	h.asksAboutRuns()
 
 	db := h.database()
 	before := bitsOf(t, db)
@@ -99,6 +135,75 @@ func TestRun_Quick(t *testing.T) {
 	after.same(t, before)
 	if left, err := os.ReadDir(filepath.Join(h.dir, "tmp")); err != nil || len(left) > 0 {
 		t.Errorf("left in the temporary directory: %v %v", left, err)
+	}
+}
+
+// asksAboutRuns looks at single runs of the sweep quick and takes its results
+// away.
+func (h *home) asksAboutRuns() {
+	h.t.Helper()
+	found := h.sqlRows(`select min(run_id) filter (where variant = 'erm'), min(run_id) filter (where variant = 'md') from runs where seed = 0`)
+	erm, md := itoa(int(found[0][0].(float64))), itoa(int(found[0][1].(float64)))
+
+	again := decode[struct {
+		Same                 bool
+		Results, Predictions int
+	}](h.t, h.must("runs", "rerun", "--json", md))
+	if !again.Same || again.Results < 100 || again.Predictions < 1000 {
+		h.t.Errorf("trained again: %+v", again)
+	}
+
+	diff := decode[struct {
+		Spec []struct {
+			Key  string
+			A, B any
+		}
+		Results []struct{ Metric string }
+	}](h.t, h.must("runs", "diff", "--json", erm, md))
+	variant := false
+	for _, d := range diff.Spec {
+		switch {
+		case d.Key == "variant":
+			variant = d.A == "erm" && d.B == "md"
+		case !strings.HasPrefix(d.Key, "missingness"):
+			h.t.Errorf("matched runs differ in %+v", d)
+		}
+	}
+	if !variant || len(diff.Results) == 0 {
+		h.t.Errorf("got %+v", diff)
+	}
+	if same := h.must("runs", "diff", erm, erm); !strings.Contains(same.out, "the same settings") || !strings.Contains(same.out, "No result") {
+		h.t.Errorf("got %s", same.out)
+	}
+	h.expect(1, "runs", "diff", erm, "999999")
+
+	dir := filepath.Join(h.dir, "exported")
+	h.must("export", "quick", "--dir", dir)
+	f, err := os.Open(filepath.Join(dir, "all_predictions.csv"))
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	defer f.Close()
+	rows, err := csv.NewReader(f).ReadAll()
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	score, sum := slices.Index(rows[0], "score"), 0.0
+	for _, row := range rows[1:] {
+		v, err := strconv.ParseFloat(row[score], 32)
+		if err != nil {
+			h.t.Fatal(err)
+		}
+		sum += v
+	}
+	// Sums of the same reals: every digit was written.
+	stored := h.sqlRows(`select count(*), sum(score::float8) from all_predictions`)[0]
+	if n := stored[0].(float64); n != float64(len(rows)-1) || math.Abs(sum-stored[1].(float64)) > 1e-12*n {
+		h.t.Errorf("exported %d predictions that sum to %v, stored are %v", len(rows)-1, sum, stored)
+	}
+	h.expect(1, "export", "quick", "--dir", dir)
+	if err := os.RemoveAll(dir); err != nil {
+		h.t.Fatal(err)
 	}
 }
 

@@ -50,6 +50,7 @@ type compared struct {
 	Sweep         string        `json:"sweep"`
 	Test          string        `json:"test_set"`
 	Tables        []stats.Table `json:"tables"`
+	Tests         []string      `json:"tests"` // of the sweep's analysis
 	PreRegistered bool          `json:"pre_registered"`
 	Notes         []string      `json:"notes,omitempty"`
 }
@@ -75,10 +76,13 @@ func compareSweep(ctx context.Context, store *tracker.Store, request comparison)
 	if err != nil {
 		return compared{}, err
 	}
-	result := compared{Sweep: sweep.Name, Test: request.test, PreRegistered: true}
+	result := compared{Sweep: sweep.Name, Test: request.test, Tests: plan.Analysis.Tests, PreRegistered: true}
 	note := func(format string, args ...any) {
 		result.PreRegistered = false
 		result.Notes = append(result.Notes, fmt.Sprintf(format, args...))
+	}
+	if sweep.AnalysisAmended {
+		note("the sweep's analysis or metric was changed after the sweep had begun")
 	}
 	baseline := plan.Analysis.Baseline["variant"]
 	if request.baseline != "" && request.baseline != baseline {
@@ -175,12 +179,12 @@ func printComparison(w io.Writer, c compared, patterns bool) {
 		}
 		fmt.Fprintf(w, "%s, test set %s, %s (%s is better), %d seeds; differences are variant - %s\n\n",
 			c.Sweep, c.Test, table.Metric, table.Better, len(table.Seeds), table.Baseline)
-		printSummary(w, table)
+		printSummary(w, table, c.Tests)
 		if patterns {
 			fmt.Fprintln(w)
 			printPatterns(w, table)
 		}
-		fmt.Fprintln(w)
+		fmt.Fprintf(w, "\nIntervals: of a mean, Student's t over the seeds; of a difference, %d bootstrap resamples of seeds and patients.\n", table.Resamples)
 		for _, f := range table.Families {
 			fmt.Fprintf(w, "%s: %s\n", f.Name, f.Text)
 		}
@@ -198,8 +202,19 @@ func printComparison(w io.Writer, c compared, patterns bool) {
 	}
 }
 
-func printSummary(w io.Writer, table stats.Table) {
-	t := newTable(w, 2, "backbone", "variant", string(table.Metric), "95 % CI", "difference", "95 % CI", "p (Holm)", "worst pattern", "difference", "p (Holm)")
+// printSummary also prints the p values of the tests that the analysis names
+// beside the bootstrap.
+func printSummary(w io.Writer, table stats.Table, tests []string) {
+	interval := fmt.Sprintf("%g %% CI", math.Round(1e4*table.Confidence)/100)
+	header := []any{"backbone", "variant", string(table.Metric), interval, "difference", interval, "p (Holm)"}
+	wilcoxon, permutation := slices.Contains(tests, sweeps.TestWilcoxon), slices.Contains(tests, sweeps.TestPermutation)
+	if wilcoxon {
+		header = append(header, "p Wilcoxon")
+	}
+	if permutation {
+		header = append(header, "p sign flip")
+	}
+	t := newTable(w, 2, append(header, "worst pattern", "difference", "p (Holm)")...)
 	last := ""
 	for _, row := range table.Rows {
 		if last != "" && row.Backbone != last {
@@ -210,7 +225,23 @@ func printSummary(w io.Writer, table stats.Table) {
 		worst, _ := mean(row.Worst)
 		d, dCI, p := difference(row.Overall)
 		wd, _, wp := difference(row.Worst)
-		t.AppendRow([]any{row.Backbone, row.Variant, overall, overallCI, d, dCI, p, worst, wd, wp})
+		cells := []any{row.Backbone, row.Variant, overall, overallCI, d, dCI, p}
+		for _, test := range []struct {
+			on bool
+			p  func(stats.Difference) stats.Number
+		}{
+			{wilcoxon, func(d stats.Difference) stats.Number { return d.Wilcoxon }},
+			{permutation, func(d stats.Difference) stats.Number { return d.SignFlip }},
+		} {
+			switch {
+			case !test.on:
+			case row.Overall.Difference == nil:
+				cells = append(cells, "")
+			default:
+				cells = append(cells, decimal(float64(test.p(*row.Overall.Difference))))
+			}
+		}
+		t.AppendRow(append(cells, worst, wd, wp))
 	}
 	t.Render()
 }
@@ -218,9 +249,9 @@ func printSummary(w io.Writer, table stats.Table) {
 // printPatterns prints the patterns in which some cell has a value; the others
 // are summed up in a line.
 func printPatterns(w io.Writer, table stats.Table) {
-	t := newTable(w, 3, "pattern", "backbone", "variant", "n", "events", string(table.Metric), "difference", "p (Holm)")
+	t := newTable(w, 3, "pattern", "backbone", "variant", "n", "events", "seeds", string(table.Metric), "difference", "p (Holm)")
 	var levels []string
-	defined := map[string]bool{}
+	defined, some := map[string]bool{}, false
 	for _, row := range table.Rows {
 		for _, g := range row.Patterns {
 			if !slices.Contains(levels, g.Level) {
@@ -245,11 +276,15 @@ func printPatterns(w io.Writer, table stats.Table) {
 				}
 				value, _ := mean(g)
 				d, _, p := difference(g)
-				t.AppendRow([]any{level, row.Backbone, row.Variant, g.N, g.Events, value, d, p})
+				some = some || g.Defined < len(row.Seeds)
+				t.AppendRow([]any{level, row.Backbone, row.Variant, g.N, g.Events, fmt.Sprintf("%d of %d", g.Defined, len(row.Seeds)), value, d, p})
 			}
 		}
 	}
 	t.Render()
+	if some {
+		fmt.Fprintf(w, "n and events are means over all seeds; the metric is that of the seeds in which a pattern has %d events and %d non-events, and one seed gives no p\n", stats.MinEvents, stats.MinEvents)
+	}
 	left := 0
 	for _, ok := range defined {
 		if !ok {

@@ -66,13 +66,20 @@ outcome. A variant that removes missingness bias gains on do and flip and gives
 up little on id. A dual branch that loses everywhere has taken the signal for
 the bias: its split is learned, and nothing in these data identifies it.
 
-Ask your own questions in SQL, read-only:
+Ask your own questions in SQL, read-only. The first query ranks the predictions of
+all seeds together; the tables above are means over the seeds, as in the second:
 
   bin/deconfound sql "select backbone, variant, pattern, auroc(score, label) from predictions group by 1, 2, 3"
+  bin/deconfound sql "select backbone, variant, avg(a) from (select backbone, variant, seed, auroc(score, label) as a from predictions group by 1, 2, 3) x group by 1, 2"
   bin/deconfound sql "select backbone, variant, mean, lo, hi from leaderboard where metric = 'auroc' and split = 'test' and grp = ''"
   bin/deconfound sql --views
 
 Compare on another metric or test set:
 
   bin/deconfound compare nafld-demo --metric brier --test flip
+
+Take everything away as CSV, or look at single runs:
+
+  bin/deconfound export nafld-demo
+  bin/deconfound runs ls nafld-demo
 `

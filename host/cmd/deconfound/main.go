@@ -14,10 +14,27 @@ func main() {
 	if pglocal.IsSupervisor() {
 		os.Exit(pglocal.Supervise())
 	}
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	code := execute(ctx, os.Args[1:], os.Stdin, os.Stdout, os.Stderr)
-	stop()
-	os.Exit(code)
+	os.Exit(execute(interruptible(), os.Args[1:], os.Stdin, os.Stdout, os.Stderr))
+}
+
+// hurryKey is the context's key for the context that ends with the second Ctrl-C.
+type hurryKey struct{}
+
+// interruptible ends with the first Ctrl-C. The second ends the context under
+// hurryKey, the third kills the program.
+func interruptible() context.Context {
+	hurry, hurried := context.WithCancel(context.Background())
+	ctx, stop := context.WithCancel(context.WithValue(context.Background(), hurryKey{}, hurry))
+	signals := make(chan os.Signal, 2)
+	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
+	go func() {
+		<-signals
+		stop()
+		<-signals
+		hurried()
+		signal.Stop(signals)
+	}()
+	return ctx
 }
 
 // execute runs one command line and returns the exit code.

@@ -5,11 +5,13 @@ import (
 	"fmt"
 	"io"
 	"math"
+	"slices"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/deconfound/deconfound/sweeps"
+	"github.com/deconfound/deconfound/tracker"
 )
 
 // plan reads and compiles a sweep file against what is installed.
@@ -41,23 +43,38 @@ func (a *app) compile(ctx context.Context, file *sweeps.File) (*sweeps.Plan, err
 func newPlan(a *app) *cobra.Command {
 	var workers int
 	var sd float64
+	var recorded bool
 	cmd := &cobra.Command{
 		Use:   "plan SWEEP.toml",
 		Short: "Show the cells, trials and runs of a sweep; needs no database",
-		Args:  cobra.ExactArgs(1),
+		Long: `Shows the cells, trials and runs of a sweep and the difference that so many seeds
+can detect. With --recorded it also asks the database which of the runs exist and,
+from the runs of any sweep, how long the others will take.`,
+		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			plan, err := a.plan(cmd.Context(), args[0])
 			if err != nil {
 				return a.invalid(err)
 			}
-			summary := plan.Summarize(nil, workers)
+			var past record
+			if recorded {
+				if past, err = a.record(cmd.Context(), plan); err != nil {
+					return err
+				}
+			}
+			summary := plan.Summarize(past.runTimes, workers)
 			detectable := sweeps.DetectableDifference(len(plan.Seeds), sd, 0.05, 0.8)
 			return a.print(struct {
 				Name       string         `json:"name"`
 				Summary    sweeps.Summary `json:"summary"`
 				Detectable number         `json:"detectable_difference"`
-			}{plan.Name, summary, number(detectable)}, func(w io.Writer) {
+				Existing   *int           `json:"existing_runs,omitempty"`
+				Done       *int           `json:"done_runs,omitempty"`
+			}{plan.Name, summary, number(detectable), past.existing, past.done}, func(w io.Writer) {
 				printPlan(w, plan, summary)
+				if past.existing != nil {
+					fmt.Fprintf(w, "%d of the runs exist, %d of them done\n", *past.existing, *past.done)
+				}
 				if !math.IsNaN(detectable) {
 					fmt.Fprintf(w, "\nWith %d seeds and a between-seed standard deviation of the difference of %.3f (--sd),\n"+
 						"a paired test finds a difference of %.3f in 80 of 100 sweeps.\n", len(plan.Seeds), sd, detectable)
@@ -66,6 +83,7 @@ func newPlan(a *app) *cobra.Command {
 		},
 	}
 	cmd.Flags().IntVar(&workers, "workers", defaultWorkers(), "number of local workers to estimate the time for")
+	cmd.Flags().BoolVar(&recorded, "recorded", false, "ask the database what exists and how long runs take")
 	cmd.Flags().Float64Var(&sd, "sd", 0.01, "assumed standard deviation of the paired difference between seeds")
 	return cmd
 }
@@ -81,6 +99,40 @@ func printPlan(w io.Writer, plan *sweeps.Plan, s sweeps.Summary) {
 		fmt.Fprintln(w, "Warning: the cells do not have the same tuning budget; the comparison favours those with more.")
 	}
 	if s.Estimate > 0 {
-		fmt.Fprintf(w, "Estimated time: %s\n", s.Estimate.Round(time.Second))
+		fmt.Fprintf(w, "Estimated time of the whole: %s, with %d of %d cells measured\n", s.Estimate.Round(time.Second), s.Measured, len(s.Cells))
 	}
+}
+
+// record is what the database knows of a plan; nil pointers without it.
+type record struct {
+	existing, done *int
+	runTimes       map[sweeps.Cell]time.Duration // median over the runs of a cell that are done
+}
+
+func (a *app) record(ctx context.Context, plan *sweeps.Plan) (record, error) {
+	store, err := a.tracker(ctx)
+	if err != nil {
+		return record{}, err
+	}
+	status, err := sweeps.Recorded(ctx, store, plan)
+	if err != nil {
+		return record{}, err
+	}
+	runs, err := store.Runs(ctx, tracker.RunFilter{States: []tracker.State{tracker.Done}})
+	if err != nil {
+		return record{}, err
+	}
+	times := map[sweeps.Cell][]time.Duration{}
+	for _, r := range runs {
+		if r.StartedAt != nil && r.EndedAt != nil {
+			cell := sweeps.Cell{Dataset: r.Dataset, Backbone: r.Backbone, Variant: r.Variant}
+			times[cell] = append(times[cell], r.EndedAt.Sub(*r.StartedAt))
+		}
+	}
+	past := record{existing: &status.Existing, done: &status.Done, runTimes: map[sweeps.Cell]time.Duration{}}
+	for cell, list := range times {
+		slices.Sort(list)
+		past.runTimes[cell] = list[len(list)/2]
+	}
+	return past, nil
 }

@@ -56,7 +56,9 @@ func (a *app) runPlan(ctx context.Context, plan *sweeps.Plan, workers int) (swee
 	progress := newProgress(a.errs)
 	options := a.workerOptions(ctx, workers)
 	options.Progress = progress.update
+	announced := a.announceStop(ctx)
 	status, err := sweeps.Run(ctx, store, plan, r.runSlice, options)
+	announced()
 	progress.finish(status)
 	if errors.Is(err, sweeps.ErrStopped) {
 		return status, withExit(exitInterrupted, fmt.Errorf("stopped with %d of %d runs done; %s", status.Done, status.Expected, status.Hint()))

@@ -17,7 +17,7 @@ import (
 
 func newRuns(a *app) *cobra.Command {
 	cmd := &cobra.Command{Use: "runs", Short: "List and look at single runs"}
-	cmd.AddCommand(newRunsLs(a), newRunsShow(a), newRunsLogs(a))
+	cmd.AddCommand(newRunsLs(a), newRunsShow(a), newRunsDiff(a), newRunsLogs(a), newRunsRerun(a))
 	return cmd
 }
 

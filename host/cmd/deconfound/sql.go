@@ -3,9 +3,11 @@ package main
 import (
 	"context"
 	"encoding/csv"
+	"encoding/json"
 	"fmt"
 	"io"
 	"strconv"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgtype"
@@ -99,7 +101,13 @@ func plainValue(v any) any {
 	case float64:
 		return number(v)
 	case float32:
-		return number(v)
+		// The shortest decimal that reads back as the same real, not the digits of a
+		// float64 near it.
+		short, err := strconv.ParseFloat(strconv.FormatFloat(float64(v), 'g', -1, 32), 64)
+		if err != nil {
+			return nil
+		}
+		return number(short)
 	case pgtype.Numeric:
 		f, err := v.Float64Value()
 		if err != nil || !f.Valid {
@@ -135,7 +143,7 @@ func (r answer) csv(out io.Writer) error {
 	for _, row := range r.Rows {
 		cells := make([]string, len(row))
 		for i, v := range row {
-			cells[i] = cell(v)
+			cells[i] = exact(v)
 		}
 		if err := w.Write(cells); err != nil {
 			return err
@@ -161,13 +169,31 @@ func (a *app) printViews(ctx context.Context, store *tracker.Store) error {
 	})
 }
 
-// cell prints one value of a query.
+// exact is cell with all digits: what is read back is the value in the database.
+func exact(v any) string {
+	if v, ok := v.(number); ok {
+		return strconv.FormatFloat(float64(v), 'g', -1, 64)
+	}
+	return cell(v)
+}
+
+// cell prints one value of a query for people, numbers with six digits.
 func cell(v any) string {
 	switch v := v.(type) {
 	case nil:
 		return ""
 	case number:
 		return strconv.FormatFloat(float64(v), 'g', 6, 64)
+	case time.Time:
+		return v.Format(time.RFC3339Nano)
+	case []byte:
+		return fmt.Sprintf(`\x%x`, v)
+	case map[string]any, []any:
+		text, err := json.Marshal(v)
+		if err != nil {
+			return fmt.Sprint(v)
+		}
+		return string(text)
 	default:
 		return fmt.Sprint(v)
 	}

@@ -37,6 +37,7 @@ their content hashes check.`,
 			defer r.close()
 			options := a.workerOptions(cmd.Context(), workers)
 			options.Name = name
+			defer a.announceStop(cmd.Context())()
 			fmt.Fprintf(a.errs, "worker with %d slots is waiting for runs; Ctrl-C stops it\n", workers)
 			return sweeps.Work(cmd.Context(), store, r.runSlice, options)
 		},
@@ -46,9 +47,18 @@ their content hashes check.`,
 	return cmd
 }
 
+// announceStop says what happens when ctx ends, until the returned function is
+// called.
+func (a *app) announceStop(ctx context.Context) func() bool {
+	return context.AfterFunc(ctx, func() {
+		fmt.Fprintf(a.errs, "\nstopping: runs go on to their next checkpoint, at most %v; Ctrl-C again goes back to the last one\n", sweeps.GraceDefault)
+	})
+}
+
 // workerOptions are the options of a worker of this process.
 func (a *app) workerOptions(ctx context.Context, workers int) sweeps.Options {
 	options := sweeps.Options{Workers: workers, Provenance: provenance(ctx)}
+	options.Hurry, _ = ctx.Value(hurryKey{}).(context.Context)
 	if a.cluster != nil {
 		options.Reconnect = a.cluster.Ensure
 	}
