@@ -2,14 +2,20 @@ package tracker
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 )
 
-// QueryTimeout ends a query of ReadOnly.
+// QueryTimeout ends a query of ReadOnly, by default.
 const QueryTimeout = 60 * time.Second
+
+// timeoutSlack is what the server is given to end a statement by itself, which
+// leaves the connection usable.
+const timeoutSlack = 5 * time.Second
 
 // Isolation says what keeps a user's SQL from writing.
 type Isolation string
@@ -34,6 +40,7 @@ const (
 // serves one query at a time.
 type ReadOnly struct {
 	Isolation Isolation
+	Timeout   time.Duration // of one query; QueryTimeout unless changed
 	conn      *pgx.Conn
 }
 
@@ -53,7 +60,7 @@ func (s *Store) ReadOnly(ctx context.Context) (*ReadOnly, error) {
 	}
 	conn, err := openAnalyst(ctx, analyst)
 	if err == nil {
-		return &ReadOnly{Isolation: LoginIsolation, conn: conn}, nil
+		return &ReadOnly{Isolation: LoginIsolation, Timeout: QueryTimeout, conn: conn}, nil
 	}
 	if s.analystDSN != "" {
 		return nil, fmt.Errorf("open read-only connection: %w", err)
@@ -66,7 +73,7 @@ func (s *Store) ReadOnly(ctx context.Context) (*ReadOnly, error) {
 	if _, err := conn.Exec(ctx, `set role `+AnalystRole); err != nil {
 		isolation = TransactionIsolation
 	}
-	return &ReadOnly{Isolation: isolation, conn: conn}, nil
+	return &ReadOnly{Isolation: isolation, Timeout: QueryTimeout, conn: conn}, nil
 }
 
 func openAnalyst(ctx context.Context, config *pgx.ConnConfig) (*pgx.Conn, error) {
@@ -81,9 +88,18 @@ func openAnalyst(ctx context.Context, config *pgx.ConnConfig) (*pgx.Conn, error)
 
 // Query runs one statement and hands its rows to f, in a transaction of its own.
 // The rows are closed when Query returns.
-func (r *ReadOnly) Query(ctx context.Context, sql string, f func(rows pgx.Rows) error) error {
-	ctx, cancel := context.WithTimeout(ctx, QueryTimeout)
+func (r *ReadOnly) Query(ctx context.Context, sql string, f func(rows pgx.Rows) error) (err error) {
+	parent := ctx
+	// The server ends the statement; what it does not end, the context does.
+	ctx, cancel := context.WithTimeout(ctx, r.Timeout+timeoutSlack)
 	defer cancel()
+	defer func() {
+		var e *pgconn.PgError
+		canceled := errors.As(err, &e) && e.Code == "57014"
+		if err != nil && parent.Err() == nil && (canceled || ctx.Err() != nil) {
+			err = fmt.Errorf("query: ended after %v, the limit of read-only queries: %w", r.Timeout, err)
+		}
+	}()
 	tx, err := r.conn.BeginTx(ctx, pgx.TxOptions{AccessMode: pgx.ReadOnly})
 	if err != nil {
 		return fmt.Errorf("query: %w", err)
@@ -91,7 +107,7 @@ func (r *ReadOnly) Query(ctx context.Context, sql string, f func(rows pgx.Rows) 
 	defer tx.Rollback(context.WithoutCancel(ctx))
 	// An earlier statement may have changed the session's settings.
 	const settings = `select set_config('search_path', $1, true), set_config('statement_timeout', $2, true)`
-	if _, err := tx.Exec(ctx, settings, Schema, fmt.Sprint(QueryTimeout.Milliseconds())); err != nil {
+	if _, err := tx.Exec(ctx, settings, Schema, fmt.Sprint(r.Timeout.Milliseconds())); err != nil {
 		return fmt.Errorf("query: %w", err)
 	}
 	rows, err := tx.Query(ctx, sql)

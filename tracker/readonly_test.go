@@ -5,6 +5,7 @@ import (
 	"errors"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 
@@ -141,6 +142,24 @@ func TestReadOnly_NoWayOut(t *testing.T) {
 		if got, err := ask(t, r, `select current_setting('statement_timeout'), count(*)::text from runs`); err != nil || got != "1min 1" {
 			t.Errorf("after %q: got %q, %v", sql, got, err)
 		}
+	}
+}
+
+// A query cannot take its limit away.
+func TestReadOnly_Timeout(t *testing.T) {
+	b := setup(t)
+	r := openReadOnly(t, b.store)
+	r.Timeout = 100 * time.Millisecond
+	for _, sql := range []string{
+		`select pg_sleep(600)::text`,
+		`select set_config('statement_timeout', '0', false), pg_sleep(600)::text`,
+	} {
+		if _, err := ask(t, r, sql); err == nil || !strings.Contains(err.Error(), "ended after 100ms, the limit of read-only queries") {
+			t.Errorf("%s: got %v", sql, err)
+		}
+	}
+	if got, err := ask(t, r, `select 'well'`); err != nil || got != "well" {
+		t.Errorf("afterwards: got %q, %v", got, err)
 	}
 }
 
