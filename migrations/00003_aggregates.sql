@@ -174,7 +174,13 @@ create aggregate auprc(score float8, label boolean) (sfunc = collect, stype = te
 create aggregate auprc(score float8, label float8, weight float8) (sfunc = collect, stype = text, initcond = '|', finalfunc = auprc_weighted_final);
 create aggregate auprc(score float8, label boolean, weight float8) (sfunc = collect, stype = text, initcond = '|', finalfunc = auprc_weighted_final);
 comment on aggregate auroc(float8, float8) is 'Area under the ROC curve; ties count one half; null unless both classes occur.';
+comment on aggregate auroc(float8, boolean) is 'Like auroc(score, label), with a boolean label.';
+comment on aggregate auroc(float8, float8, float8) is 'Like auroc(score, label), with a weight for each row.';
+comment on aggregate auroc(float8, boolean, float8) is 'Like auroc(score, label), with a boolean label and a weight for each row.';
 comment on aggregate auprc(float8, float8) is 'Average precision without interpolation; null unless both classes occur.';
+comment on aggregate auprc(float8, boolean) is 'Like auprc(score, label), with a boolean label.';
+comment on aggregate auprc(float8, float8, float8) is 'Like auprc(score, label), with a weight for each row.';
+comment on aggregate auprc(float8, boolean, float8) is 'Like auprc(score, label), with a boolean label and a weight for each row.';
 
 -- The proper scores need sums only: state = {weighted sum, weight}.
 -- +goose StatementBegin
@@ -236,7 +242,11 @@ create aggregate log_loss(score float8, label float8) (sfunc = log_loss_next, st
 create aggregate log_loss(score float8, label boolean) (sfunc = log_loss_next, stype = float8[], initcond = '{0,0}', finalfunc = mean_final, parallel = safe);
 create aggregate log_loss(score float8, label float8, weight float8) (sfunc = log_loss_next, stype = float8[], initcond = '{0,0}', finalfunc = mean_final, parallel = safe);
 comment on aggregate brier(float8, float8) is 'Mean squared difference of score and label.';
+comment on aggregate brier(float8, boolean) is 'Like brier(score, label), with a boolean label.';
+comment on aggregate brier(float8, float8, float8) is 'Like brier(score, label), with a weight for each row.';
 comment on aggregate log_loss(float8, float8) is 'Mean negative log likelihood; scores are kept 1e-15 away from 0 and 1.';
+comment on aggregate log_loss(float8, boolean) is 'Like log_loss(score, label), with a boolean label.';
+comment on aggregate log_loss(float8, float8, float8) is 'Like log_loss(score, label), with a weight for each row.';
 
 -- Expected calibration error (Naeini et al., AAAI 2015) over 15 bins of equal
 -- width, [0, 1/15), ..., [14/15, 1]. The state holds for each bin the weighted
@@ -281,6 +291,8 @@ create aggregate ece(score float8, label float8) (sfunc = ece_next, stype = floa
 create aggregate ece(score float8, label boolean) (sfunc = ece_next, stype = float8[], initcond = '{0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0}', finalfunc = ece_final, parallel = safe);
 create aggregate ece(score float8, label float8, weight float8) (sfunc = ece_next, stype = float8[], initcond = '{0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0}', finalfunc = ece_final, parallel = safe);
 comment on aggregate ece(float8, float8) is 'Expected calibration error over 15 bins of equal width.';
+comment on aggregate ece(float8, boolean) is 'Like ece(score, label), with a boolean label.';
+comment on aggregate ece(float8, float8, float8) is 'Like ece(score, label), with a weight for each row.';
 
 -- +goose StatementBegin
 -- Quantile 0.975 of Student's t: a table to 30 degrees of freedom, beyond it the

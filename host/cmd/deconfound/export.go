@@ -29,6 +29,7 @@ var exports = []struct{ view, order string }{
 	{"results", "run_id, split, metric, grp, lvl"},
 	{"leaderboard", "dataset, backbone, variant, split, metric, grp, lvl"},
 	{"paired", "dataset, backbone, variant, split, metric, grp, lvl"},
+	{"metrics", "run_id, split, metric, grp, lvl"},
 	{"diagnostics", "run_id, diagnostic"},
 	{"all_predictions", "run_id, test_set, unit, class"},
 }

@@ -40,7 +40,7 @@ type resultChange struct {
 func newRunsDiff(a *app) *cobra.Command {
 	var all bool
 	cmd := &cobra.Command{
-		Use: "diff RUN RUN", Short: "Show in what two runs differ: settings, provenance, results", Args: cobra.ExactArgs(2),
+		Use: "diff A B", Short: "Show in what two runs differ: settings, provenance, results", Args: cobra.ExactArgs(2),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			ids := make([]int64, 2)
 			for i := range ids {
