@@ -74,6 +74,16 @@ func TestSchema_ForeignKeysIndexed(t *testing.T) {
 	}
 }
 
+// TestSchema_AggregatesDocumented: people find out about them by \da+.
+func TestSchema_AggregatesDocumented(t *testing.T) {
+	b := setup(t)
+	got := b.rows(`select p.proname, pg_get_function_arguments(p.oid) from pg_proc p
+		where p.prokind = 'a' and p.pronamespace = 'deconfound'::regnamespace and obj_description(p.oid, 'pg_proc') is null`)
+	if got != "" {
+		t.Errorf("aggregates without a comment:\n%s", got)
+	}
+}
+
 // TestViews checks the numbers of the comparing views by hand.
 func TestViews(t *testing.T) {
 	b := setup(t)
