@@ -191,7 +191,13 @@ func (c *compiler) checkComponents(v Variant) {
 			continue
 		}
 		if err := components.Components(info, fixed(v.Missingness, "missingness"), fixed(v.DualBranch, "dual_branch")); err != nil {
-			c.doc.report(v.path, "%s", err)
+			path := v.path
+			for _, component := range []string{"missingness", "dual_branch"} {
+				if strings.HasPrefix(err.Error(), component) { // they begin with the setting
+					path = path.child(component)
+				}
+			}
+			c.doc.report(path, "%s", err)
 			return
 		}
 	}
