@@ -14,15 +14,30 @@ type Split struct {
 	Scheme    string    `json:"scheme"` // holdout, kfold, site, time
 	By        string    `json:"by"`
 	Fractions []float64 `json:"fractions,omitempty"` // training, validation, test
-	Folds     int       `json:"folds,omitempty"`     // of kfold
+	// Test says who is tested by holdout and site splits: TestFixed or TestPerSeed.
+	Test  string `json:"test,omitempty"`
+	Folds int    `json:"folds,omitempty"` // of kfold
 	// Source and Target are environments of a site split; empty: the dataset
 	// decides by the seed.
 	Source []string `json:"source,omitempty"`
 	Target []string `json:"target,omitempty"`
 }
 
+// Who is tested. Of a fixed test set no patient is in any seed's training or
+// validation rows, so that the search has not seen the test rows of a replicate.
+const (
+	TestFixed   = "fixed"
+	TestPerSeed = "per_seed"
+)
+
+// TestsAnew reports whether patients whom one seed tests may be validation rows of
+// another: then a search has seen test rows of the replicates.
+func (s Split) TestsAnew() bool {
+	return s.Scheme == "kfold" || s.Test == TestPerSeed || s.Scheme == "site" && len(s.Source) == 0 && len(s.Target) == 0
+}
+
 func readData(v value) Data {
-	d := Data{Split: Split{Scheme: "holdout", By: "patient", Fractions: []float64{0.6, 0.2, 0.2}}}
+	d := Data{Split: Split{Scheme: "holdout", By: "patient", Fractions: []float64{0.6, 0.2, 0.2}, Test: TestFixed}}
 	if !v.table("split", "groups", "shifts") {
 		return d
 	}
@@ -33,7 +48,7 @@ func readData(v value) Data {
 }
 
 func readSplit(v value, fallback Split) Split {
-	if !v.table("scheme", "by", "fractions", "folds", "source", "target") {
+	if !v.table("scheme", "by", "fractions", "test", "folds", "source", "target") {
 		return fallback
 	}
 	s := fallback
@@ -50,6 +65,15 @@ func readSplit(v value, fallback Split) Split {
 				field.report(`goes with scheme "site" only; remove it`)
 			}
 		}
+	}
+	fixed := v.get("test")
+	if s.Scheme == "kfold" || s.Scheme == "time" {
+		s.Test = ""
+		if fixed.present() {
+			fixed.report("goes with scheme \"holdout\" or \"site\"; remove it")
+		}
+	} else if test, ok := fixed.choice(TestFixed, TestPerSeed); ok {
+		s.Test = test
 	}
 	fractions, folds := v.get("fractions"), v.get("folds")
 	if s.Scheme == "kfold" {

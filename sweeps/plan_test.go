@@ -250,8 +250,25 @@ func TestPlan_JSON(t *testing.T) {
 func TestPlan_SiteSplit(t *testing.T) {
 	p := compile(t, edit(t, demo(t), `scheme = "holdout", by = "patient"`, `scheme = "site", source = ["North Wing"], target = ["b"]`, `["flip"]`, `["flip:labs"]`))
 	got := next(t, p, nil)[0]
-	want := Split{Scheme: "site", By: "patient", Fractions: []float64{0.6, 0.2, 0.2}, Source: []string{"North Wing"}, Target: []string{"b"}}
+	want := Split{Scheme: "site", By: "patient", Fractions: []float64{0.6, 0.2, 0.2}, Test: TestFixed, Source: []string{"North Wing"}, Target: []string{"b"}}
 	if diff := cmp.Diff(want, got.Split); diff != "" || got.Shifts[0] != "flip:labs" {
 		t.Errorf("(-want +got):\n%s%v", diff, got.Shifts)
+	}
+}
+
+// Only a fixed test set, or a target that the seed does not pick, keeps the search
+// of one seed from the test rows of another.
+func TestSplit_TestsAnew(t *testing.T) {
+	for _, c := range []struct {
+		split string
+		want  bool
+	}{
+		{`scheme = "holdout"`, false}, {`scheme = "holdout", test = "fixed"`, false}, {`scheme = "holdout", test = "per_seed"`, true},
+		{`scheme = "kfold"`, true}, {`scheme = "time"`, false}, {`scheme = "site"`, true}, {`scheme = "site", target = ["a"]`, false},
+	} {
+		p := compile(t, edit(t, demo(t), `scheme = "holdout", by = "patient", fractions = [0.6, 0.2, 0.2]`, c.split))
+		if got := p.Cells[0].Trials[0].Base.Split.TestsAnew(); got != c.want {
+			t.Errorf("%s: got %v, want %v", c.split, got, c.want)
+		}
 	}
 }

@@ -12,7 +12,8 @@ import (
 
 // Schemes of splitting. Each keeps all rows of a patient in one part.
 const (
-	// Holdout assigns patients by hash: u < f0 trains, u < f0+f1 validates.
+	// Holdout assigns patients by hash: u < f0 trains, u < f0+f1 validates. With
+	// SplitSpec.FixedTest a hash without the seed decides who is tested.
 	Holdout = "holdout"
 	// KFold cuts the same u into Folds parts. Seed s tests part s mod Folds of
 	// repetition s / Folds, validates on the part after it and trains on the rest:
@@ -35,6 +36,11 @@ type SplitSpec struct {
 	// Fractions of train, validation and test; {.6, .2, .2} by default. A site
 	// split applies them to the source environments.
 	Fractions []float64
+	// FixedTest makes the tested patients of a holdout split, and those a site split
+	// holds out of its sources, the same for every seed: none of them is ever
+	// trained or validated on, so that a search on one seed has not seen the test
+	// rows of another.
+	FixedTest bool
 	// Folds of a kfold split, at least 3; 5 by default.
 	Folds int
 	// Source and Target are environments. Without Source all others are; without
@@ -68,12 +74,15 @@ func (s *Store) Split(spec SplitSpec, seed int) (Split, error) {
 	if err != nil {
 		return Split{}, err
 	}
+	if spec.FixedTest && (spec.Scheme == KFold || spec.Scheme == Time) {
+		return Split{}, fmt.Errorf("split: a fixed test set is for scheme = %q or %q, this is %q", Holdout, Site, spec.Scheme)
+	}
 	if (len(spec.Source) > 0 || len(spec.Target) > 0) && spec.Scheme != Site {
 		return Split{}, fmt.Errorf("split: source and target are for scheme = %q, this is %q", Site, spec.Scheme)
 	}
 	switch spec.Scheme {
 	case "", Holdout:
-		return s.assign(func(patient int32) part { return cuts.part(s.uniform(seed, patient)) }), nil
+		return s.assign(func(patient int32) part { return s.part(spec, cuts, seed, patient) }), nil
 	case KFold:
 		return s.kfold(cmp.Or(spec.Folds, 5), seed)
 	case Site:
@@ -135,6 +144,17 @@ func (c cuts) part(u float64) part {
 		return validation
 	}
 	return test
+}
+
+// part is the part of a patient in a holdout split.
+func (s *Store) part(spec SplitSpec, cuts cuts, seed int, patient int32) part {
+	if !spec.FixedTest {
+		return cuts.part(s.uniform(seed, patient))
+	}
+	if uniform(s.card.Name, "test", s.patients[patient]) >= cuts[1] {
+		return test
+	}
+	return cuts.part(s.uniform(seed, patient) * cuts[1])
 }
 
 func (s *Store) uniform(seed int, patient int32) float64 {
@@ -231,7 +251,7 @@ func (s *Store) site(spec SplitSpec, cuts cuts, seed int) (Split, error) {
 			split.Test = append(split.Test, row)
 		case as == none || inTarget[p]:
 		default:
-			switch cuts.part(s.uniform(seed, p)) {
+			switch s.part(spec, cuts, seed, p) {
 			case train:
 				split.Train = append(split.Train, row)
 			case validation:

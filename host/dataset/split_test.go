@@ -191,3 +191,52 @@ func TestStore_SplitErr(t *testing.T) {
 		}
 	}
 }
+
+// With a fixed test set no seed trains or validates on a row that any seed tests,
+// while the parts keep their shares and the rest is drawn anew.
+func TestStore_SplitFixedTest(t *testing.T) {
+	s, _ := buildCohort(t)
+	for _, scheme := range []string{Holdout, Site} {
+		tested := func(p Split) []int32 {
+			if scheme == Site {
+				return p.SourceTest
+			}
+			return p.Test
+		}
+		spec := SplitSpec{Scheme: scheme, FixedTest: true}
+		if scheme == Site {
+			spec.Target = s.EnvironmentLevels()[:1]
+		}
+		first, err := s.Split(spec, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(tested(first)) == 0 {
+			t.Fatalf("%s: nothing is tested", scheme)
+		}
+		var trains, validates int
+		moved := false
+		for seed := range 20 {
+			split, err := s.Split(spec, seed)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if !slices.Equal(tested(split), tested(first)) {
+				t.Errorf("%s: seed %d tests other rows than seed 0", scheme, seed)
+			}
+			trains, validates = trains+len(split.Train), validates+len(split.Validation)
+			moved = moved || !slices.Equal(split.Train, first.Train)
+		}
+		if !moved {
+			t.Errorf("%s: all seeds train on the same rows", scheme)
+		}
+		if share := float64(trains) / float64(trains+validates); math.Abs(share-.75) > .05 {
+			t.Errorf("%s: %.3f of the other rows are trained on, want .6 of .8", scheme, share)
+		}
+	}
+	for _, scheme := range []string{KFold, Time} {
+		if _, err := s.Split(SplitSpec{Scheme: scheme, FixedTest: true}, 0); err == nil || !strings.Contains(err.Error(), "fixed test set") {
+			t.Errorf("%s: got %v", scheme, err)
+		}
+	}
+}

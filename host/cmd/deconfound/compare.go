@@ -53,6 +53,8 @@ type compared struct {
 	Tests         []string      `json:"tests"` // of the sweep's analysis
 	PreRegistered bool          `json:"pre_registered"`
 	Notes         []string      `json:"notes,omitempty"`
+	// Caveats are about how the sweep was made.
+	Caveats []string `json:"caveats,omitempty"`
 }
 
 func (a *app) compare(ctx context.Context, request comparison) error {
@@ -80,6 +82,9 @@ func compareSweep(ctx context.Context, store *tracker.Store, request comparison)
 	note := func(format string, args ...any) {
 		result.PreRegistered = false
 		result.Notes = append(result.Notes, fmt.Sprintf(format, args...))
+	}
+	if slices.ContainsFunc(plan.Cells, func(c sweeps.CellPlan) bool { return len(c.Trials) > 1 && c.Trials[0].Base.Split.TestsAnew() }) {
+		result.Caveats = append(result.Caveats, `patients tested with one seed were validation patients of the search: absolute scores may be a little too good, in every cell alike; split = { test = "fixed" } in [data] avoids it`)
 	}
 	if sweep.AnalysisAmended {
 		note("the sweep's analysis or metric was changed after the sweep had begun")
@@ -196,6 +201,9 @@ func printComparison(w io.Writer, c compared, patterns bool) {
 		for _, note := range table.Notes {
 			fmt.Fprintf(w, "! %s\n", note)
 		}
+	}
+	for _, caveat := range c.Caveats {
+		fmt.Fprintf(w, "! %s\n", caveat)
 	}
 	for _, note := range c.Notes {
 		fmt.Fprintf(w, "! not pre-registered: %s\n", note)

@@ -138,7 +138,7 @@ func (r *runner) dataset(ctx context.Context, ref sweeps.DatasetRef) (*dataset.S
 func (r *runner) data(store *dataset.Store, spec sweeps.RunSpec) (train.Data, error) {
 	split, err := store.Split(dataset.SplitSpec{
 		Scheme: spec.Split.Scheme, By: spec.Split.By, Fractions: spec.Split.Fractions, Folds: spec.Split.Folds,
-		Source: spec.Split.Source, Target: spec.Split.Target,
+		Source: spec.Split.Source, Target: spec.Split.Target, FixedTest: spec.Split.Test == sweeps.TestFixed,
 	}, spec.SplitSeed)
 	if err != nil {
 		return train.Data{}, fmt.Errorf("split dataset %s: %w", store.Name(), err)
