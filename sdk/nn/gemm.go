@@ -13,6 +13,12 @@ func (w *workspace) take(n int) []float32 {
 	return w.b[:n]
 }
 
+// epilogue is what a product does beside the sums. It does not go with add.
+type epilogue struct {
+	bias []float32 // sums begin with it, in every row; nil for zero
+	relu bool      // the result is max(c, 0)
+}
+
 // gemm computes c = a·b, or c += a·b with add, for row-major matrices: a [m, k],
 // b [k, n] and c [m, n] after the transposition of a and b that transA and transB
 // ask for. lda, ldb and ldc are the distances of rows as stored. c must not overlap
@@ -21,24 +27,36 @@ func (w *workspace) take(n int) []float32 {
 // Every value of c is summed in the order of k, one term after the other,
 // whatever m, n and the alignment of the memory are: a row of the result depends
 // only on its own row of a. Machines with AVX2 and FMA do not round products
-// before they are added, others do.
+// before they are added, others do; AVX-512 gives the bits of AVX2.
 func gemm(w *workspace, transA, transB bool, m, n, k int, a []float32, lda int, b []float32, ldb int, c []float32, ldc int, add bool) {
-	switch {
-	case m == 0 || n == 0:
-	case k == 0:
-		if !add {
-			clearRows(c, m, n, ldc)
-		}
-	case hasAVX2:
-		gemmAVX2(w, transA, transB, m, n, k, a, lda, b, ldb, c, ldc, add)
-	default:
-		gemmGeneric(w, transA, transB, m, n, k, a, lda, b, ldb, c, ldc, add)
-	}
+	gemmWith(w, transA, transB, m, n, k, a, lda, b, ldb, c, ldc, add, epilogue{})
 }
 
-// clearRows zeroes the matrix x [rows, cols], whose rows are stride apart.
-func clearRows(x []float32, rows, cols, stride int) {
-	for i := range rows {
-		clear(x[i*stride : i*stride+cols])
+// gemmWith is gemm with an epilogue. It gives the same bits as the steps one after
+// the other.
+func gemmWith(w *workspace, transA, transB bool, m, n, k int, a []float32, lda int, b []float32, ldb int, c []float32, ldc int, add bool, end epilogue) {
+	if m == 0 || n == 0 {
+		return
+	}
+	if k > 0 && hasAVX2 {
+		gemmAVX2(w, transA, transB, m, n, k, a, lda, b, ldb, c, ldc, add, end)
+		return
+	}
+	for i := range m {
+		row := c[i*ldc : i*ldc+n]
+		if end.bias != nil {
+			copy(row, end.bias)
+		} else if !add {
+			clear(row)
+		}
+	}
+	if k > 0 {
+		gemmGeneric(w, transA, transB, m, n, k, a, lda, b, ldb, c, ldc)
+	}
+	if end.relu {
+		for i := range m {
+			row := c[i*ldc : i*ldc+n]
+			relu(row, row)
+		}
 	}
 }

@@ -2,38 +2,120 @@
 
 package nn
 
+import "golang.org/x/sys/cpu"
+
 const (
-	// The micro-kernel computes tileRows x tileCols values of c in twelve registers.
+	// A tile of c that the micro-kernel holds in registers has up to tileRows rows.
 	tileRows = 6
-	tileCols = 16
-	// Blocks of a product: a panel of b, blockDepth x tileCols, stays in the first
-	// cache, and a block of a, blockRows x blockDepth, in the second.
-	blockRows  = 40 * tileRows
-	blockCols  = 32 * tileCols
-	blockDepth = 256
-	// directRows is the number of rows of a up to which b is not worth copying.
+	// blockRows is the number of rows of a, of up to maxDepth values, that stay in
+	// the second cache while panels of b pass.
+	blockRows = 40 * tileRows
+	blockCols = 512
+	// directRows is the number of rows of a up to which b is not worth copying, and
+	// directCols that of columns of b up to which the transpose of a is not.
 	directRows = 2 * tileRows
+	directCols = 512
+	// leftPad keeps tiles of a copy of a from the same places in the cache.
+	leftPad = 16
 )
 
-// tileMask selects the first n columns of a tile as tileMask[tileCols-n:].
-var tileMask = func() (mask [2 * tileCols]int32) {
-	for i := range tileCols {
+// hasAVX512 says whether products use the wide registers.
+var hasAVX512 = hasAVX2 && cpu.X86.HasAVX512F
+
+// tileMask selects the first n of eight values as tileMask[16-n:].
+var tileMask = func() (mask [32]int32) { //nolint:unused // kernels_amd64.s reads it
+	for i := range 16 {
 		mask[i] = -1
 	}
 	return mask
 }()
 
-// gemmTile adds a·b to a tile of c, or writes it there, for rows (1 to 6) rows and
-// 16 columns, of which those count whose element of mask is -1; a nil mask takes
-// all. Row i of c is the sum over k of a[i·aRow + k·aCol]·b[k·bRow : k·bRow + 16],
-// each term fused into the sum in the order of k. Distances are in bytes, depth is
-// the number of k.
+// tiles are the rows of c in some columns, and what makes them: row i of c is
+// the sum over k of a[i·aRow + k·aCol]·b[k·bRow:], each term fused into the sum in
+// the order of k. Distances are in bytes. The assembly knows the order of the
+// fields, and changes rows, a and c.
+type tiles struct {
+	depth, rows int
+	a           *float32
+	aRow, aCol  int
+	aNext       int // from a tile to the next
+	b           *float32
+	bRow        int
+	c           *float32
+	cRow        int
+	bias        *float32 // what sums begin with, in every row; nil for zero
+	last        int      // columns of the last vector of a row
+	add         int      // begin with c
+	relu        int      // end with max(c, 0)
+}
+
+// The micro-kernels for one vector of columns, two and so on, of 8 and 16 values.
+
+//go:noescape
+func gemmAVX2x1(t *tiles)
+
+//go:noescape
+func gemmAVX2x2(t *tiles)
+
+//go:noescape
+func gemmAVX512x1(t *tiles)
+
+//go:noescape
+func gemmAVX512x2(t *tiles)
+
+//go:noescape
+func gemmAVX512x3(t *tiles)
+
+//go:noescape
+func gemmAVX512x4(t *tiles)
+
+// transposeAVX2 writes the transpose of eight rows of 8·blocks values. Distances of
+// rows are in bytes.
 //
 //go:noescape
-func gemmTile(depth int, a *float32, aRow, aCol, rows int, b *float32, bRow int, c *float32, cRow int, mask *int32, add bool)
+func transposeAVX2(blocks int, to *float32, toRow int, from *float32, fromRow int)
+
+// compute runs the micro-kernel for width columns.
+func (t *tiles) compute(width int) {
+	if !hasAVX512 || width <= 8 {
+		t.last = (width-1)%8 + 1
+		if width <= 8 {
+			gemmAVX2x1(t)
+		} else {
+			gemmAVX2x2(t)
+		}
+		return
+	}
+	t.last = (width-1)%16 + 1
+	switch (width + 15) / 16 {
+	case 1:
+		gemmAVX512x1(t)
+	case 2:
+		gemmAVX512x2(t)
+	case 3:
+		gemmAVX512x3(t)
+	case 4:
+		gemmAVX512x4(t)
+	}
+}
+
+// panelDepth is the largest number of rows of a panel of b. Panels of AVX2 stay in
+// the first cache, those of AVX-512 in the second.
+const panelDepth = 256
+
+// panelWidth is the number of columns of panels of b with n columns.
+func panelWidth(n int) int {
+	switch {
+	case n <= 8:
+		return 8
+	case hasAVX512:
+		return min(64, (n+15)/16*16)
+	}
+	return 16
+}
 
 // gemmAVX2 is gemm for products that are not empty.
-func gemmAVX2(w *workspace, transA, transB bool, m, n, k int, a []float32, lda int, b []float32, ldb int, c []float32, ldc int, add bool) {
+func gemmAVX2(w *workspace, transA, transB bool, m, n, k int, a []float32, lda int, b []float32, ldb int, c []float32, ldc int, add bool, end epilogue) {
 	// The assembly does not check.
 	aRow, aCol := lda, 1
 	if transA {
@@ -46,71 +128,129 @@ func gemmAVX2(w *workspace, transA, transB bool, m, n, k int, a []float32, lda i
 		_ = b[(k-1)*ldb+n-1]
 	}
 
+	panelCols := panelWidth(n)
+	// A panel that is not whole is copied and padded.
 	direct := m <= directRows && !transB
-	for l := 0; l < k; l += blockDepth {
-		depth := min(blockDepth, k-l)
+	packA := transA && n > directCols && m > 1
+	leftSize := 0
+	if packA {
+		leftSize = (min(m, blockRows) + tileRows - 1) / tileRows * leftTile(min(k, panelDepth))
+	}
+	t := tiles{cRow: 4 * ldc}
+	for l := 0; l < k; l += panelDepth {
+		t.depth = min(panelDepth, k-l)
+		first, final := l == 0, l+t.depth == k
+		t.add, t.relu = flag(add || !first), flag(end.relu && final)
 		for j0 := 0; j0 < n; j0 += blockCols {
 			cols := min(blockCols, n-j0)
-			panels := (cols + tileCols - 1) / tileCols
-			packed := w.take(panels * depth * tileCols)
+			panels := (cols + panelCols - 1) / panelCols
+			packed := w.take(panels*panelCols*t.depth + leftSize)
+			packed, left := packed[:len(packed)-leftSize], packed[len(packed)-leftSize:]
+			panelOf := func(p int) []float32 { return packed[p*t.depth*panelCols:][:t.depth*panelCols] }
 			for p := range panels {
-				j := j0 + p*tileCols
-				width := min(tileCols, n-j)
-				switch panel := packed[p*depth*tileCols : (p+1)*depth*tileCols]; {
+				j := j0 + p*panelCols
+				width := min(panelCols, n-j)
+				switch {
 				case transB:
-					packTransposed(panel, b[j*ldb+l:], width, depth, ldb)
-				case !direct || width < tileCols:
-					packPanel(panel, b[l*ldb+j:], width, depth, ldb)
+					packTransposed(panelOf(p), b[j*ldb+l:], width, t.depth, ldb, panelCols)
+				case !direct || width < panelCols:
+					packPanel(panelOf(p), b[l*ldb+j:], width, t.depth, ldb, panelCols)
 				}
 			}
 			for i0 := 0; i0 < m; i0 += blockRows {
-				end := min(m, i0+blockRows)
+				rows := min(blockRows, m-i0)
+				if packA {
+					packLeft(left, a[l*lda+i0:], rows, t.depth, lda)
+				}
 				for p := range panels {
-					j := j0 + p*tileCols
-					width := min(tileCols, n-j)
-					right, bRow := &packed[p*depth*tileCols], tileCols
-					var mask *int32
-					if width < tileCols {
-						mask = &tileMask[tileCols-width]
-					} else if direct {
-						right, bRow = &b[l*ldb+j], ldb
+					j := j0 + p*panelCols
+					width := min(panelCols, n-j)
+					t.rows, t.c = rows, &c[i0*ldc+j]
+					if packA {
+						t.a, t.aRow, t.aCol, t.aNext = &left[0], 4, 4*tileRows, 4*leftTile(t.depth)
+					} else {
+						t.a, t.aRow, t.aCol, t.aNext = &a[i0*aRow+l*aCol], 4*aRow, 4*aCol, 4*aRow*tileRows
 					}
-					for i := i0; i < end; i += tileRows {
-						gemmTile(depth, &a[i*aRow+l*aCol], 4*aRow, 4*aCol, min(tileRows, end-i),
-							right, 4*bRow, &c[i*ldc+j], 4*ldc, mask, add || l > 0)
+					t.b, t.bRow = &packed[p*t.depth*panelCols], 4*panelCols
+					if direct && width == panelCols {
+						t.b, t.bRow = &b[l*ldb+j], 4*ldb
 					}
+					t.bias = nil
+					if end.bias != nil {
+						t.bias = &end.bias[j]
+					}
+					t.compute(width)
 				}
 			}
 		}
 	}
 }
 
+func flag(b bool) int {
+	if b {
+		return 1
+	}
+	return 0
+}
+
 // packPanel copies width columns of x [depth, ...], whose rows are stride apart,
-// to panel [depth, 16], with zeros in the columns from width on.
-func packPanel(panel, x []float32, width, depth, stride int) {
-	if width == tileCols {
+// to panel [depth, cols], with zeros in the columns from width on.
+func packPanel(panel, x []float32, width, depth, stride, cols int) {
+	if cols == 16 && width == cols {
 		for l := range depth {
-			*(*[tileCols]float32)(panel[l*tileCols:]) = *(*[tileCols]float32)(x[l*stride:])
+			*(*[16]float32)(panel[l*16:]) = *(*[16]float32)(x[l*stride:])
 		}
 		return
 	}
 	for l := range depth {
-		row := panel[l*tileCols : (l+1)*tileCols]
+		row := panel[l*cols : (l+1)*cols]
 		clear(row[copy(row, x[l*stride:l*stride+width]):])
 	}
 }
 
 // packTransposed copies the transpose of x [width, depth], whose rows are stride
-// apart, to panel [depth, 16], with zeros in the columns from width on.
-func packTransposed(panel, x []float32, width, depth, stride int) {
-	if width < tileCols {
+// apart, to panel [depth, cols], with zeros in the columns from width on.
+func packTransposed(panel, x []float32, width, depth, stride, cols int) {
+	if width < cols {
 		clear(panel)
 	}
+	blocks := depth / 8
+	whole := 0
+	if blocks > 0 {
+		for ; whole+8 <= width; whole += 8 {
+			_ = x[(whole+7)*stride+8*blocks-1]
+			transposeAVX2(blocks, &panel[whole], 4*cols, &x[whole*stride], 4*stride)
+		}
+	}
 	for j := range width {
-		at := j
-		for _, v := range x[j*stride : j*stride+depth] {
+		from := 0
+		if j < whole {
+			from = 8 * blocks
+		}
+		at := from*cols + j
+		for _, v := range x[j*stride+from : j*stride+depth] {
 			panel[at] = v
-			at += tileCols
+			at += cols
+		}
+	}
+}
+
+// leftTile is the distance of tiles in a copy of a.
+func leftTile(depth int) int { return depth*tileRows + leftPad }
+
+// packLeft copies the transpose of x [depth, rows], whose rows are stride apart, as
+// the micro-kernel reads it: tileRows rows of a at a time, [depth, tileRows] each.
+func packLeft(left, x []float32, rows, depth, stride int) {
+	for l := range depth {
+		row := x[l*stride : l*stride+rows]
+		at := l * tileRows
+		for len(row) >= tileRows {
+			*(*[tileRows]float32)(left[at:]) = *(*[tileRows]float32)(row)
+			row = row[tileRows:]
+			at += leftTile(depth)
+		}
+		if len(row) > 0 {
+			copy(left[at:at+tileRows], row)
 		}
 	}
 }

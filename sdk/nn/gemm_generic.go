@@ -8,18 +8,15 @@ import (
 // Panels of a product: gonum starts goroutines from four blocks of 64x64 on, and
 // panels of three keep it on the caller's.
 const (
-	panelRows  = 64
-	panelCols  = 192
-	panelDepth = 256
+	genericRows  = 64
+	genericCols  = 192
+	genericDepth = 256
 )
 
-// gemmGeneric is gemm on any machine, for products that are not empty. For the
+// gemmGeneric adds a·b to c on any machine, for products that are not empty. For the
 // order of the sums, b is never read transposed (gonum's dot product depends on
 // alignment) but copied.
-func gemmGeneric(w *workspace, transA, transB bool, m, n, k int, a []float32, lda int, b []float32, ldb int, c []float32, ldc int, add bool) {
-	if !add {
-		clearRows(c, m, n, ldc)
-	}
+func gemmGeneric(w *workspace, transA, transB bool, m, n, k int, a []float32, lda int, b []float32, ldb int, c []float32, ldc int) {
 	if transB {
 		b, ldb = w.transposed(b, n, k, ldb), n
 	}
@@ -27,13 +24,13 @@ func gemmGeneric(w *workspace, transA, transB bool, m, n, k int, a []float32, ld
 	if transA {
 		ta = blas.Trans
 	}
-	for l := 0; l < k; l += panelDepth {
-		depth := min(panelDepth, k-l)
-		for j := 0; j < n; j += panelCols {
-			cols := min(panelCols, n-j)
+	for l := 0; l < k; l += genericDepth {
+		depth := min(genericDepth, k-l)
+		for j := 0; j < n; j += genericCols {
+			cols := min(genericCols, n-j)
 			right := blas32.General{Rows: depth, Cols: cols, Stride: ldb, Data: b[l*ldb+j:]}
-			for i := 0; i < m; i += panelRows {
-				rows := min(panelRows, m-i)
+			for i := 0; i < m; i += genericRows {
+				rows := min(genericRows, m-i)
 				left := blas32.General{Rows: rows, Cols: depth, Stride: lda}
 				if transA {
 					left.Rows, left.Cols, left.Data = depth, rows, a[l*lda+i:]

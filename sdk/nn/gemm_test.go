@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
+	"slices"
 	"testing"
 )
 
@@ -13,6 +14,13 @@ func random(r *rand.Rand, n int) []float32 {
 		x[i] = float32(r.NormFloat64())
 	}
 	return x
+}
+
+// clearRows zeroes the matrix x [rows, cols], whose rows are stride apart.
+func clearRows(x []float32, rows, cols, stride int) {
+	for i := range rows {
+		clear(x[i*stride : i*stride+cols])
+	}
 }
 
 // at reads element (i, j) of a matrix whose stored rows are stride apart.
@@ -70,7 +78,10 @@ func TestGemm_AllTranspositionsAndStrides(t *testing.T) {
 			if m*n*k == 0 {
 				continue
 			}
-			gemmGeneric(&w, transA, transB, m, n, k, a, lda, b, ldb, before, ldc, add)
+			if !add {
+				clearRows(before, m, n, ldc)
+			}
+			gemmGeneric(&w, transA, transB, m, n, k, a, lda, b, ldb, before, ldc)
 			for i, want := range before {
 				if got := c[i]; math.Abs(float64(got-want)) > 2e-6*float64(k+10) {
 					t.Fatalf("%s: value %d is %v and %v without assembly", name, i, got, want)
@@ -156,6 +167,30 @@ func BenchmarkGemm(b *testing.B) {
 				}
 				b.ReportMetric(2*float64(m*n*k)*float64(b.N)/b.Elapsed().Seconds()/1e9, "GFLOP/s")
 			})
+		}
+	}
+}
+
+// A bias and ReLU in the product give the bits of the steps one after the other.
+func TestGemm_EpilogueIsTheStepsAfterEachOther(t *testing.T) {
+	r := rand.New(rand.NewPCG(17, 18))
+	var w workspace
+	for _, size := range [][3]int{{1, 1, 1}, {13, 7, 5}, {30, 65, 300}, {250, 40, 520}, {3, 20, 0}} {
+		m, n, k := size[0], size[1], size[2]
+		a, b, bias := random(r, m*k), random(r, k*n), random(r, n)
+		for _, rectified := range []bool{false, true} {
+			got, want := random(r, m*n), make([]float32, m*n)
+			gemmWith(&w, false, false, m, n, k, a, k, b, n, got, n, false, epilogue{bias, rectified})
+			for i := range m {
+				copy(want[i*n:], bias)
+			}
+			gemm(&w, false, false, m, n, k, a, k, b, n, want, n, true)
+			if rectified {
+				relu(want, want)
+			}
+			if !slices.Equal(got, want) {
+				t.Fatalf("%dx%dx%d, ReLU %v: the bits differ", m, n, k, rectified)
+			}
 		}
 	}
 }

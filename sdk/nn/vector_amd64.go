@@ -4,7 +4,10 @@ package nn
 
 import "math"
 
-// These are the functions of vector.go for n > 0 values.
+// These are the functions of vector.go, and others by their name, for n > 0 values.
+// The generator beside this package writes kernels_amd64.s.
+//
+//go:generate go -C asm run . -out ../kernels_amd64.s -pkg nn
 
 //go:noescape
 func addAVX2(n int, sum, x *float32)
@@ -34,7 +37,7 @@ func dotAVX2(n int, x, y *float32) float32
 func dot64AVX2(n int, x, y *float32) float64
 
 //go:noescape
-func adamAVX2(n int, value, grad, m, v *float32, c *adamStep)
+func adamAVX2(n int, value, grad, m, v *float32, step *adamStep)
 
 //go:noescape
 func attendScoresAVX2(keys int, rows *int, width int, scores, x, k *float32, scale float32)
@@ -57,8 +60,8 @@ func tanhAVX2(n int, out, x *float32)
 //go:noescape
 func geluAVX2(n int, out, slope, x *float32)
 
-// lanes are the constants of scalar_amd64.s, eight times each. The order counts.
-var lanes = func() (table [33][8]float32) { //nolint:unused // scalar_amd64.s reads it
+// lanes are the constants of kernels_amd64.s, eight times each. The order counts.
+var lanes = func() (table [33][8]float32) { //nolint:unused // kernels_amd64.s reads it
 	constants := append([]float32{
 		math.Float32frombits(1 << 31), // the sign
 		1, 2,

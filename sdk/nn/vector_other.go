@@ -8,7 +8,7 @@ const hasAVX2 = false
 
 const noAssembly = "nn: no assembly in this program"
 
-func gemmAVX2(*workspace, bool, bool, int, int, int, []float32, int, []float32, int, []float32, int, bool) {
+func gemmAVX2(*workspace, bool, bool, int, int, int, []float32, int, []float32, int, []float32, int, bool, epilogue) {
 	panic(noAssembly)
 }
 

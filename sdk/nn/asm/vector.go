@@ -1,0 +1,191 @@
+package main
+
+import (
+	. "github.com/mmcloughlin/avo/build"
+	. "github.com/mmcloughlin/avo/operand"
+	. "github.com/mmcloughlin/avo/reg"
+)
+
+// vector writes the loops of vector.go of package nn.
+func vector() {
+	function("addAVX2", "func(n int, sum, x *float32)")
+	pointers("n", "sum", "x")
+	loop(func(l lanes) {
+		l.load(at(RSI), Y0)
+		l.load(at(RDI), Y1)
+		VADDPS(Y1, Y0, Y0)
+		l.store(Y0, at(RDI))
+	})
+	end()
+
+	function("addScaledAVX2", "func(n int, sum, x *float32, c float32)")
+	pointers("n", "sum", "x")
+	VBROADCASTSS(argument("c"), Y2)
+	loop(func(l lanes) {
+		l.load(at(RSI), Y1)
+		l.load(at(RDI), Y0)
+		VFMADD231PS(Y1, Y2, Y0)
+		l.store(Y0, at(RDI))
+	})
+	end()
+
+	function("addProductAVX2", "func(n int, sum, x, y *float32)")
+	pointers("n", "sum", "x", "y")
+	loop(func(l lanes) {
+		l.load(at(RDI), Y0)
+		l.load(at(RSI), Y1)
+		l.load(at(RBX), Y2)
+		VFMADD231PS(Y2, Y1, Y0)
+		l.store(Y0, at(RDI))
+	})
+	end()
+
+	function("addPositiveAVX2", "func(n int, sum, x, where *float32)")
+	pointers("n", "sum", "x", "where")
+	VXORPS(Y2, Y2, Y2)
+	loop(func(l lanes) {
+		l.load(at(RBX), Y0)
+		VCMPPS(Imm(less), Y0, Y2, Y0) // 0 < where
+		l.load(at(RSI), Y1)
+		VANDPS(Y1, Y0, Y0)
+		l.load(at(RDI), Y1)
+		VADDPS(Y1, Y0, Y0)
+		l.store(Y0, at(RDI))
+	})
+	end()
+
+	function("plusAVX2", "func(n int, out, x, y *float32)")
+	pointers("n", "out", "x", "y")
+	loop(func(l lanes) {
+		l.load(at(RSI), Y0)
+		l.load(at(RBX), Y1)
+		VADDPS(Y1, Y0, Y0)
+		l.store(Y0, at(RDI))
+	})
+	end()
+
+	function("timesAVX2", "func(n int, out, x, y *float32)")
+	pointers("n", "out", "x", "y")
+	loop(func(l lanes) {
+		l.load(at(RSI), Y0)
+		l.load(at(RBX), Y1)
+		VMULPS(Y1, Y0, Y0)
+		l.store(Y0, at(RDI))
+	})
+	end()
+
+	function("reluAVX2", "func(n int, out, x *float32)")
+	pointers("n", "out", "x")
+	VXORPS(Y2, Y2, Y2)
+	loop(func(l lanes) {
+		l.load(at(RSI), Y0)
+		positive(Y2, Y0)
+		l.store(Y0, at(RDI))
+	})
+	end()
+
+	function("dotAVX2", "func(n int, x, y *float32) float32")
+	pointers("n", "", "x", "y")
+	VXORPS(Y0, Y0, Y0)
+	loop(func(l lanes) {
+		l.load(at(RSI), Y1)
+		l.load(at(RBX), Y2)
+		VFMADD231PS(Y2, Y1, Y0)
+	})
+	sum()
+	Store(X0, ReturnIndex(0))
+	end()
+
+	function("dot64AVX2", "func(n int, x, y *float32) float64")
+	pointers("n", "", "x", "y")
+	VXORPD(Y0, Y0, Y0)
+	VXORPD(Y1, Y1, Y1)
+	loop(func(l lanes) {
+		l.load(at(RSI), Y4)
+		l.load(at(RBX), Y5)
+		VCVTPS2PD(X4, Y2)
+		VCVTPS2PD(X5, Y3)
+		VFMADD231PD(Y3, Y2, Y0)
+		VEXTRACTF128(Imm(1), Y4, X4)
+		VEXTRACTF128(Imm(1), Y5, X5)
+		VCVTPS2PD(X4, Y2)
+		VCVTPS2PD(X5, Y3)
+		VFMADD231PD(Y3, Y2, Y1)
+	})
+	VADDPD(Y1, Y0, Y0)
+	VEXTRACTF128(Imm(1), Y0, X1)
+	VADDPD(X1, X0, X0)
+	VPERMILPD(Imm(1), X0, X1)
+	VADDSD(X1, X0, X0)
+	Store(X0, ReturnIndex(0))
+	end()
+
+	adam()
+}
+
+// pointers loads the number of values to CX and slices to DI, SI, BX and R8.
+func pointers(n string, slices ...string) {
+	Load(Param(n), RCX)
+	for i, name := range slices {
+		if name != "" {
+			Load(Param(name), []GPPhysical{RDI, RSI, RBX, R8}[i])
+		}
+	}
+}
+
+// argument is the place of a parameter.
+func argument(name string) Mem {
+	b, err := Param(name).Resolve()
+	if err != nil {
+		panic(err)
+	}
+	return b.Addr
+}
+
+// positive replaces x by max(x, 0); the maximum of zero and NaN is the second
+// operand, x.
+func positive(zero, x VecPhysical) { VMAXPS(x, zero, x) }
+
+// sum adds the eight values of Y0, and leaves the result in X0.
+func sum() {
+	VEXTRACTF128(Imm(1), Y0, X1)
+	VADDPS(X1, X0, X0)
+	VMOVHLPS(X0, X0, X1)
+	VADDPS(X1, X0, X0)
+	VMOVSHDUP(X0, X1)
+	VADDSS(X1, X0, X0)
+}
+
+// adam writes the step of Adam.
+func adam() {
+	function("adamAVX2", "func(n int, value, grad, m, v, step *float32)")
+	Load(Param("step"), RDX)
+	for i, r := range []VecPhysical{Y5, Y6, Y7, Y8, Y9, Y10, Y11, Y12, Y13, Y14} {
+		VBROADCASTSS(Mem{Base: RDX, Disp: 4 * i}, r)
+	}
+	scale, decay, keep1, take1, keep2, take2, shrink, root, epsilon, rate := Y5, Y6, Y7, Y8, Y9, Y10, Y11, Y12, Y13, Y14
+	pointers("n", "value", "grad", "m", "v")
+	loop(func(l lanes) {
+		value, grad, m, v := Y0, Y1, Y2, Y3
+		l.load(at(RDI), value)
+		l.load(at(RSI), grad)
+		l.load(at(RBX), m)
+		l.load(at(R8), v)
+		VMULPS(scale, grad, grad)
+		VFMADD231PS(decay, value, grad)
+		VMULPS(keep1, m, m)
+		VFMADD231PS(take1, grad, m)
+		VMULPS(keep2, v, v)
+		VMULPS(grad, grad, Y4)
+		VFMADD231PS(take2, Y4, v)
+		VSQRTPS(v, Y4)
+		VFMADD213PS(epsilon, root, Y4)
+		VDIVPS(Y4, m, Y4)
+		VMULPS(shrink, value, value)
+		VFNMADD231PS(rate, Y4, value)
+		l.store(value, at(RDI))
+		l.store(m, at(RBX))
+		l.store(v, at(R8))
+	})
+	end()
+}
