@@ -5,7 +5,10 @@ type Activation func(t *Tape, x *Var) *Var
 
 // ReLU is max(x, 0), with gradient 0 at 0.
 func (t *Tape) ReLU(x *Var) *Var {
-	out := t.op(x.Rows, x.Cols, func(out *Var) { addPositive(x.Grad, out.Grad, x.Value) }, x)
+	out := t.op(x.Rows, x.Cols, record{a: x, run: func(t *Tape, r *record) {
+		out, x := r.out, r.a
+		addPositive(x.Grad, out.Grad, x.Value)
+	}})
 	relu(out.Value, x.Value)
 	return out
 }
@@ -13,7 +16,8 @@ func (t *Tape) ReLU(x *Var) *Var {
 // LeakyReLU is x where x > 0, and slope·x elsewhere.
 func (t *Tape) LeakyReLU(x *Var, slope float64) *Var {
 	s := float32(slope)
-	out := t.op(x.Rows, x.Cols, func(out *Var) {
+	out := t.op(x.Rows, x.Cols, record{a: x, scale: slope, run: func(t *Tape, r *record) {
+		out, x, s := r.out, r.a, float32(r.scale)
 		dx, value := x.Grad[:len(out.Grad)], x.Value[:len(out.Grad)]
 		for i, g := range out.Grad {
 			if value[i] > 0 {
@@ -22,7 +26,7 @@ func (t *Tape) LeakyReLU(x *Var, slope float64) *Var {
 				dx[i] += s * g
 			}
 		}
-	}, x)
+	}})
 	y := out.Value[:len(x.Value)]
 	for i, v := range x.Value {
 		if v <= 0 {
@@ -37,42 +41,48 @@ func (t *Tape) LeakyReLU(x *Var, slope float64) *Var {
 // Gimpel, arXiv 1606.08415).
 func (t *Tape) GELU(x *Var) *Var {
 	slope := t.arena.alloc(len(x.Value))
-	out := t.op(x.Rows, x.Cols, func(out *Var) { addProduct(x.Grad, out.Grad, slope) }, x)
+	out := t.op(x.Rows, x.Cols, record{a: x, values: slope, run: func(t *Tape, r *record) {
+		out, x, slope := r.out, r.a, r.values
+		addProduct(x.Grad, out.Grad, slope)
+	}})
 	gelu(out.Value, slope, x.Value)
 	return out
 }
 
 // Tanh is the hyperbolic tangent.
 func (t *Tape) Tanh(x *Var) *Var {
-	out := t.op(x.Rows, x.Cols, func(out *Var) {
+	out := t.op(x.Rows, x.Cols, record{a: x, run: func(t *Tape, r *record) {
+		out, x := r.out, r.a
 		for i, g := range out.Grad {
 			y := out.Value[i]
 			x.Grad[i] += g * (1 - y*y)
 		}
-	}, x)
+	}})
 	tangent(out.Value, x.Value)
 	return out
 }
 
 // Sigmoid is 1/(1 + e^-x).
 func (t *Tape) Sigmoid(x *Var) *Var {
-	out := t.op(x.Rows, x.Cols, func(out *Var) {
+	out := t.op(x.Rows, x.Cols, record{a: x, run: func(t *Tape, r *record) {
+		out, x := r.out, r.a
 		for i, g := range out.Grad {
 			y := out.Value[i]
 			x.Grad[i] += g * y * (1 - y)
 		}
-	}, x)
+	}})
 	logistic(out.Value, x.Value)
 	return out
 }
 
 // each applies f to every element; slope is the derivative at x, given y = f(x).
 func (t *Tape) each(x *Var, f func(x float32) float32, slope func(x, y float32) float32) *Var {
-	out := t.op(x.Rows, x.Cols, func(out *Var) {
+	out := t.op(x.Rows, x.Cols, record{a: x, slope: slope, run: func(t *Tape, r *record) {
+		out, x, slope := r.out, r.a, r.slope
 		for i, g := range out.Grad {
 			x.Grad[i] += g * slope(x.Value[i], out.Value[i])
 		}
-	}, x)
+	}})
 	for i, v := range x.Value {
 		out.Value[i] = f(v)
 	}

@@ -3,7 +3,7 @@ package nn
 import "testing"
 
 func TestArena_ReusesMemoryAfterReset(t *testing.T) {
-	var a arena
+	var a arena[float32]
 	round := func() (first *float32) {
 		for i, n := range []int{10, arenaChunk, 3 * arenaChunk, 0, 17} {
 			s := a.alloc(n)
@@ -33,7 +33,7 @@ func TestArena_ReusesMemoryAfterReset(t *testing.T) {
 }
 
 func TestArena_DoesNotOverlap(t *testing.T) {
-	var a arena
+	var a arena[float32]
 	var all [][]float32
 	for i := range 200 {
 		s := a.alloc(i * 13)

@@ -13,21 +13,33 @@ import (
 // The mask [B·tokens] is not copied.
 func (t *Tape) Attention(q, k, v *Var, heads, tokens int, mask []bool) *Var {
 	checkSame("attention", q, k)
-	checkSame("attention", q, v)
+	return t.CrossAttention(q, k, v, heads, tokens, tokens, mask)
+}
+
+// CrossAttention is Attention of queries to the keys and values of others: every
+// row of the batch has queries rows in q [B·queries, d], and tokens rows in k, v
+// [B·tokens, d] and the mask [B·tokens].
+func (t *Tape) CrossAttention(q, k, v *Var, heads, queries, tokens int, mask []bool) *Var {
+	checkSame("attention", k, v)
 	if heads < 1 || q.Cols%heads != 0 {
 		panic(fmt.Sprintf("nn: attention: %d columns for %d heads", q.Cols, heads))
 	}
-	if tokens < 1 || q.Rows%tokens != 0 {
-		panic(fmt.Sprintf("nn: attention: %d rows for %d tokens", q.Rows, tokens))
+	if tokens < 1 || k.Rows%tokens != 0 {
+		panic(fmt.Sprintf("nn: attention: %d rows for %d tokens", k.Rows, tokens))
 	}
+	if queries < 1 {
+		panic(fmt.Sprintf("nn: attention: %d queries", queries))
+	}
+	checkShape("attention", "the query", q, k.Rows/tokens*queries, k.Cols)
 	if mask != nil {
-		checkLength("attention", "keys in the mask", len(mask), q.Rows)
+		checkLength("attention", "keys in the mask", len(mask), k.Rows)
 	}
-	a := &attention{q: q, k: k, v: v, heads: heads, tokens: tokens, width: q.Cols / heads, mask: mask}
+	a := t.attentions.take()
+	*a = attention{q: q, k: k, v: v, heads: heads, queries: queries, tokens: tokens, width: q.Cols / heads, mask: mask}
 	a.scale = float32(1 / math.Sqrt(float64(a.width)))
 	a.weights = t.arena.alloc(q.Rows * tokens * heads)
-	a.keys = make([]int, 0, tokens)
-	out := t.op(q.Rows, q.Cols, func(out *Var) { a.backward(t, out) }, q, k, v)
+	a.keys = t.ints.alloc(tokens)[:0]
+	out := t.op(q.Rows, q.Cols, record{a: q, b: k, c: v, op: a})
 	if q.Cols > 0 {
 		a.forward(out)
 	}
@@ -35,11 +47,11 @@ func (t *Tape) Attention(q, k, v *Var, heads, tokens int, mask []bool) *Var {
 }
 
 type attention struct {
-	q, k, v              *Var
-	heads, tokens, width int
-	mask                 []bool
-	scale                float32
-	// weights are [B·tokens, heads, tokens]; the last are those of the keys that
+	q, k, v                       *Var
+	heads, queries, tokens, width int
+	mask                          []bool
+	scale                         float32
+	// weights are [B·queries, heads, tokens]; the last are those of the keys that
 	// are seen, one after the other.
 	weights []float32
 	keys    []int // that the rows at hand see, as offsets in a matrix
@@ -47,11 +59,11 @@ type attention struct {
 
 func (a *attention) forward(out *Var) {
 	clear(out.Value)
-	for first := 0; first < a.q.Rows; first += a.tokens {
-		if !a.look(first) {
+	for row := range a.k.Rows / a.tokens {
+		if !a.look(row) {
 			continue
 		}
-		for query := first; query < first+a.tokens; query++ {
+		for query := row * a.queries; query < (row+1)*a.queries; query++ {
 			y, x := out.row(query), a.q.row(query)
 			for h := range a.heads {
 				from, to := h*a.width, (h+1)*a.width
@@ -66,12 +78,12 @@ func (a *attention) forward(out *Var) {
 
 func (a *attention) backward(t *Tape, out *Var) {
 	slopes := t.Scratch(a.tokens)
-	for first := 0; first < a.q.Rows; first += a.tokens {
-		if !a.look(first) {
+	for row := range a.k.Rows / a.tokens {
+		if !a.look(row) {
 			continue
 		}
 		slopes := slopes[:len(a.keys)]
-		for query := first; query < first+a.tokens; query++ {
+		for query := row * a.queries; query < (row+1)*a.queries; query++ {
 			dy := out.gradRow(query)
 			if zero(dy) {
 				continue
@@ -107,11 +119,11 @@ func (a *attention) backwardHead(slopes, dy []float32, query, head int) {
 	}
 }
 
-// look finds the keys that the rows from first on see, and reports whether there
-// are any.
-func (a *attention) look(first int) bool {
+// look finds the keys that a row of the batch sees, and reports whether there are
+// any.
+func (a *attention) look(row int) bool {
 	a.keys = a.keys[:0]
-	for key := first; key < first+a.tokens; key++ {
+	for key := row * a.tokens; key < (row+1)*a.tokens; key++ {
 		if a.mask == nil || a.mask[key] {
 			a.keys = append(a.keys, key*a.q.Cols)
 		}
@@ -119,7 +131,7 @@ func (a *attention) look(first int) bool {
 	return len(a.keys) > 0
 }
 
-// row is the weights of a query over the keys it sees.
+// row are the weights of a query over the keys it sees.
 func (a *attention) row(query, head int) []float32 {
 	at := (query*a.heads + head) * a.tokens
 	return a.weights[at : at+len(a.keys)]
@@ -147,7 +159,8 @@ func KeyMask(availability []uint64, tokens int) []bool {
 	return mask
 }
 
-// MultiHeadAttention is a layer of self-attention.
+// MultiHeadAttention is a layer of self-attention or, with ApplyCross, of attention
+// to others.
 type MultiHeadAttention struct {
 	Heads                  int
 	Query, Key, Value, Out *Linear
@@ -171,6 +184,12 @@ func NewMultiHeadAttention(ps *Params, name string, width, heads int, r *rand.Ra
 // Apply maps x [B·tokens, width] to the same shape; see Tape.Attention for the
 // mask.
 func (m *MultiHeadAttention) Apply(t *Tape, x *Var, tokens int, mask []bool) *Var {
-	q, k, v := m.Query.Apply(t, x), m.Key.Apply(t, x), m.Value.Apply(t, x)
-	return m.Out.Apply(t, t.Attention(q, k, v, m.Heads, tokens, mask))
+	return m.ApplyCross(t, x, x, tokens, tokens, mask)
+}
+
+// ApplyCross lets x [B·queries, width] attend to y [B·tokens, width]; the result has
+// the shape of x. See Tape.CrossAttention for the mask.
+func (m *MultiHeadAttention) ApplyCross(t *Tape, x, y *Var, queries, tokens int, mask []bool) *Var {
+	q, k, v := m.Query.Apply(t, x), m.Key.Apply(t, y), m.Value.Apply(t, y)
+	return m.Out.Apply(t, t.CrossAttention(q, k, v, m.Heads, queries, tokens, mask))
 }

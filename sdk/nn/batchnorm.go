@@ -78,15 +78,16 @@ func (t *Tape) BatchNorm(x, g, b *Var, running *Running, train bool) *Var {
 	checkLength("batch norm", "running variances", len(running.Variance), x.Cols)
 	var mean, variance []float64
 	if train {
-		mean, variance = columnMoments(x)
+		mean, variance = t.columnMoments(x)
 		running.update(mean, variance, x.Rows)
 	} else {
-		mean, variance = widened(running.Mean), widened(running.Variance)
+		mean, variance = t.widened(running.Mean), t.widened(running.Variance)
 	}
-	inverse := inverseRoots(variance, normEpsilon)
+	inverse := t.inverseRoots(variance, normEpsilon)
 	hat := t.arena.alloc(len(x.Value))
 	standardise(hat, x, mean, inverse)
-	out := t.op(x.Rows, x.Cols, func(out *Var) {
+	out := t.op(x.Rows, x.Cols, record{a: x, b: g, c: b, values: hat, wide: inverse, flag: train, run: func(t *Tape, r *record) {
+		out, x, g, b, hat, inverse, train := r.out, r.a, r.b, r.c, r.values, r.wide, r.flag
 		for i := range x.Rows {
 			dy, h := out.gradRow(i), hat[i*x.Cols:(i+1)*x.Cols]
 			if g.Grad != nil {
@@ -104,7 +105,7 @@ func (t *Tape) BatchNorm(x, g, b *Var, running *Running, train bool) *Var {
 			addProduct(dhat[i*x.Cols:(i+1)*x.Cols], out.gradRow(i), g.Value)
 		}
 		if train {
-			standardiseGradient(x.Grad, dhat, hat, inverse, x.Rows)
+			t.standardiseGradient(x.Grad, dhat, hat, inverse, x.Rows)
 			return
 		}
 		for i := range x.Rows {
@@ -113,7 +114,7 @@ func (t *Tape) BatchNorm(x, g, b *Var, running *Running, train bool) *Var {
 				d[j] += v * float32(inverse[j])
 			}
 		}
-	}, x, g, b)
+	}})
 	for i := range x.Rows {
 		y := out.row(i)
 		for j, v := range hat[i*x.Cols : (i+1)*x.Cols] {
@@ -123,8 +124,8 @@ func (t *Tape) BatchNorm(x, g, b *Var, running *Running, train bool) *Var {
 	return out
 }
 
-func widened(x []float32) []float64 {
-	y := make([]float64, len(x))
+func (t *Tape) widened(x []float32) []float64 {
+	y := t.wide.alloc(len(x))
 	for i, v := range x {
 		y[i] = float64(v)
 	}

@@ -5,14 +5,15 @@ import "math"
 // Add is a + b.
 func (t *Tape) Add(a, b *Var) *Var {
 	checkSame("add", a, b)
-	out := t.op(a.Rows, a.Cols, func(out *Var) {
+	out := t.op(a.Rows, a.Cols, record{a: a, b: b, run: func(t *Tape, r *record) {
+		out, a, b := r.out, r.a, r.b
 		if a.Grad != nil {
 			addTo(a.Grad, out.Grad)
 		}
 		if b.Grad != nil {
 			addTo(b.Grad, out.Grad)
 		}
-	}, a, b)
+	}})
 	plus(out.Value, a.Value, b.Value)
 	return out
 }
@@ -20,14 +21,15 @@ func (t *Tape) Add(a, b *Var) *Var {
 // Sub is a - b.
 func (t *Tape) Sub(a, b *Var) *Var {
 	checkSame("sub", a, b)
-	out := t.op(a.Rows, a.Cols, func(out *Var) {
+	out := t.op(a.Rows, a.Cols, record{a: a, b: b, run: func(t *Tape, r *record) {
+		out, a, b := r.out, r.a, r.b
 		if a.Grad != nil {
 			addTo(a.Grad, out.Grad)
 		}
 		if b.Grad != nil {
 			addScaled(b.Grad, -1, out.Grad)
 		}
-	}, a, b)
+	}})
 	y, right := out.Value, b.Value[:len(a.Value)]
 	for i, v := range a.Value {
 		y[i] = v - right[i]
@@ -38,14 +40,15 @@ func (t *Tape) Sub(a, b *Var) *Var {
 // Mul is the product, element by element.
 func (t *Tape) Mul(a, b *Var) *Var {
 	checkSame("mul", a, b)
-	out := t.op(a.Rows, a.Cols, func(out *Var) {
+	out := t.op(a.Rows, a.Cols, record{a: a, b: b, run: func(t *Tape, r *record) {
+		out, a, b := r.out, r.a, r.b
 		if a.Grad != nil {
 			addProduct(a.Grad, out.Grad, b.Value)
 		}
 		if b.Grad != nil {
 			addProduct(b.Grad, out.Grad, a.Value)
 		}
-	}, a, b)
+	}})
 	times(out.Value, a.Value, b.Value)
 	return out
 }
@@ -53,7 +56,8 @@ func (t *Tape) Mul(a, b *Var) *Var {
 // Div is a/b, element by element.
 func (t *Tape) Div(a, b *Var) *Var {
 	checkSame("div", a, b)
-	out := t.op(a.Rows, a.Cols, func(out *Var) {
+	out := t.op(a.Rows, a.Cols, record{a: a, b: b, run: func(t *Tape, r *record) {
+		out, a, b := r.out, r.a, r.b
 		for i, g := range out.Grad {
 			g /= b.Value[i]
 			if a.Grad != nil {
@@ -63,7 +67,7 @@ func (t *Tape) Div(a, b *Var) *Var {
 				b.Grad[i] -= g * out.Value[i]
 			}
 		}
-	}, a, b)
+	}})
 	for i, v := range a.Value {
 		out.Value[i] = v / b.Value[i]
 	}
@@ -73,7 +77,10 @@ func (t *Tape) Div(a, b *Var) *Var {
 // Scale is c·x.
 func (t *Tape) Scale(x *Var, c float64) *Var {
 	f := float32(c)
-	out := t.op(x.Rows, x.Cols, func(out *Var) { addScaled(x.Grad, f, out.Grad) }, x)
+	out := t.op(x.Rows, x.Cols, record{a: x, scale: c, run: func(t *Tape, r *record) {
+		out, x, f := r.out, r.a, float32(r.scale)
+		addScaled(x.Grad, f, out.Grad)
+	}})
 	y := out.Value
 	for i, v := range x.Value {
 		y[i] = f * v
@@ -84,7 +91,10 @@ func (t *Tape) Scale(x *Var, c float64) *Var {
 // Shift is x + c.
 func (t *Tape) Shift(x *Var, c float64) *Var {
 	f := float32(c)
-	out := t.op(x.Rows, x.Cols, func(out *Var) { addTo(x.Grad, out.Grad) }, x)
+	out := t.op(x.Rows, x.Cols, record{a: x, run: func(t *Tape, r *record) {
+		out, x := r.out, r.a
+		addTo(x.Grad, out.Grad)
+	}})
 	y := out.Value
 	for i, v := range x.Value {
 		y[i] = v + f
@@ -94,7 +104,10 @@ func (t *Tape) Shift(x *Var, c float64) *Var {
 
 // Exp is e^x.
 func (t *Tape) Exp(x *Var) *Var {
-	out := t.op(x.Rows, x.Cols, func(out *Var) { addProduct(x.Grad, out.Grad, out.Value) }, x)
+	out := t.op(x.Rows, x.Cols, record{a: x, run: func(t *Tape, r *record) {
+		out, x := r.out, r.a
+		addProduct(x.Grad, out.Grad, out.Value)
+	}})
 	exponential(out.Value, x.Value)
 	return out
 }

@@ -10,13 +10,14 @@ func (t *Tape) Embedding(table *Var, ids []int32) *Var {
 			checkRow("embedding", id, table.Rows)
 		}
 	}
-	out := t.op(len(ids), table.Cols, func(out *Var) {
+	out := t.op(len(ids), table.Cols, record{a: table, rows: ids, run: func(t *Tape, r *record) {
+		out, table, ids := r.out, r.a, r.rows
 		for i, id := range ids {
 			if id >= 0 {
 				addTo(table.gradRow(int(id)), out.gradRow(i))
 			}
 		}
-	}, table)
+	}})
 	for i, id := range ids {
 		if id >= 0 {
 			copy(out.row(i), table.row(int(id)))

@@ -109,6 +109,10 @@ func TestTape_GradientsOfOperations(t *testing.T) {
 		{"attention with a mask", []int{9, 4, 9, 4, 9, 4}, false, func(t *nn.Tape, v vars) *nn.Var {
 			return t.Attention(v[0], v[1], v[2], 2, 3, keys)
 		}},
+		{"cross-attention", []int{6, 4, 9, 4, 9, 4}, false, func(t *nn.Tape, v vars) *nn.Var {
+			return t.CrossAttention(v[0], v[1], v[2], 2, 2, 3, keys)
+		}},
+		{"linear with relu", []int{5, 3, 3, 4, 1, 4}, false, func(t *nn.Tape, v vars) *nn.Var { return t.LinearReLU(v[0], v[1], v[2]) }},
 		{"gru", []int{12, 2, 3, 9, 2, 9, 1, 9, 1, 9}, false, func(t *nn.Tape, v vars) *nn.Var {
 			return t.GRU(v[0], nil, []int32{2, 0, 4}, nn.GRUWeights{In: v[2], State: v[1], InBias: v[3], StateBias: v[4]})
 		}},

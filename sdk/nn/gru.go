@@ -1,9 +1,11 @@
 package nn
 
 import (
+	"cmp"
 	"fmt"
 	"math"
 	"math/rand/v2"
+	"slices"
 	"sort"
 )
 
@@ -30,14 +32,14 @@ type GRUWeights struct {
 // the product as cuDNN and PyTorch have it. Padding is not computed.
 func (t *Tape) GRU(x, h *Var, lengths []int32, w GRUWeights) *Var {
 	g := newGRU(t, x, h, lengths, w)
-	out := t.op(len(lengths), g.width, g.backward, x, h, w.In, w.State, w.InBias, w.StateBias)
+	out := t.op(len(lengths), g.width, record{list: t.listOf(x, h, w.In, w.State, w.InBias, w.StateBias), op: g})
 	g.forward(out)
 	return out
 }
 
 // GRUCell is one step: x [B, in], h [B, H] or nil for zeros, result [B, H].
 func (t *Tape) GRUCell(x, h *Var, w GRUWeights) *Var {
-	lengths := make([]int32, x.Rows)
+	lengths := t.int32s.alloc(x.Rows)
 	for i := range lengths {
 		lengths[i] = 1
 	}
@@ -78,14 +80,16 @@ func newGRU(t *Tape, x, h *Var, lengths []int32, w GRUWeights) *gru {
 	if batch*steps != x.Rows {
 		panic(fmt.Sprintf("nn: gru: %d rows for %d sequences", x.Rows, batch))
 	}
-	g := &gru{tape: t, x: x, h: h, w: w, width: width, order: make([]int, batch)}
+	g := t.grus.take()
+	*g = gru{tape: t, x: x, h: h, w: w, width: width, order: t.ints.alloc(batch)}
+	g.active, g.source = t.ints.alloc(steps)[:0], t.ints.alloc(batch * steps)[:0]
 	for i, n := range lengths {
 		if n < 0 || int(n) > steps {
 			panic(fmt.Sprintf("nn: gru: sequence %d has length %d of %d", i, n, steps))
 		}
 		g.order[i] = i
 	}
-	sort.SliceStable(g.order, func(i, j int) bool { return lengths[g.order[i]] > lengths[g.order[j]] })
+	slices.SortStableFunc(g.order, func(i, j int) int { return cmp.Compare(lengths[j], lengths[i]) })
 	for s := range steps {
 		n := sort.Search(batch, func(i int) bool { return int(lengths[g.order[i]]) <= s })
 		if n == 0 {
@@ -155,8 +159,8 @@ func (g *gru) step(p int, recurrent, h []float32) {
 	}
 }
 
-func (g *gru) backward(out *Var) {
-	t, w, width, inputs := g.tape, g.w, g.width, g.x.Cols
+func (g *gru) backward(t *Tape, out *Var) {
+	w, width, inputs := g.w, g.width, g.x.Cols
 	packed := len(g.source)
 	dstate := t.Scratch(len(g.order) * width) // sorted
 	for i, row := range g.order {

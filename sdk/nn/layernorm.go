@@ -12,7 +12,8 @@ func (t *Tape) LayerNorm(x, g, b *Var) *Var {
 	checkShape("layer norm", "the bias", b, 1, x.Cols)
 	hat := t.arena.alloc(len(x.Value))
 	inverse := t.arena.alloc(x.Rows)
-	out := t.op(x.Rows, x.Cols, func(out *Var) {
+	out := t.op(x.Rows, x.Cols, record{a: x, b: g, c: b, values: hat, more: inverse, run: func(t *Tape, r *record) {
+		out, x, g, b, hat, inverse := r.out, r.a, r.b, r.c, r.values, r.more
 		n := x.Cols
 		ones, d := t.ones(n), t.arena.alloc(n)
 		for i := range x.Rows {
@@ -33,7 +34,7 @@ func (t *Tape) LayerNorm(x, g, b *Var) *Var {
 			addScaled(dx, -inverse[i]*float32(mean), ones)
 			addScaled(dx, -inverse[i]*float32(along), h)
 		}
-	}, x, g, b)
+	}})
 	ones := t.ones(x.Cols)
 	for i := range x.Rows {
 		z, h, y := x.row(i), hat[i*x.Cols:(i+1)*x.Cols], out.row(i)

@@ -6,32 +6,45 @@ import (
 )
 
 // Linear is x·w + b: x [B, in], w [in, out], b [1, out] or nil.
-func (t *Tape) Linear(x, w, b *Var) *Var {
+func (t *Tape) Linear(x, w, b *Var) *Var { return t.linear(x, w, b, false) }
+
+// LinearReLU is ReLU of Linear, with the same bits, in one operation.
+func (t *Tape) LinearReLU(x, w, b *Var) *Var { return t.linear(x, w, b, true) }
+
+func (t *Tape) linear(x, w, b *Var, rectified bool) *Var {
 	if x.Cols != w.Rows {
 		panic(fmt.Sprintf("nn: linear: x is %s, w is %s", shape(x), shape(w)))
 	}
 	if b != nil {
 		checkShape("linear", "b", b, 1, w.Cols)
 	}
-	m, n, k := x.Rows, w.Cols, x.Cols
-	out := t.op(m, n, func(out *Var) {
-		if x.Grad != nil {
-			gemm(&t.pack, false, true, m, k, n, out.Grad, n, w.Value, n, x.Grad, k, true)
-		}
-		if w.Grad != nil {
-			gemm(&t.pack, true, false, k, n, m, x.Value, k, out.Grad, n, w.Grad, n, true)
-		}
-		if b != nil && b.Grad != nil {
-			addRows(b.Grad, out.Grad)
-		}
-	}, x, w, b)
+	out := t.op(x.Rows, w.Cols, record{a: x, b: w, c: b, flag: rectified, run: linearGradient})
+	end := epilogue{relu: rectified}
 	if b != nil {
-		for i := range m {
-			copy(out.row(i), b.Value)
-		}
+		end.bias = b.Value
 	}
-	gemm(&t.pack, false, false, m, n, k, x.Value, k, w.Value, n, out.Value, n, b != nil)
+	m, n, k := x.Rows, w.Cols, x.Cols
+	gemmWith(&t.pack, false, false, m, n, k, x.Value, k, w.Value, n, out.Value, n, false, end)
 	return out
+}
+
+func linearGradient(t *Tape, r *record) {
+	x, w, b := r.a, r.b, r.c
+	m, n, k := x.Rows, w.Cols, x.Cols
+	d := r.out.Grad
+	if r.flag {
+		d = t.Scratch(len(d))
+		addPositive(d, r.out.Grad, r.out.Value)
+	}
+	if x.Grad != nil {
+		gemm(&t.pack, false, true, m, k, n, d, n, w.Value, n, x.Grad, k, true)
+	}
+	if w.Grad != nil {
+		gemm(&t.pack, true, false, k, n, m, x.Value, k, d, n, w.Grad, n, true)
+	}
+	if b != nil && b.Grad != nil {
+		addRows(b.Grad, d)
+	}
 }
 
 // Linear is a layer with weight [in, out] and bias [1, out].
@@ -51,4 +64,9 @@ func NewLinear(ps *Params, name string, in, out int, r *rand.Rand) *Linear {
 // Apply maps x [B, in] to [B, out].
 func (l *Linear) Apply(t *Tape, x *Var) *Var {
 	return t.Linear(x, t.Param(l.Weight), t.Param(l.Bias))
+}
+
+// ApplyReLU is ReLU of Apply, in one operation.
+func (l *Linear) ApplyReLU(t *Tape, x *Var) *Var {
+	return t.LinearReLU(x, t.Param(l.Weight), t.Param(l.Bias))
 }

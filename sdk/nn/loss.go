@@ -15,7 +15,8 @@ func (t *Tape) CrossEntropy(logits *Var, class []int32) *Var {
 		}
 	}
 	p := t.arena.alloc(len(logits.Value))
-	out := t.op(logits.Rows, 1, func(out *Var) {
+	out := t.op(logits.Rows, 1, record{a: logits, rows: class, values: p, run: func(t *Tape, r *record) {
+		out, logits, class, p := r.out, r.a, r.rows, r.values
 		for i, g := range out.Grad {
 			if g == 0 {
 				continue
@@ -26,7 +27,7 @@ func (t *Tape) CrossEntropy(logits *Var, class []int32) *Var {
 			}
 			d[class[i]] -= g
 		}
-	}, logits)
+	}})
 	for i := range out.Value {
 		z := logits.row(i)
 		q := p[i*len(z) : (i+1)*len(z)]
@@ -44,7 +45,8 @@ func (t *Tape) CrossEntropy(logits *Var, class []int32) *Var {
 // [B*C], from 0 to 1, and not copied.
 func (t *Tape) BCE(logits *Var, targets []float32) *Var {
 	checkLength("binary cross entropy", "targets", len(targets), len(logits.Value))
-	out := t.op(logits.Rows, 1, func(out *Var) {
+	out := t.op(logits.Rows, 1, record{a: logits, values: targets, run: func(t *Tape, r *record) {
+		out, logits, targets := r.out, r.a, r.values
 		for i, g := range out.Grad {
 			if g == 0 {
 				continue
@@ -58,7 +60,7 @@ func (t *Tape) BCE(logits *Var, targets []float32) *Var {
 				}
 			}
 		}
-	}, logits)
+	}})
 	for i := range out.Value {
 		z := logits.row(i)
 		y := targets[i*len(z) : (i+1)*len(z)]

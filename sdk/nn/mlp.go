@@ -9,7 +9,7 @@ import (
 // the last.
 type MLP struct {
 	Layers     []*Linear
-	Activation Activation
+	Activation Activation // nil is ReLU
 	Dropout    float64
 }
 
@@ -18,9 +18,6 @@ type MLP struct {
 func NewMLP(ps *Params, name string, widths []int, activation Activation, dropout float64, r *rand.Rand) *MLP {
 	if len(widths) < 2 {
 		panic(fmt.Sprintf("nn: mlp %s: %d widths, want at least the input and the output", name, len(widths)))
-	}
-	if activation == nil {
-		activation = (*Tape).ReLU
 	}
 	m := &MLP{Activation: activation, Dropout: dropout}
 	for i := range widths[1:] {
@@ -32,11 +29,14 @@ func NewMLP(ps *Params, name string, widths []int, activation Activation, dropou
 // Apply maps x [B, in] to [B, out]. Dropout draws from r; nil, outside of
 // training, draws nothing.
 func (m *MLP) Apply(t *Tape, x *Var, r *rand.Rand) *Var {
-	for i, layer := range m.Layers {
-		x = layer.Apply(t, x)
-		if i < len(m.Layers)-1 {
-			x = t.Dropout(m.Activation(t, x), m.Dropout, r)
+	last := len(m.Layers) - 1
+	for _, layer := range m.Layers[:last] {
+		if m.Activation == nil {
+			x = layer.ApplyReLU(t, x)
+		} else {
+			x = m.Activation(t, layer.Apply(t, x))
 		}
+		x = t.Dropout(x, m.Dropout, r)
 	}
-	return x
+	return m.Layers[last].Apply(t, x)
 }

@@ -3,6 +3,7 @@ package nn_test
 import (
 	"fmt"
 	"math"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -54,6 +55,8 @@ func TestTape_PanicsOnShapesThatDoNotFit(t *testing.T) {
 		"nn: weighted mean: 3 weights, want 2":                func() { tape.WeightedMean(m(2, 1), make([]float32, 3)) },
 		"nn: attention: 4 columns for 3 heads":                func() { tape.Attention(m(6, 4), m(6, 4), m(6, 4), 3, 3, nil) },
 		"nn: attention: 6 rows for 4 tokens":                  func() { tape.Attention(m(6, 4), m(6, 4), m(6, 4), 2, 4, nil) },
+		"nn: attention: the query is [3, 4], want [2, 4]":     func() { tape.CrossAttention(m(3, 4), m(6, 4), m(6, 4), 2, 1, 3, nil) },
+		"nn: attention: 0 queries":                            func() { tape.CrossAttention(m(0, 4), m(6, 4), m(6, 4), 2, 0, 3, nil) },
 		"nn: attention: 2 keys in the mask, want 6":           func() { tape.Attention(m(6, 4), m(6, 4), m(6, 4), 2, 3, make([]bool, 2)) },
 		"nn: layer norm: the gain is [1, 3], want [1, 4]":     func() { tape.LayerNorm(m(6, 4), m(1, 3), m(1, 4)) },
 		"nn: batch norm: 3 running means, want 4":             func() { tape.BatchNorm(m(6, 4), m(1, 4), m(1, 4), nn.NewRunning(3), true) },
@@ -134,21 +137,113 @@ func TestTape_OpOfAnotherPackage(t *testing.T) {
 	}
 }
 
-func TestTape_SteadyStepAllocatesLittle(t *testing.T) {
+// everything is a model that uses every layer, and most operations.
+type everything struct {
+	ps        *nn.Params
+	optimizer nn.Optimizer
+	step      func(tape *nn.Tape) *nn.Var
+}
+
+func newEverything(t testing.TB, optimizer string) *everything {
+	t.Helper()
+	const batch, tokens, width = 24, 3, 8
+	r := rng.Stream(1)
 	ps := &nn.Params{}
-	mlp := nn.NewMLP(ps, "m", []int{32, 64, 3}, nil, 0.1, rng.Stream(1))
-	x := make([]float32, 128*32)
-	classes := make([]int32, 128)
-	r := rng.Stream(2)
-	tape := nn.NewTape()
-	step := func() {
-		tape.Reset()
-		tape.BackwardFrom(tape.WeightedMean(tape.CrossEntropy(mlp.Apply(tape, tape.Const(128, 32, x), r), classes), nil))
+	table := nn.NewEmbedding(ps, "table", 5, width, r)
+	mlp := nn.NewMLP(ps, "mlp", []int{width, 17, width}, nil, 0.1, r)
+	smooth := nn.NewMLP(ps, "smooth", []int{width, 9, width}, (*nn.Tape).GELU, 0, r)
+	norm := nn.NewLayerNorm(ps, "norm", width)
+	batchNorm := nn.NewBatchNorm(ps, "batch", width)
+	attention := nn.NewMultiHeadAttention(ps, "attention", width, 2, r)
+	gru := nn.NewGRU(ps, "gru", width, width, r)
+	head := nn.NewLinear(ps, "head", 2*width, 3, r)
+	x := make([]float32, batch*tokens*width)
+	for i := range x {
+		x[i] = float32(r.NormFloat64())
 	}
-	step()
-	step()
-	if n := testing.AllocsPerRun(5, step); n > 30 {
-		t.Errorf("a step makes %v allocations", n)
+	ids, lengths, classes := make([]int32, batch*tokens), make([]int32, batch), make([]int32, batch)
+	mask, choice := make([]bool, batch*tokens), make([]bool, batch)
+	for i := range ids {
+		ids[i], mask[i] = int32(r.IntN(6)-1), r.IntN(3) > 0
+	}
+	rows := make([]int32, batch)
+	for i := range rows {
+		rows[i], lengths[i], classes[i], choice[i] = int32((i*7)%batch), int32(r.IntN(tokens+1)), int32(r.IntN(3)), i%2 == 0
+	}
+	targets, weights := make([]float32, batch*3), make([]float32, batch)
+	for i := range weights {
+		weights[i] = r.Float32()
+	}
+	o, err := nn.NewOptimizer(ps.All(), nn.OptimizerConfig{Name: optimizer, LearningRate: 1e-3, ClipNorm: 1})
+	if err != nil {
+		t.Fatalf("new optimizer: %v", err)
+	}
+	return &everything{ps: ps, optimizer: o, step: func(tape *nn.Tape) *nn.Var {
+		tape.Reset()
+		ps.ZeroGrad()
+		v := tape.Add(tape.Const(batch*tokens, width, x), table.Apply(tape, ids))
+		v = smooth.Apply(tape, mlp.Apply(tape, v, r), nil)
+		v = attention.Apply(tape, norm.Apply(tape, batchNorm.Apply(tape, v, true)), tokens, mask)
+		last := tape.Softmax(tape.Tanh(gru.Apply(tape, v, lengths)))
+		mean := tape.Scatter(tape.Gather(tape.Standardise(last, 1e-5), rows), rows, batch)
+		cross := attention.ApplyCross(tape, mean, v, 1, tokens, mask)
+		joined := tape.Concat(tape.Where(choice, last, mean), tape.Mul(cross, tape.Sigmoid(cross)))
+		logits := head.Apply(tape, joined)
+		loss := tape.Sum(
+			tape.WeightedMean(tape.CrossEntropy(logits, classes), weights),
+			tape.WeightedMean(tape.BCE(logits, targets), nil),
+			tape.SumAll(tape.Square(tape.MeanRows(tape.Stack(last, mean)))),
+		)
+		tape.BackwardFrom(loss)
+		o.Step()
+		return loss
+	}}
+}
+
+func TestTape_SteadyStepAllocatesNothing(t *testing.T) {
+	for _, optimizer := range []string{"adam", "adamw", "sgd"} {
+		e, tape := newEverything(t, optimizer), nn.NewTape()
+		step := func() { e.step(tape) }
+		step()
+		step()
+		if n := testing.AllocsPerRun(5, step); n != 0 {
+			t.Errorf("a step with %s makes %v allocations", optimizer, n)
+		}
+	}
+}
+
+// A long training holds as much memory as a short one.
+func TestTape_LongTrainingDoesNotGrow(t *testing.T) {
+	steps := 100_000
+	if testing.Short() {
+		steps = 1000
+	}
+	ps := &nn.Params{}
+	mlp := nn.NewMLP(ps, "m", []int{4, 8, 2}, nil, 0.1, rng.Stream(1))
+	optimizer := newOptimizer(t, ps, nn.OptimizerConfig{Name: "adam", LearningRate: 1e-3})
+	x, classes, draws := make([]float32, 8*4), make([]int32, 8), rng.Stream(2)
+	tape := nn.NewTape()
+	train := func(steps int) {
+		for range steps {
+			tape.Reset()
+			ps.ZeroGrad()
+			logits := mlp.Apply(tape, tape.Const(8, 4, x), draws)
+			tape.BackwardFrom(tape.WeightedMean(tape.CrossEntropy(logits, classes), nil))
+			optimizer.Step()
+		}
+	}
+	var before, after runtime.MemStats
+	train(100)
+	runtime.GC()
+	runtime.ReadMemStats(&before)
+	train(steps)
+	runtime.ReadMemStats(&after)
+	// The test framework and the runtime may make a few of their own.
+	if made := after.Mallocs - before.Mallocs; made > 1000 {
+		t.Errorf("%d steps made %d allocations", steps, made)
+	}
+	if grown := int64(after.Sys) - int64(before.Sys); grown > 1<<20 {
+		t.Errorf("%d steps took %d bytes from the system", steps, grown)
 	}
 }
 

@@ -16,18 +16,20 @@ func (t *Tape) MeanRows(x *Var) *Var { return t.colSums(x, 1/float64(max(1, x.Ro
 
 // SumAll is the sum of all elements, [1, 1].
 func (t *Tape) SumAll(x *Var) *Var {
-	out := t.op(1, 1, func(out *Var) {
+	out := t.op(1, 1, record{a: x, run: func(t *Tape, r *record) {
+		out, x := r.out, r.a
 		for i := range x.Grad {
 			x.Grad[i] += out.Grad[0]
 		}
-	}, x)
+	}})
 	out.Value[0] = float32(sum64(x.Value))
 	return out
 }
 
 // rowSums is f times the sum of every row.
 func (t *Tape) rowSums(x *Var, f float64) *Var {
-	out := t.op(x.Rows, 1, func(out *Var) {
+	out := t.op(x.Rows, 1, record{a: x, scale: f, run: func(t *Tape, r *record) {
+		out, x, f := r.out, r.a, r.scale
 		for i, g := range out.Grad {
 			g *= float32(f)
 			d := x.gradRow(i)
@@ -35,7 +37,7 @@ func (t *Tape) rowSums(x *Var, f float64) *Var {
 				d[j] += g
 			}
 		}
-	}, x)
+	}})
 	for i := range out.Value {
 		out.Value[i] = float32(f * sum64(x.row(i)))
 	}
@@ -44,12 +46,13 @@ func (t *Tape) rowSums(x *Var, f float64) *Var {
 
 // colSums is f times the sum of every column.
 func (t *Tape) colSums(x *Var, f float64) *Var {
-	out := t.op(1, x.Cols, func(out *Var) {
+	out := t.op(1, x.Cols, record{a: x, scale: f, run: func(t *Tape, r *record) {
+		out, x, f := r.out, r.a, r.scale
 		for i := range x.Rows {
 			addScaled(x.gradRow(i), float32(f), out.Grad)
 		}
-	}, x)
-	for j, s := range columnSums(x) {
+	}})
+	for j, s := range t.columnSums(x) {
 		out.Value[j] = float32(f * s)
 	}
 	return out
@@ -68,7 +71,8 @@ func (t *Tape) WeightedMean(x *Var, w []float32) *Var {
 	if total != 0 {
 		inverse = 1 / total
 	}
-	out := t.op(1, 1, func(out *Var) {
+	out := t.op(1, 1, record{a: x, values: w, scale: inverse, run: func(t *Tape, r *record) {
+		out, x, w, inverse := r.out, r.a, r.values, r.scale
 		g := float64(out.Grad[0]) * inverse
 		for i := range x.Grad {
 			if w == nil {
@@ -77,7 +81,7 @@ func (t *Tape) WeightedMean(x *Var, w []float32) *Var {
 				x.Grad[i] += float32(g * float64(w[i]))
 			}
 		}
-	}, x)
+	}})
 	if w == nil {
 		out.Value[0] = float32(sum64(x.Value) * inverse)
 	} else {
@@ -99,21 +103,20 @@ func (t *Tape) AddScaled(terms ...Scaled) *Var {
 		panic("nn: add scaled: no terms")
 	}
 	first := terms[0].Var
-	vars := make([]*Var, len(terms))
-	for i, term := range terms {
+	for _, term := range terms {
 		if term.Var.Rows != first.Rows || term.Var.Cols != first.Cols {
 			panic(fmt.Sprintf("nn: add scaled: shapes %s and %s differ", shape(first), shape(term.Var)))
 		}
-		vars[i] = term.Var
 	}
-	terms = append([]Scaled(nil), terms...) // the caller may reuse its slice
-	out := t.op(first.Rows, first.Cols, func(out *Var) {
+	kept := append(t.terms.alloc(len(terms))[:0], terms...) // the caller may reuse its slice
+	out := t.op(first.Rows, first.Cols, record{terms: kept, run: func(t *Tape, r *record) {
+		out, terms := r.out, r.terms
 		for _, term := range terms {
 			if term.Var.Grad != nil {
 				addScaled(term.Var.Grad, float32(term.Scale), out.Grad)
 			}
 		}
-	}, vars...)
+	}})
 	clear(out.Value)
 	for _, term := range terms {
 		addScaled(out.Value, float32(term.Scale), term.Var.Value)
@@ -123,7 +126,7 @@ func (t *Tape) AddScaled(terms ...Scaled) *Var {
 
 // Sum is the sum of matrices of one shape.
 func (t *Tape) Sum(vars ...*Var) *Var {
-	terms := make([]Scaled, len(vars))
+	terms := t.terms.alloc(len(vars))
 	for i, v := range vars {
 		terms[i] = Scaled{1, v}
 	}
@@ -140,8 +143,8 @@ func sum64(x []float32) float64 {
 }
 
 // columnSums are the sums of the columns, in float64.
-func columnSums(x *Var) []float64 {
-	sums := make([]float64, x.Cols)
+func (t *Tape) columnSums(x *Var) []float64 {
+	sums := t.scratch64(x.Cols)
 	for i := range x.Rows {
 		for j, v := range x.row(i) {
 			sums[j] += float64(v)

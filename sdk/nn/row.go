@@ -3,14 +3,15 @@ package nn
 // AddRow adds row [1, C] to every row of x [B, C].
 func (t *Tape) AddRow(x, row *Var) *Var {
 	checkShape("add row", "the row", row, 1, x.Cols)
-	out := t.op(x.Rows, x.Cols, func(out *Var) {
+	out := t.op(x.Rows, x.Cols, record{a: x, b: row, run: func(t *Tape, r *record) {
+		out, x, row := r.out, r.a, r.b
 		if x.Grad != nil {
 			addTo(x.Grad, out.Grad)
 		}
 		if row.Grad != nil {
 			addRows(row.Grad, out.Grad)
 		}
-	}, x, row)
+	}})
 	for i := range x.Rows {
 		plus(out.row(i), x.row(i), row.Value)
 	}
@@ -20,7 +21,8 @@ func (t *Tape) AddRow(x, row *Var) *Var {
 // MulRow multiplies every row of x [B, C] by row [1, C].
 func (t *Tape) MulRow(x, row *Var) *Var {
 	checkShape("mul row", "the row", row, 1, x.Cols)
-	out := t.op(x.Rows, x.Cols, func(out *Var) {
+	out := t.op(x.Rows, x.Cols, record{a: x, b: row, run: func(t *Tape, r *record) {
+		out, x, row := r.out, r.a, r.b
 		for i := range x.Rows {
 			if x.Grad != nil {
 				addProduct(x.gradRow(i), out.gradRow(i), row.Value)
@@ -29,7 +31,7 @@ func (t *Tape) MulRow(x, row *Var) *Var {
 				addProduct(row.Grad, out.gradRow(i), x.row(i))
 			}
 		}
-	}, x, row)
+	}})
 	for i := range x.Rows {
 		times(out.row(i), x.row(i), row.Value)
 	}
@@ -39,7 +41,8 @@ func (t *Tape) MulRow(x, row *Var) *Var {
 // MulRows multiplies row i of x [B, C] by s_i, s [B, 1].
 func (t *Tape) MulRows(x, s *Var) *Var {
 	checkShape("mul rows", "the column", s, x.Rows, 1)
-	out := t.op(x.Rows, x.Cols, func(out *Var) {
+	out := t.op(x.Rows, x.Cols, record{a: x, b: s, run: func(t *Tape, r *record) {
+		out, x, s := r.out, r.a, r.b
 		for i, f := range s.Value {
 			g := out.gradRow(i)
 			if x.Grad != nil {
@@ -49,7 +52,7 @@ func (t *Tape) MulRows(x, s *Var) *Var {
 				s.Grad[i] += float32(dot64(g, x.row(i)))
 			}
 		}
-	}, x, s)
+	}})
 	for i, f := range s.Value {
 		y := out.row(i)
 		for j, v := range x.row(i) {
@@ -62,11 +65,12 @@ func (t *Tape) MulRows(x, s *Var) *Var {
 // Repeat has every row of x k times, one after the other: row i becomes the rows
 // i·k to i·k + k-1.
 func (t *Tape) Repeat(x *Var, k int) *Var {
-	out := t.op(x.Rows*k, x.Cols, func(out *Var) {
+	out := t.op(x.Rows*k, x.Cols, record{a: x, from: k, run: func(t *Tape, r *record) {
+		out, x, k := r.out, r.a, r.from
 		for i := range out.Rows {
 			addTo(x.gradRow(i/k), out.gradRow(i))
 		}
-	}, x)
+	}})
 	for i := range out.Rows {
 		copy(out.row(i), x.row(i/k))
 	}
@@ -78,7 +82,8 @@ func (t *Tape) Repeat(x *Var, k int) *Var {
 func (t *Tape) Where(mask []bool, a, b *Var) *Var {
 	checkSame("where", a, b)
 	checkLength("where", "rows in the mask", len(mask), a.Rows)
-	out := t.op(a.Rows, a.Cols, func(out *Var) {
+	out := t.op(a.Rows, a.Cols, record{a: a, b: b, mask: mask, run: func(t *Tape, r *record) {
+		out, a, b, mask := r.out, r.a, r.b, r.mask
 		for i, m := range mask {
 			from := b
 			if m {
@@ -88,7 +93,7 @@ func (t *Tape) Where(mask []bool, a, b *Var) *Var {
 				addTo(from.gradRow(i), out.gradRow(i))
 			}
 		}
-	}, a, b)
+	}})
 	for i, m := range mask {
 		from := b
 		if m {

@@ -14,8 +14,9 @@ func (t *Tape) Concat(vars ...*Var) *Var {
 		}
 		cols += v.Cols
 	}
-	vars = append([]*Var(nil), vars...) // the caller may reuse its slice
-	out := t.op(vars[0].Rows, cols, func(out *Var) {
+	list := t.listOf(vars...) // the caller may reuse its slice
+	out := t.op(vars[0].Rows, cols, record{list: list, run: func(t *Tape, r *record) {
+		out, vars := r.out, r.list
 		at := 0
 		for _, v := range vars {
 			if v.Grad != nil {
@@ -25,7 +26,7 @@ func (t *Tape) Concat(vars ...*Var) *Var {
 			}
 			at += v.Cols
 		}
-	}, vars...)
+	}})
 	at := 0
 	for _, v := range vars {
 		for i := range v.Rows {
@@ -41,11 +42,12 @@ func (t *Tape) Slice(x *Var, from, to int) *Var {
 	if from < 0 || to < from || to > x.Cols {
 		panic(fmt.Sprintf("nn: slice %d:%d of %d columns", from, to, x.Cols))
 	}
-	out := t.op(x.Rows, to-from, func(out *Var) {
+	out := t.op(x.Rows, to-from, record{a: x, from: from, to: to, run: func(t *Tape, r *record) {
+		out, x, from, to := r.out, r.a, r.from, r.to
 		for i := range x.Rows {
 			addTo(x.gradRow(i)[from:to], out.gradRow(i))
 		}
-	}, x)
+	}})
 	for i := range x.Rows {
 		copy(out.row(i), x.row(i)[from:to])
 	}
@@ -58,11 +60,12 @@ func (t *Tape) Gather(x *Var, rows []int32) *Var {
 	for _, r := range rows {
 		checkRow("gather", r, x.Rows)
 	}
-	out := t.op(len(rows), x.Cols, func(out *Var) {
+	out := t.op(len(rows), x.Cols, record{a: x, rows: rows, run: func(t *Tape, r *record) {
+		out, x, rows := r.out, r.a, r.rows
 		for i, r := range rows {
 			addTo(x.gradRow(int(r)), out.gradRow(i))
 		}
-	}, x)
+	}})
 	for i, r := range rows {
 		copy(out.row(i), x.row(int(r)))
 	}
@@ -76,11 +79,12 @@ func (t *Tape) Scatter(x *Var, rows []int32, n int) *Var {
 	for _, r := range rows {
 		checkRow("scatter", r, n)
 	}
-	out := t.op(n, x.Cols, func(out *Var) {
+	out := t.op(n, x.Cols, record{a: x, rows: rows, run: func(t *Tape, r *record) {
+		out, x, rows := r.out, r.a, r.rows
 		for i, r := range rows {
 			addTo(x.gradRow(i), out.gradRow(int(r)))
 		}
-	}, x)
+	}})
 	clear(out.Value)
 	for i, r := range rows {
 		addTo(out.row(int(r)), x.row(i))

@@ -4,7 +4,8 @@ import "math"
 
 // Softmax is the softmax of every row. A row of -Inf becomes zero.
 func (t *Tape) Softmax(x *Var) *Var {
-	out := t.op(x.Rows, x.Cols, func(out *Var) {
+	out := t.op(x.Rows, x.Cols, record{a: x, run: func(t *Tape, r *record) {
+		out, x := r.out, r.a
 		for i := range out.Rows {
 			y, g, d := out.row(i), out.gradRow(i), x.gradRow(i)
 			mean := float32(dot64(y, g))
@@ -12,7 +13,7 @@ func (t *Tape) Softmax(x *Var) *Var {
 				d[j] += v * (g[j] - mean)
 			}
 		}
-	}, x)
+	}})
 	for i := range x.Rows {
 		softmax(out.row(i), x.row(i))
 	}
@@ -45,7 +46,8 @@ func softmax(y, x []float32) {
 
 // LogSoftmax is the logarithm of the softmax of every row.
 func (t *Tape) LogSoftmax(x *Var) *Var {
-	out := t.op(x.Rows, x.Cols, func(out *Var) {
+	out := t.op(x.Rows, x.Cols, record{a: x, run: func(t *Tape, r *record) {
+		out, x := r.out, r.a
 		for i := range out.Rows {
 			y, g, d := out.row(i), out.gradRow(i), x.gradRow(i)
 			var sum float64
@@ -57,7 +59,7 @@ func (t *Tape) LogSoftmax(x *Var) *Var {
 				d[j] += g[j] - s*exp32(v)
 			}
 		}
-	}, x)
+	}})
 	for i := range x.Rows {
 		z, y := x.row(i), out.row(i)
 		norm := logNormalizer(z)

@@ -6,19 +6,20 @@ import "math"
 // the rows: (x - µ)/√(σ² + epsilon) with the variance of the population. The
 // gradient goes through µ and σ.
 func (t *Tape) Standardise(x *Var, epsilon float64) *Var {
-	mean, variance := columnMoments(x)
-	inverse := inverseRoots(variance, epsilon)
-	out := t.op(x.Rows, x.Cols, func(out *Var) {
-		standardiseGradient(x.Grad, out.Grad, out.Value, inverse, x.Rows)
-	}, x)
+	mean, variance := t.columnMoments(x)
+	inverse := t.inverseRoots(variance, epsilon)
+	out := t.op(x.Rows, x.Cols, record{a: x, wide: inverse, run: func(t *Tape, r *record) {
+		out, x, inverse := r.out, r.a, r.wide
+		t.standardiseGradient(x.Grad, out.Grad, out.Value, inverse, x.Rows)
+	}})
 	standardise(out.Value, x, mean, inverse)
 	return out
 }
 
 // columnMoments are the mean and the population's variance of every column; zero
 // without rows.
-func columnMoments(x *Var) (mean, variance []float64) {
-	mean, variance = columnSums(x), make([]float64, x.Cols)
+func (t *Tape) columnMoments(x *Var) (mean, variance []float64) {
+	mean, variance = t.columnSums(x), t.scratch64(x.Cols)
 	n := float64(max(1, x.Rows))
 	for j := range mean {
 		mean[j] /= n
@@ -35,8 +36,8 @@ func columnMoments(x *Var) (mean, variance []float64) {
 	return mean, variance
 }
 
-func inverseRoots(variance []float64, epsilon float64) []float64 {
-	inverse := make([]float64, len(variance))
+func (t *Tape) inverseRoots(variance []float64, epsilon float64) []float64 {
+	inverse := t.wide.alloc(len(variance))
 	for j, v := range variance {
 		inverse[j] = 1 / math.Sqrt(v+epsilon)
 	}
@@ -55,9 +56,9 @@ func standardise(y []float32, x *Var, mean, inverse []float64) {
 
 // standardiseGradient adds to dx the gradient through hat = (x - µ)·inverse, given
 // dhat, for µ and inverse of the rows themselves.
-func standardiseGradient(dx, dhat, hat []float32, inverse []float64, rows int) {
+func (t *Tape) standardiseGradient(dx, dhat, hat []float32, inverse []float64, rows int) {
 	cols := len(inverse)
-	mean, along := make([]float64, cols), make([]float64, cols)
+	mean, along := t.scratch64(cols), t.scratch64(cols)
 	for i := range rows {
 		h := hat[i*cols : (i+1)*cols]
 		for j, v := range dhat[i*cols : (i+1)*cols] {

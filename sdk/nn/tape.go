@@ -12,19 +12,48 @@ type Var struct {
 }
 
 // Tape records operations and runs them backwards. Its memory is reused from step
-// to step. A tape is used by one goroutine at a time.
+// to step: once it has seen the largest step it allocates nothing, unless Op is
+// given a function that does. A tape is used by one goroutine at a time.
 type Tape struct {
-	arena   arena
-	vars    [][]Var
-	used    int // of vars
-	records []record
-	pack    workspace
-	forward bool // without gradients
+	arena      arena[float32]
+	wide       arena[float64]
+	ints       arena[int]
+	int32s     arena[int32]
+	lists      arena[*Var]
+	terms      arena[Scaled]
+	vars       [][]Var
+	used       int // of vars
+	records    []record
+	attentions pool[attention]
+	grus       pool[gru]
+	pack       workspace
+	forward    bool // without gradients
 }
 
+// record is an operation and what it keeps for its gradient, each in the fields it
+// likes: a function that captured them would be an allocation.
 type record struct {
-	out      *Var
-	backward func(out *Var)
+	out  *Var
+	run  func(t *Tape, r *record)
+	op   backwarder     // instead of run
+	back func(out *Var) // of Op, instead of run
+
+	a, b, c      *Var // inputs
+	list         []*Var
+	terms        []Scaled
+	values, more []float32
+	wide         []float64
+	rows         []int32
+	mask         []bool
+	scale        float64
+	from, to     int
+	flag         bool
+	slope        func(x, y float32) float32
+}
+
+// backwarder is an operation with more state than a record holds.
+type backwarder interface {
+	backward(t *Tape, out *Var)
 }
 
 // varChunk is the number of Vars that are allocated together.
@@ -44,6 +73,13 @@ func (t *Tape) Reset() {
 	t.used = 0
 	t.forward = false
 	t.arena.reset()
+	t.wide.reset()
+	t.ints.reset()
+	t.int32s.reset()
+	t.lists.reset()
+	t.terms.reset()
+	t.attentions.reset()
+	t.grus.reset()
 }
 
 // ResetForward is Reset for a step that is not run backwards: up to the next Reset,
@@ -88,7 +124,7 @@ func (t *Tape) Detach(x *Var) *Var {
 // with out.Grad complete and adds to the Grad of those inputs that have one
 // (Grad != nil).
 func (t *Tape) Op(rows, cols int, inputs []*Var, backward func(out *Var)) *Var {
-	out := t.op(rows, cols, backward, inputs...)
+	out := t.op(rows, cols, record{list: t.listOf(inputs...), back: backward})
 	clear(out.Value)
 	return out
 }
@@ -100,11 +136,25 @@ func (t *Tape) Scratch(n int) []float32 {
 	return s
 }
 
+// scratch64 is Scratch in float64.
+func (t *Tape) scratch64(n int) []float64 {
+	s := t.wide.alloc(n)
+	clear(s)
+	return s
+}
+
 // Backward runs the recorded operations in reverse. Seed it by adding to the Grad
 // of outputs first. It consumes the record: a second call does nothing.
 func (t *Tape) Backward() {
 	for i := len(t.records) - 1; i >= 0; i-- {
-		t.records[i].backward(t.records[i].out)
+		switch r := &t.records[i]; {
+		case r.run != nil:
+			r.run(t, r)
+		case r.op != nil:
+			r.op.backward(t, r.out)
+		default:
+			r.back(r.out)
+		}
 	}
 	clear(t.records)
 	t.records = t.records[:0]
@@ -123,19 +173,44 @@ func (t *Tape) BackwardFrom(scalar *Var) {
 }
 
 // op is Op with an output of undefined contents, which the caller writes in full.
-func (t *Tape) op(rows, cols int, backward func(out *Var), inputs ...*Var) *Var {
+func (t *Tape) op(rows, cols int, r record) *Var {
 	if rows < 0 || cols < 0 {
 		panic(fmt.Sprintf("nn: an output of [%d, %d]", rows, cols))
 	}
 	out := t.newVar(rows, cols, t.arena.alloc(rows*cols), nil)
-	for _, in := range inputs {
-		if in != nil && in.Grad != nil {
-			out.Grad = t.Scratch(rows * cols)
-			t.records = append(t.records, record{out, backward})
-			break
-		}
+	if r.differentiable() {
+		out.Grad = t.Scratch(rows * cols)
+		r.out = out
+		t.records = append(t.records, r)
 	}
 	return out
+}
+
+// differentiable reports whether an input has a gradient.
+func (r *record) differentiable() bool {
+	for _, v := range [...]*Var{r.a, r.b, r.c} {
+		if v != nil && v.Grad != nil {
+			return true
+		}
+	}
+	for _, v := range r.list {
+		if v != nil && v.Grad != nil {
+			return true
+		}
+	}
+	for _, term := range r.terms {
+		if term.Var.Grad != nil {
+			return true
+		}
+	}
+	return false
+}
+
+// listOf copies matrices that the caller may reuse the slice of.
+func (t *Tape) listOf(vars ...*Var) []*Var {
+	list := t.lists.alloc(len(vars))
+	copy(list, vars)
+	return list
 }
 
 func (t *Tape) newVar(rows, cols int, value, grad []float32) *Var {

@@ -38,8 +38,9 @@ func (t *Tape) Stack(vars ...*Var) *Var {
 		}
 		rows += v.Rows
 	}
-	vars = append([]*Var(nil), vars...) // the caller may reuse its slice
-	out := t.op(rows, vars[0].Cols, func(out *Var) {
+	list := t.listOf(vars...) // the caller may reuse its slice
+	out := t.op(rows, vars[0].Cols, record{list: list, run: func(t *Tape, r *record) {
+		out, vars := r.out, r.list
 		at := 0
 		for _, v := range vars {
 			if v.Grad != nil {
@@ -47,7 +48,7 @@ func (t *Tape) Stack(vars ...*Var) *Var {
 			}
 			at += len(v.Value)
 		}
-	}, vars...)
+	}})
 	at := 0
 	for _, v := range vars {
 		at += copy(out.Value[at:], v.Value)
@@ -57,14 +58,15 @@ func (t *Tape) Stack(vars ...*Var) *Var {
 
 // Transpose is xᵀ.
 func (t *Tape) Transpose(x *Var) *Var {
-	out := t.op(x.Cols, x.Rows, func(out *Var) {
+	out := t.op(x.Cols, x.Rows, record{a: x, run: func(t *Tape, r *record) {
+		out, x := r.out, r.a
 		for i := range x.Rows {
 			d := x.gradRow(i)
 			for j := range d {
 				d[j] += out.Grad[j*x.Rows+i]
 			}
 		}
-	}, x)
+	}})
 	for i := range x.Rows {
 		for j, v := range x.row(i) {
 			out.Value[j*x.Rows+i] = v
