@@ -108,7 +108,8 @@ func (t *Tape) AddScaled(terms ...Scaled) *Var {
 			panic(fmt.Sprintf("nn: add scaled: shapes %s and %s differ", shape(first), shape(term.Var)))
 		}
 	}
-	kept := append(t.terms.alloc(len(terms))[:0], terms...) // the caller may reuse its slice
+	kept := t.terms.alloc(len(terms)) // the caller may reuse its slice
+	copy(kept, terms)
 	out := t.op(first.Rows, first.Cols, record{terms: kept, run: func(t *Tape, r *record) {
 		out, terms := r.out, r.terms
 		for _, term := range terms {
