@@ -1,5 +1,7 @@
 package nn
 
+import "math"
+
 // Activation is an operation on every element, for example (*Tape).ReLU.
 type Activation func(t *Tape, x *Var) *Var
 
@@ -87,4 +89,11 @@ func (t *Tape) each(x *Var, f func(x float32) float32, slope func(x, y float32) 
 		out.Value[i] = f(v)
 	}
 	return out
+}
+
+// Softplus is log(1 + e^x).
+func (t *Tape) Softplus(x *Var) *Var {
+	return t.each(x, func(v float32) float32 {
+		return float32(max(float64(v), 0) + math.Log1p(math.Exp(-math.Abs(float64(v)))))
+	}, func(v, _ float32) float32 { return sigmoid32(v) })
 }

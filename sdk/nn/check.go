@@ -37,3 +37,13 @@ func checkRow(name string, row int32, n int) {
 		panic(fmt.Sprintf("nn: %s: row %d of %d", name, row, n))
 	}
 }
+
+// checkClasses wants a class of every row of logits.
+func checkClasses(name string, logits *Var, class []int32) {
+	checkLength(name, "classes", len(class), logits.Rows)
+	for i, c := range class {
+		if c < 0 || int(c) >= logits.Cols {
+			panic(fmt.Sprintf("nn: %s: row %d has class %d of %d", name, i, c, logits.Cols))
+		}
+	}
+}

@@ -126,6 +126,17 @@ func TestTape_GradientsOfOperations(t *testing.T) {
 		{"binary cross entropy", []int{3, 2}, false, func(t *nn.Tape, v vars) *nn.Var {
 			return t.BCE(v[0], []float32{1, 0, nan, 0.3, nan, nan})
 		}},
+		{"generalised cross entropy", []int{3, 4}, false, func(t *nn.Tape, v vars) *nn.Var { return t.GCE(v[0], []int32{0, 3, 1}, 0.7) }},
+		{"kl divergence", []int{3, 4, 3, 4}, false, func(t *nn.Tape, v vars) *nn.Var { return t.KL(v[0], v[1]) }},
+		{"normalise", []int{3, 4}, false, func(t *nn.Tape, v vars) *nn.Var { return t.Normalise(v[0]) }},
+		{"cosine", []int{3, 4, 3, 4}, false, func(t *nn.Tape, v vars) *nn.Var { return t.Cosine(v[0], v[1]) }},
+		{"contrastive", []int{4, 3, 4, 3}, false, func(t *nn.Tape, v vars) *nn.Var { return t.Contrastive(v[0], v[1], 0.5) }},
+		{"cross-covariance", []int{6, 3, 6, 2}, false, func(t *nn.Tape, v vars) *nn.Var { return t.CrossCovariance(v[0], v[1]) }},
+		{"vclub", []int{5, 2, 5, 2, 5, 2}, false, func(t *nn.Tape, v vars) *nn.Var { return t.VCLUB(v[0], v[1], v[2]) }},
+		{"likelihood", []int{5, 2, 5, 2, 5, 2}, false, func(t *nn.Tape, v vars) *nn.Var { return t.Likelihood(v[0], v[1], v[2]) }},
+		{"softplus", []int{3, 4}, false, func(t *nn.Tape, v vars) *nn.Var { return t.Softplus(v[0]) }},
+		{"top softmax", []int{5, 4}, false, func(t *nn.Tape, v vars) *nn.Var { return t.TopSoftmax(v[0], 2) }},
+		{"variation", []int{1, 5}, true, func(t *nn.Tape, v vars) *nn.Var { return t.Variation(v[0]) }},
 		{"detach", []int{3, 4}, false, func(t *nn.Tape, v vars) *nn.Var { return t.Add(v[0], t.Detach(t.Const(3, 4, make([]float32, 12)))) }},
 	}
 	for _, c := range cases {
@@ -170,6 +181,23 @@ func TestLayers_Gradients(t *testing.T) {
 		"gru": func(ps *nn.Params) func(*nn.Tape, *nn.Var) *nn.Var {
 			g := nn.NewGRU(ps, "g", 4, 3, rng.Stream(1))
 			return func(t *nn.Tape, x *nn.Var) *nn.Var { return g.Apply(t, x, []int32{3, 1}) }
+		},
+		"cross-attention": func(ps *nn.Params) func(*nn.Tape, *nn.Var) *nn.Var {
+			a := nn.NewMultiHeadAttention(ps, "a", 4, 2, rng.Stream(1))
+			y := ps.New("y", 4, 4, nn.Normal(rng.Stream(2), 1))
+			return func(t *nn.Tape, x *nn.Var) *nn.Var {
+				return a.ApplyCross(t, x, t.Param(y), 3, 2, []bool{true, true, false, true})
+			}
+		},
+		"router": func(ps *nn.Params) func(*nn.Tape, *nn.Var) *nn.Var {
+			l := nn.NewRouter(ps, "r", 4, 5, 2)
+			nn.Normal(rng.Stream(1), 1)(l.Weight)
+			nn.Normal(rng.Stream(2), 0.1)(l.Noise)
+			return func(t *nn.Tape, x *nn.Var) *nn.Var { return l.Apply(t, x, rng.Stream(3)) }
+		},
+		"mlp with relu": func(ps *nn.Params) func(*nn.Tape, *nn.Var) *nn.Var {
+			m := nn.NewMLP(ps, "m", []int{4, 5, 2}, nil, 0, rng.Stream(1))
+			return func(t *nn.Tape, x *nn.Var) *nn.Var { return m.Apply(t, x, nil) }
 		},
 		"attention": func(ps *nn.Params) func(*nn.Tape, *nn.Var) *nn.Var {
 			a := nn.NewMultiHeadAttention(ps, "a", 4, 2, rng.Stream(1))

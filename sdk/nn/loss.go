@@ -1,19 +1,13 @@
 package nn
 
 import (
-	"fmt"
 	"math"
 )
 
 // CrossEntropy is -log softmax(logits)[class] of every row, [B, 1], for logits
 // [B, C] and classes from 0 to C-1. The list is not copied.
 func (t *Tape) CrossEntropy(logits *Var, class []int32) *Var {
-	checkLength("cross entropy", "classes", len(class), logits.Rows)
-	for i, c := range class {
-		if c < 0 || int(c) >= logits.Cols {
-			panic(fmt.Sprintf("nn: cross entropy: row %d has class %d of %d", i, c, logits.Cols))
-		}
-	}
+	checkClasses("cross entropy", logits, class)
 	p := t.arena.alloc(len(logits.Value))
 	out := t.op(logits.Rows, 1, record{a: logits, rows: class, values: p, run: func(t *Tape, r *record) {
 		out, logits, class, p := r.out, r.a, r.rows, r.values
@@ -40,7 +34,8 @@ func (t *Tape) CrossEntropy(logits *Var, class []int32) *Var {
 	return out
 }
 
-// BCE is the binary cross-entropy with logits of every row, [B, 1]: the mean over
+// BCE is the binary cross-entropy with logits of every row, [B, 1], for one outcome
+// or many (multi-label): the mean over
 // the columns whose target is not NaN, and 0 for a row without any. Targets are
 // [B*C], from 0 to 1, and not copied.
 func (t *Tape) BCE(logits *Var, targets []float32) *Var {

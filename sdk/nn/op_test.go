@@ -51,6 +51,14 @@ func TestTape_PanicsOnShapesThatDoNotFit(t *testing.T) {
 		"nn: cross entropy: row 1 has class 3 of 3":           func() { tape.CrossEntropy(m(2, 3), []int32{0, 3}) },
 		"nn: cross entropy: 1 classes, want 2":                func() { tape.CrossEntropy(m(2, 3), []int32{0}) },
 		"nn: binary cross entropy: 2 targets, want 6":         func() { tape.BCE(m(2, 3), make([]float32, 2)) },
+		"nn: generalised cross entropy: q is 0":               func() { tape.GCE(m(2, 3), []int32{0, 2}, 0) },
+		"nn: generalised cross entropy: row 0 has class -1":   func() { tape.GCE(m(2, 3), []int32{-1, 2}, 1) },
+		"nn: kl divergence: shapes [2, 3] and [3, 3] differ":  func() { tape.KL(m(2, 3), m(3, 3)) },
+		"nn: contrastive: the temperature is not positive":    func() { tape.Contrastive(m(2, 3), m(2, 3), 0) },
+		"nn: cross-covariance: 3 rows of b, want 2":           func() { tape.CrossCovariance(m(2, 3), m(3, 3)) },
+		"nn: hsic: 3 rows of b, want 2":                       func() { tape.HSIC(m(2, 3), m(3, 3)) },
+		"nn: top softmax: 4 of 3 columns":                     func() { tape.TopSoftmax(m(2, 3), 4) },
+		"nn: router r: 0 of 3 experts":                        func() { nn.NewRouter(&nn.Params{}, "r", 2, 3, 0) },
 		"nn: weighted mean: x is [2, 3], want [2, 1]":         func() { tape.WeightedMean(m(2, 3), nil) },
 		"nn: weighted mean: 3 weights, want 2":                func() { tape.WeightedMean(m(2, 1), make([]float32, 3)) },
 		"nn: attention: 4 columns for 3 heads":                func() { tape.Attention(m(6, 4), m(6, 4), m(6, 4), 3, 3, nil) },
@@ -156,6 +164,7 @@ func newEverything(t testing.TB, optimizer string) *everything {
 	batchNorm := nn.NewBatchNorm(ps, "batch", width)
 	attention := nn.NewMultiHeadAttention(ps, "attention", width, 2, r)
 	gru := nn.NewGRU(ps, "gru", width, width, r)
+	router := nn.NewRouter(ps, "router", 2*width, 4, 2)
 	head := nn.NewLinear(ps, "head", 2*width, 3, r)
 	x := make([]float32, batch*tokens*width)
 	for i := range x {
@@ -188,11 +197,21 @@ func newEverything(t testing.TB, optimizer string) *everything {
 		mean := tape.Scatter(tape.Gather(tape.Standardise(last, 1e-5), rows), rows, batch)
 		cross := attention.ApplyCross(tape, mean, v, 1, tokens, mask)
 		joined := tape.Concat(tape.Where(choice, last, mean), tape.Mul(cross, tape.Sigmoid(cross)))
+		gates := router.Apply(tape, joined, r)
+		joined = tape.MulRows(joined, tape.Slice(gates, 0, 1))
 		logits := head.Apply(tape, joined)
 		loss := tape.Sum(
 			tape.WeightedMean(tape.CrossEntropy(logits, classes), weights),
 			tape.WeightedMean(tape.BCE(logits, targets), nil),
 			tape.SumAll(tape.Square(tape.MeanRows(tape.Stack(last, mean)))),
+			tape.WeightedMean(tape.GCE(logits, classes, 0.7), weights),
+			tape.WeightedMean(tape.KL(last, cross), nil),
+			tape.WeightedMean(tape.Contrastive(last, cross, 0.5), nil),
+			tape.WeightedMean(tape.VCLUB(last, mean, cross), nil),
+			tape.WeightedMean(tape.Likelihood(last, mean, cross), nil),
+			tape.CrossCovariance(last, cross),
+			tape.HSIC(last, cross),
+			tape.Variation(tape.SumRows(gates)),
 		)
 		tape.BackwardFrom(loss)
 		o.Step()
@@ -301,7 +320,18 @@ func TestTape_BatchOfNoRows(t *testing.T) {
 	if loss.Value[0] != 0 {
 		t.Errorf("the loss of no rows is %v", loss.Value[0])
 	}
-	back := tape.Scatter(v, nil, 2)
+	tape.Reset()
+	x = tape.Leaf(0, 4, nil)
+	for i, loss := range []*nn.Var{
+		tape.SumAll(tape.GCE(x, nil, 1)), tape.SumAll(tape.KL(x, x)), tape.SumAll(tape.Contrastive(x, x, 1)),
+		tape.SumAll(tape.VCLUB(x, x, x)), tape.SumAll(tape.TopSoftmax(x, 2)), tape.CrossCovariance(x, x), tape.HSIC(x, x), tape.Variation(x),
+	} {
+		tape.BackwardFrom(loss)
+		if loss.Value[0] != 0 {
+			t.Errorf("loss %d of no rows is %v", i, loss.Value[0])
+		}
+	}
+	back := tape.Scatter(tape.Leaf(0, 4, nil), nil, 2)
 	if !slices.Equal(back.Value, make([]float32, 8)) {
 		t.Errorf("scattering no rows gives %v", back.Value)
 	}
@@ -413,4 +443,45 @@ func TestRunning_StateRoundTripAndSingleRow(t *testing.T) {
 	if err := nn.NewRunning(3).SetState(b.State()); err == nil {
 		t.Error("the state of another width was accepted")
 	}
+}
+
+func TestRouter_ChoosesAndDrawsNoiseInTrainingAlone(t *testing.T) {
+	ps := &nn.Params{}
+	router := nn.NewRouter(ps, "router", 3, 5, 2)
+	copy(router.Weight.Value, []float32{1, 2, 3, 4, 5, 0, 0, 0, 0, 0, 5, 4, 3, 2, 1})
+	tape := nn.NewTape()
+	x := tape.Const(2, 3, []float32{1, 0, 0, 0, 0, 1})
+	high, low := float32(1/(1+math.Exp(-1))), float32(1/(1+math.Exp(1)))
+	near(t, "gates", router.Apply(tape, x, nil).Value, []float32{0, 0, 0, low, high, high, low, 0, 0, 0})
+	first, again := router.Apply(tape, x, rng.Stream(1)), router.Apply(tape, x, rng.Stream(1))
+	if !slices.Equal(first.Value, again.Value) {
+		t.Error("the same draws give other gates")
+	}
+	for i := range first.Rows {
+		var sum float32
+		chosen := 0
+		for _, v := range first.Value[i*5 : (i+1)*5] {
+			sum += v
+			if v > 0 {
+				chosen++
+			}
+		}
+		if math.Abs(float64(sum)-1) > 1e-6 || chosen != 2 {
+			t.Errorf("the gates of row %d sum to %v over %d experts, want 1 over 2", i, sum, chosen)
+		}
+	}
+	if other := router.Apply(tape, x, rng.Stream(2)); slices.Equal(first.Value, other.Value) {
+		t.Error("other draws give the same gates")
+	}
+	// Of equal elements the first ones count.
+	if got, want := tape.TopSoftmax(tape.Const(1, 4, []float32{1, 1, 1, 1}), 2).Value, []float32{0.5, 0.5, 0, 0}; !slices.Equal(got, want) {
+		t.Errorf("got %v, want %v", got, want)
+	}
+}
+
+func TestHSIC_OfEqualsAndConstants(t *testing.T) {
+	tape := nn.NewTape()
+	x := tape.Const(4, 2, []float32{1, 2, 3, 1, 0, 5, 2, 2})
+	near(t, "hsic of a matrix with itself", tape.HSIC(x, x).Value, []float32{1})
+	near(t, "hsic with a constant", tape.HSIC(x, tape.Const(4, 1, []float32{3, 3, 3, 3})).Value, []float32{0})
 }

@@ -22,6 +22,7 @@ type torchCase struct {
 	Targets, Mask  json.RawMessage
 	Lengths        []int32
 	Heads, Tokens  int
+	Queries        int
 	MeanBefore     matrix `json:"mean_before"`
 	VarianceBefore matrix `json:"variance_before"`
 	MeanAfter      matrix `json:"mean_after"`
@@ -133,8 +134,34 @@ func TestTape_AgreesWithTorch(t *testing.T) {
 			}
 		},
 	}
+	cases["cross_attention"] = func(t *testing.T, c torchCase) func(*nn.Tape, vars) *nn.Var {
+		var mask []bool
+		decode(t, c.Mask, &mask)
+		return func(tape *nn.Tape, in vars) *nn.Var {
+			return tape.CrossAttention(in["q"], in["k"], in["v"], c.Heads, c.Queries, c.Tokens, mask)
+		}
+	}
+	for name, f := range map[string]func(tape *nn.Tape, in vars, c torchCase) *nn.Var{
+		"linear_relu": func(tape *nn.Tape, in vars, _ torchCase) *nn.Var { return tape.LinearReLU(in["x"], in["w"], in["b"]) },
+		"gce":         func(tape *nn.Tape, in vars, c torchCase) *nn.Var { return tape.GCE(in["logits"], c.Classes, 0.7) },
+		"kl":          func(tape *nn.Tape, in vars, _ torchCase) *nn.Var { return tape.KL(in["a"], in["b"]) },
+		"cosine":      func(tape *nn.Tape, in vars, _ torchCase) *nn.Var { return tape.Cosine(in["a"], in["b"]) },
+		"contrastive": func(tape *nn.Tape, in vars, _ torchCase) *nn.Var { return tape.Contrastive(in["a"], in["b"], 0.5) },
+		"vclub":       func(tape *nn.Tape, in vars, _ torchCase) *nn.Var { return tape.VCLUB(in["mu"], in["s"], in["b"]) },
+		"hsic":        func(tape *nn.Tape, in vars, _ torchCase) *nn.Var { return tape.HSIC(in["a"], in["b"]) },
+		"top_softmax": func(tape *nn.Tape, in vars, _ torchCase) *nn.Var { return tape.TopSoftmax(in["x"], 2) },
+		"variation":   func(tape *nn.Tape, in vars, _ torchCase) *nn.Var { return tape.Variation(in["x"]) },
+		"cross_covariance": func(tape *nn.Tape, in vars, _ torchCase) *nn.Var {
+			return tape.CrossCovariance(in["a"], in["b"])
+		},
+	} {
+		cases[name] = func(_ *testing.T, c torchCase) func(*nn.Tape, vars) *nn.Var {
+			return func(tape *nn.Tape, in vars) *nn.Var { return f(tape, in, c) }
+		}
+	}
 	for name, f := range map[string]nn.Activation{
-		"gelu": (*nn.Tape).GELU, "tanh": (*nn.Tape).Tanh, "sigmoid": (*nn.Tape).Sigmoid,
+		"softplus": (*nn.Tape).Softplus,
+		"gelu":     (*nn.Tape).GELU, "tanh": (*nn.Tape).Tanh, "sigmoid": (*nn.Tape).Sigmoid,
 		"softmax": (*nn.Tape).Softmax, "log_softmax": (*nn.Tape).LogSoftmax,
 	} {
 		cases[name] = func(*testing.T, torchCase) func(*nn.Tape, vars) *nn.Var {

@@ -114,6 +114,90 @@ def attention():
     return c | {"heads": heads, "tokens": tokens, "mask": seen.reshape(-1).tolist()}
 
 
+def cross_attention():
+    width, heads, queries, tokens, batch = 6, 2, 2, 3, 3
+    seen = torch.tensor([[1, 1, 1], [1, 0, 1], [0, 1, 0]], dtype=torch.bool)
+    q, k, v = draw(batch, queries, width), draw(batch, tokens, width), draw(batch, tokens, width)
+
+    def split(x):
+        return x.reshape(batch, -1, heads, width // heads).transpose(1, 2)
+
+    out = nn.functional.scaled_dot_product_attention(split(q), split(k), split(v), attn_mask=seen[:, None, None, :])
+    c = case({"q": q, "k": k, "v": v}, out.transpose(1, 2).reshape(batch * queries, width))
+    return c | {"heads": heads, "queries": queries, "tokens": tokens, "mask": seen.reshape(-1).tolist()}
+
+
+def linear_relu():
+    x, w, b = draw(5, 4), draw(4, 20), draw(1, 20)
+    return case({"x": x, "w": w, "b": b}, torch.relu(x @ w + b))
+
+
+def gce():
+    x = draw(5, 4)
+    classes = torch.tensor([0, 3, 1, 1, 2])
+    p = torch.softmax(x, 1).gather(1, classes.reshape(-1, 1))
+    return case({"logits": x}, (1 - p**0.7) / 0.7) | {"classes": classes.tolist()}
+
+
+def kl():
+    a, b = draw(4, 5), draw(4, 5)
+    p, q = torch.log_softmax(a, 1), torch.log_softmax(b, 1)
+    return case({"a": a, "b": b}, nn.functional.kl_div(q, p, reduction="none", log_target=True).sum(1, keepdim=True))
+
+
+def cosine():
+    a, b = draw(4, 5), draw(4, 5)
+    return case({"a": a, "b": b}, nn.functional.cosine_similarity(a, b).reshape(-1, 1))
+
+
+def contrastive():
+    a, b = draw(5, 3), draw(5, 3)
+    logits = nn.functional.normalize(a) @ nn.functional.normalize(b).T / 0.5
+    own = torch.arange(5)
+    loss = nn.functional.cross_entropy(logits, own, reduction="none") + nn.functional.cross_entropy(logits.T, own, reduction="none")
+    return case({"a": a, "b": b}, loss.reshape(-1, 1) / 2)
+
+
+def cross_covariance():
+    a, b = draw(6, 3), draw(6, 2)
+
+    def standardise(x):
+        return (x - x.mean(0)) / (x.var(0, correction=0) + 1e-5).sqrt()
+
+    return case({"a": a, "b": b}, ((standardise(a).T @ standardise(b) / 6) ** 2).sum().reshape(1, 1))
+
+
+def vclub():
+    mu, s, b = draw(5, 3), draw(5, 3), draw(5, 3)
+    # log q(b_j|i) in row i and column j, without the constant.
+    log = -0.5 * ((mu[:, None] - b[None]) ** 2 * torch.exp(-s)[:, None] + s[:, None]).sum(2)
+    return case({"mu": mu, "s": s, "b": b}, (log.diagonal() - log.mean(1)).reshape(-1, 1))
+
+
+def hsic():
+    a, b = draw(6, 3), draw(6, 2)
+
+    def centred(x):
+        squares = ((x[:, None] - x[None]) ** 2).sum(2)
+        pairs = squares.detach()[torch.tril_indices(6, 6, -1).unbind()]
+        k = torch.exp(-squares / pairs.quantile(0.5))
+        return k - k.mean(0) - k.mean(1, keepdim=True) + k.mean()
+
+    k, l = centred(a), centred(b)
+    return case({"a": a, "b": b}, ((k * l).sum() / ((k * k).sum() * (l * l).sum()).sqrt()).reshape(1, 1))
+
+
+def top_softmax():
+    x = draw(5, 6)
+    chosen = torch.zeros(5, 6).scatter(1, x.detach().topk(2).indices, 1) > 0
+    return case({"x": x}, torch.softmax(x.masked_fill(~chosen, float("-inf")), 1))
+
+
+def variation():
+    x = draw(1, 6)
+    return case({"x": x}, (x.var() / (x.mean() ** 2 + 1e-10)).reshape(1, 1))
+
+
 def optimizer(make, config, clip=0.0):
     """Ten steps on two parameters with given gradients."""
     ps = [nn.Parameter(torch.randn(2, 3)), nn.Parameter(torch.randn(1, 4))]
@@ -145,6 +229,18 @@ print(json.dumps({
     "batch_norm": batch_norm(),
     "gru": gru(),
     "attention": attention(),
+    "cross_attention": cross_attention(),
+    "linear_relu": linear_relu(),
+    "gce": gce(),
+    "kl": kl(),
+    "cosine": cosine(),
+    "contrastive": contrastive(),
+    "cross_covariance": cross_covariance(),
+    "vclub": vclub(),
+    "hsic": hsic(),
+    "softplus": activation(nn.functional.softplus),
+    "top_softmax": top_softmax(),
+    "variation": variation(),
     "optimizers": {
         "adam": optimizer(lambda ps: optim.Adam(ps, lr=0.05), {"Name": "adam", "LearningRate": 0.05}),
         "adam with decay": optimizer(
