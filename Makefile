@@ -107,12 +107,14 @@ verify: vet ## what reviewers need not look for: format, modules, generated code
 	@bad=$$(git ls-files '*.go' | xargs gofmt -l); [ -z "$$bad" ] || { echo "not formatted by gofmt:" $$bad >&2; exit 1; }
 	$(GO) mod verify
 	$(GO) mod tidy -diff
-	@before=$$(git ls-files '*.pb.go' '*_amd64.s' | xargs sha256sum); $(GO) generate ./...; \
-	  [ "$$before" = "$$(git ls-files '*.pb.go' '*_amd64.s' | xargs sha256sum)" ] || { echo "generated code was stale and is now written anew: commit it" >&2; exit 1; }
+	@before=$$(git ls-files '*.pb.go' '*_amd64.s' '*_arm64.s' | xargs sha256sum); $(GO) generate ./...; \
+	  [ "$$before" = "$$(git ls-files '*.pb.go' '*_amd64.s' '*_arm64.s' | xargs sha256sum)" ] || { echo "generated code was stale and is now written anew: commit it" >&2; exit 1; }
 	$(GO) test -count=1 ./host/rules/... ./sdk/pb/...
 
 .PHONY: ci
 ci: verify lint build test ## what .ci/run runs
+	$(GO) test -tags purego ./sdk/nn/...
+	GOARCH=arm64 $(GO) vet ./sdk/nn/...
 	@if command -v $$($(GO) env CC) >/dev/null; then $(MAKE) test-race PKG="$(CONCURRENT)"; else echo "no C compiler: the race detector is left out"; fi
 
 .PHONY: clean

@@ -3,6 +3,7 @@ package nn
 // workspace is memory of gemm that is kept from call to call.
 type workspace struct {
 	b []float32
+	c []float32 // of machines whose micro-kernel has no masks
 }
 
 // take returns n values of undefined contents, valid until the next call.
@@ -26,8 +27,8 @@ type epilogue struct {
 //
 // Every value of c is summed in the order of k, one term after the other,
 // whatever m, n and the alignment of the memory are: a row of the result depends
-// only on its own row of a. Machines with AVX2 and FMA do not round products
-// before they are added, others do; AVX-512 gives the bits of AVX2.
+// only on its own row of a. Micro-kernels in assembly do not round products before
+// they are added, and all give the same bits; other machines round.
 func gemm(w *workspace, transA, transB bool, m, n, k int, a []float32, lda int, b []float32, ldb int, c []float32, ldc int, add bool) {
 	gemmWith(w, transA, transB, m, n, k, a, lda, b, ldb, c, ldc, add, epilogue{})
 }
@@ -38,8 +39,8 @@ func gemmWith(w *workspace, transA, transB bool, m, n, k int, a []float32, lda i
 	if m == 0 || n == 0 {
 		return
 	}
-	if k > 0 && hasAVX2 {
-		gemmAVX2(w, transA, transB, m, n, k, a, lda, b, ldb, c, ldc, add, end)
+	if k > 0 && hasTiles {
+		gemmTiles(w, transA, transB, m, n, k, a, lda, b, ldb, c, ldc, add, end)
 		return
 	}
 	for i := range m {

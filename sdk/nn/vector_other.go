@@ -8,10 +8,6 @@ const hasAVX2 = false
 
 const noAssembly = "nn: no assembly in this program"
 
-func gemmAVX2(*workspace, bool, bool, int, int, int, []float32, int, []float32, int, []float32, int, bool, epilogue) {
-	panic(noAssembly)
-}
-
 func addAVX2(int, *float32, *float32)                                 { panic(noAssembly) }
 func addScaledAVX2(int, *float32, *float32, float32)                  { panic(noAssembly) }
 func addProductAVX2(int, *float32, *float32, *float32)                { panic(noAssembly) }

@@ -1,0 +1,107 @@
+package nn
+
+import (
+	"math"
+	"math/rand/v2"
+	"testing"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+)
+
+// fence hands out slices that lie between pages nobody may touch, so that an access
+// outside of them ends the test.
+type fence struct {
+	memory []byte // the pages in between
+	r      *rand.Rand
+}
+
+func newFence(t *testing.T, seed uint64) *fence {
+	t.Helper()
+	page := unix.Getpagesize()
+	const pages = 40
+	memory, err := unix.Mmap(-1, 0, (pages+2)*page, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_ANON|unix.MAP_PRIVATE)
+	if err != nil {
+		t.Fatalf("map pages: %v", err)
+	}
+	t.Cleanup(func() {
+		if err := unix.Munmap(memory); err != nil {
+			t.Errorf("unmap pages: %v", err)
+		}
+	})
+	for _, edge := range [][]byte{memory[:page], memory[(pages+1)*page:]} {
+		if err := unix.Mprotect(edge, unix.PROT_NONE); err != nil {
+			t.Fatalf("protect pages: %v", err)
+		}
+	}
+	return &fence{memory[page : (pages+1)*page], rand.New(rand.NewPCG(seed, 0))}
+}
+
+// slice returns n values, not all zero, that end where the pages do, or begin there.
+func (f *fence) slice(n int, end bool) []float32 {
+	from := 0
+	if end {
+		from = len(f.memory) - 4*n
+	}
+	if n == 0 {
+		return nil
+	}
+	s := unsafe.Slice((*float32)(unsafe.Pointer(&f.memory[from])), n)
+	for i := range s {
+		s[i] = float32(f.r.NormFloat64())
+	}
+	return s
+}
+
+func TestLoops_TouchNothingOutside(t *testing.T) {
+	var fences [4]*fence
+	for i := range fences {
+		fences[i] = newFence(t, uint64(i))
+	}
+	step := adamStep{scale: 1, keep1: 0.9, take1: 0.1, keep2: 0.99, take2: 0.01, shrink: 1, root: 1, epsilon: 1, rate: 0.1}
+	for n := range 70 {
+		for _, end := range []bool{false, true} {
+			var s [4][]float32
+			for i, f := range fences {
+				s[i] = f.slice(n, end)
+			}
+			addTo(s[0], s[1])
+			addScaled(s[0], 2, s[1])
+			addProduct(s[0], s[1], s[2])
+			addPositive(s[0], s[1], s[2])
+			plus(s[0], s[1], s[2])
+			times(s[0], s[1], s[2])
+			relu(s[0], s[1])
+			exponential(s[0], s[1])
+			tangent(s[0], s[1])
+			logistic(s[0], s[1])
+			gelu(s[0], s[1], s[2])
+			softmax(s[0], s[1])
+			drawMask(s[0], 0.3, uint64(n))
+			step.apply(s[0], s[1], s[2], s[3])
+			if d := dot64(s[1], s[2]) - float64(dot(s[1], s[2])); math.IsNaN(d) {
+				t.Fatalf("the inner products of %d values are not numbers", n)
+			}
+			if n == 0 {
+				continue
+			}
+			const keys = 3
+			rows := []int{0, n, 2 * n}
+			many, weights := fences[3].slice(keys*n, end), fences[2].slice(keys, end)
+			attendScores(weights, rows, s[0], many, 0.5)
+			attendMix(s[0], rows, weights, many)
+			attendSpread(many, rows, weights, s[0])
+		}
+	}
+}
+
+func TestGemm_TouchesNothingOutside(t *testing.T) {
+	left, right, result, bias := newFence(t, 1), newFence(t, 2), newFence(t, 3), newFence(t, 4)
+	r := rand.New(rand.NewPCG(5, 0))
+	var w workspace
+	for round := range 1500 {
+		checkProduct(t, &w, r.IntN(20), r.IntN(80), r.IntN(30), uint8(round), func(n int, end bool) [4][]float32 {
+			return [4][]float32{left.slice(n, end), right.slice(n, end), result.slice(n, end), bias.slice(n, end)}
+		})
+	}
+}
