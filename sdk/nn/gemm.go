@@ -3,7 +3,7 @@ package nn
 // workspace is memory of gemm that is kept from call to call.
 type workspace struct {
 	b []float32
-	c []float32 // of machines whose micro-kernel has no masks
+	c []float32 //nolint:unused // gemm_arm64.go uses it: its micro-kernel has no masks
 }
 
 // take returns n values of undefined contents, valid until the next call.
