@@ -61,3 +61,11 @@ func gemmWith(w *workspace, transA, transB bool, m, n, k int, a []float32, lda i
 		}
 	}
 }
+
+// gemmBatch is gemm of every one of count products, the matrices of which are
+// nextA, nextB and nextC values apart.
+func gemmBatch(w *workspace, count int, transA, transB bool, m, n, k int, a []float32, lda, nextA int, b []float32, ldb, nextB int, c []float32, ldc, nextC int, add bool) {
+	for i := range count {
+		gemm(w, transA, transB, m, n, k, a[i*nextA:], lda, b[i*nextB:], ldb, c[i*nextC:], ldc, add)
+	}
+}

@@ -46,6 +46,7 @@ func TestTape_GradientsOfOperations(t *testing.T) {
 		{"matmul", []int{3, 4, 4, 5}, false, func(t *nn.Tape, v vars) *nn.Var { return t.MatMul(v[0], v[1]) }},
 		{"matmul of itself", []int{3, 3}, false, func(t *nn.Tape, v vars) *nn.Var { return t.MatMul(v[0], v[0]) }},
 		{"matmul transposed", []int{3, 4, 5, 4}, false, func(t *nn.Tape, v vars) *nn.Var { return t.MatMulT(v[0], v[1]) }},
+		{"batch matmul", []int{6, 2, 4, 5}, false, func(t *nn.Tape, v vars) *nn.Var { return t.BatchMatMul(v[0], v[1], 2) }},
 		{"gram", []int{3, 4}, false, func(t *nn.Tape, v vars) *nn.Var { return t.MatMulT(v[0], v[0]) }},
 		{"linear", []int{5, 3, 3, 4, 1, 4}, false, func(t *nn.Tape, v vars) *nn.Var { return t.Linear(v[0], v[1], v[2]) }},
 		{"linear without bias", []int{5, 3, 3, 4}, false, func(t *nn.Tape, v vars) *nn.Var { return t.Linear(v[0], v[1], nil) }},

@@ -39,3 +39,23 @@ func (t *Tape) MatMulT(a, b *Var) *Var {
 	gemm(&t.pack, false, true, m, n, k, a.Value, k, b.Value, k, out.Value, n, false)
 	return out
 }
+
+// BatchMatMul is a·b of every block of a batch: block i of the result [batch·m, n] is
+// that of a [batch·m, k] times that of b [batch·k, n].
+func (t *Tape) BatchMatMul(a, b *Var, batch int) *Var {
+	if batch < 1 || a.Rows%batch != 0 || b.Rows != batch*a.Cols {
+		panic(fmt.Sprintf("nn: batch matmul: %d blocks of %s times %s", batch, shape(a), shape(b)))
+	}
+	out := t.op(a.Rows, b.Cols, record{a: a, b: b, from: batch, run: func(t *Tape, r *record) {
+		m, n, k := r.a.Rows/r.from, r.b.Cols, r.a.Cols
+		if r.a.Grad != nil {
+			gemmBatch(&t.pack, r.from, false, true, m, k, n, r.out.Grad, n, m*n, r.b.Value, n, k*n, r.a.Grad, k, m*k, true)
+		}
+		if r.b.Grad != nil {
+			gemmBatch(&t.pack, r.from, true, false, k, n, m, r.a.Value, k, m*k, r.out.Grad, n, m*n, r.b.Grad, n, k*n, true)
+		}
+	}})
+	m, n, k := a.Rows/batch, b.Cols, a.Cols
+	gemmBatch(&t.pack, batch, false, false, m, n, k, a.Value, k, m*k, b.Value, n, k*n, out.Value, n, m*n, false)
+	return out
+}

@@ -6,6 +6,7 @@ import (
 	"runtime"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/deconfound/deconfound/sdk/nn"
@@ -35,6 +36,7 @@ func TestTape_PanicsOnShapesThatDoNotFit(t *testing.T) {
 		"nn: linear: b is [2, 1], want [1, 2]":                func() { tape.Linear(m(2, 3), m(3, 2), m(2, 1)) },
 		"nn: matmul: [2, 3] times [2, 3]":                     func() { tape.MatMul(m(2, 3), m(2, 3)) },
 		"nn: matmul: [2, 3] times the transpose of [3, 2]":    func() { tape.MatMulT(m(2, 3), m(3, 2)) },
+		"nn: batch matmul: 2 blocks of [4, 3] times [5, 2]":   func() { tape.BatchMatMul(m(4, 3), m(5, 2), 2) },
 		"nn: add: shapes [2, 3] and [3, 2] differ":            func() { tape.Add(m(2, 3), m(3, 2)) },
 		"nn: mul rows: the column is [3, 1], want [2, 1]":     func() { tape.MulRows(m(2, 3), m(3, 1)) },
 		"nn: concat: 2 and 3 rows":                            func() { tape.Concat(m(2, 1), m(3, 1)) },
@@ -299,6 +301,81 @@ func TestTape_RowsDoNotDependOnEachOther(t *testing.T) {
 		alone := forward(x[i*steps*width:(i+1)*steps*width], lengths[i:i+1], mask[i*steps:(i+1)*steps])
 		if want := all[i*5 : (i+1)*5]; !slices.Equal(alone, want) {
 			t.Fatalf("row %d is %v alone and %v among others", i, alone, want)
+		}
+	}
+}
+
+// The number of threads and other tapes at work change no bit of a training.
+func TestTape_ThreadsDoNotChangeBits(t *testing.T) {
+	train := func() []float32 {
+		e, tape := newEverything(t, "adam"), nn.NewTape()
+		for range 5 {
+			e.step(tape)
+		}
+		var values []float32
+		for _, p := range e.ps.All() {
+			values = append(values, p.Value...)
+		}
+		return values
+	}
+	want := train()
+	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(0))
+	for _, threads := range []int{1, 4} {
+		runtime.GOMAXPROCS(threads)
+		results := make([][]float32, 4)
+		var all sync.WaitGroup
+		for i := range results {
+			all.Go(func() { results[i] = train() })
+		}
+		all.Wait()
+		for i, got := range results {
+			if !slices.Equal(got, want) {
+				t.Errorf("training %d of 4 on %d threads gives other bits", i, threads)
+			}
+		}
+	}
+}
+
+// Rows of weight 0 at the end of a batch change no bit of loss and gradients.
+func TestTape_PaddingDoesNotChangeBits(t *testing.T) {
+	const rows, steps, width = 21, 3, 8
+	r := rng.Stream(1)
+	ps := &nn.Params{}
+	mlp := nn.NewMLP(ps, "mlp", []int{width, 33, width}, (*nn.Tape).GELU, 0.2, r)
+	norm := nn.NewLayerNorm(ps, "norm", width)
+	attention := nn.NewMultiHeadAttention(ps, "attention", width, 2, r)
+	gru := nn.NewGRU(ps, "gru", width, 5, r)
+	head := nn.NewMLP(ps, "head", []int{5, 17, 3}, nil, 0, r)
+	const most = rows + 300
+	x, weights := make([]float32, most*steps*width), make([]float32, most)
+	lengths, classes := make([]int32, most), make([]int32, most)
+	for i := range x {
+		x[i] = float32(r.NormFloat64())
+	}
+	for i := range lengths {
+		lengths[i], classes[i] = int32(r.IntN(steps+1)), int32(r.IntN(3))
+		if i < rows {
+			weights[i] = 1
+		}
+	}
+	run := func(rows int) (loss float32, gradients []float32) {
+		tape := nn.NewTape()
+		ps.ZeroGrad()
+		v := mlp.Apply(tape, tape.Const(rows*steps, width, x[:rows*steps*width]), rng.Stream(2))
+		v = norm.Apply(tape, attention.Apply(tape, v, steps, nil))
+		logits := head.Apply(tape, gru.Apply(tape, v, lengths[:rows]), nil)
+		l := tape.WeightedMean(tape.CrossEntropy(logits, classes[:rows]), weights[:rows])
+		tape.BackwardFrom(l)
+		for _, p := range ps.All() {
+			gradients = append(gradients, p.Grad...)
+		}
+		return l.Value[0], gradients
+	}
+	loss, gradients := run(rows)
+	for _, padding := range []int{1, 5, 64, 300} {
+		l, g := run(rows + padding)
+		if l != loss || !slices.Equal(g, gradients) {
+			t.Errorf("%d rows of padding change the bits of the loss (%v and %v) or of gradients", padding, l, loss)
 		}
 	}
 }

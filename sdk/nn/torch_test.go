@@ -142,15 +142,16 @@ func TestTape_AgreesWithTorch(t *testing.T) {
 		}
 	}
 	for name, f := range map[string]func(tape *nn.Tape, in vars, c torchCase) *nn.Var{
-		"linear_relu": func(tape *nn.Tape, in vars, _ torchCase) *nn.Var { return tape.LinearReLU(in["x"], in["w"], in["b"]) },
-		"gce":         func(tape *nn.Tape, in vars, c torchCase) *nn.Var { return tape.GCE(in["logits"], c.Classes, 0.7) },
-		"kl":          func(tape *nn.Tape, in vars, _ torchCase) *nn.Var { return tape.KL(in["a"], in["b"]) },
-		"cosine":      func(tape *nn.Tape, in vars, _ torchCase) *nn.Var { return tape.Cosine(in["a"], in["b"]) },
-		"contrastive": func(tape *nn.Tape, in vars, _ torchCase) *nn.Var { return tape.Contrastive(in["a"], in["b"], 0.5) },
-		"vclub":       func(tape *nn.Tape, in vars, _ torchCase) *nn.Var { return tape.VCLUB(in["mu"], in["s"], in["b"]) },
-		"hsic":        func(tape *nn.Tape, in vars, _ torchCase) *nn.Var { return tape.HSIC(in["a"], in["b"]) },
-		"top_softmax": func(tape *nn.Tape, in vars, _ torchCase) *nn.Var { return tape.TopSoftmax(in["x"], 2) },
-		"variation":   func(tape *nn.Tape, in vars, _ torchCase) *nn.Var { return tape.Variation(in["x"]) },
+		"linear_relu":  func(tape *nn.Tape, in vars, _ torchCase) *nn.Var { return tape.LinearReLU(in["x"], in["w"], in["b"]) },
+		"gce":          func(tape *nn.Tape, in vars, c torchCase) *nn.Var { return tape.GCE(in["logits"], c.Classes, 0.7) },
+		"kl":           func(tape *nn.Tape, in vars, _ torchCase) *nn.Var { return tape.KL(in["a"], in["b"]) },
+		"cosine":       func(tape *nn.Tape, in vars, _ torchCase) *nn.Var { return tape.Cosine(in["a"], in["b"]) },
+		"contrastive":  func(tape *nn.Tape, in vars, _ torchCase) *nn.Var { return tape.Contrastive(in["a"], in["b"], 0.5) },
+		"vclub":        func(tape *nn.Tape, in vars, _ torchCase) *nn.Var { return tape.VCLUB(in["mu"], in["s"], in["b"]) },
+		"hsic":         func(tape *nn.Tape, in vars, _ torchCase) *nn.Var { return tape.HSIC(in["a"], in["b"]) },
+		"top_softmax":  func(tape *nn.Tape, in vars, _ torchCase) *nn.Var { return tape.TopSoftmax(in["x"], 2) },
+		"variation":    func(tape *nn.Tape, in vars, _ torchCase) *nn.Var { return tape.Variation(in["x"]) },
+		"batch_matmul": func(tape *nn.Tape, in vars, _ torchCase) *nn.Var { return tape.BatchMatMul(in["a"], in["b"], 3) },
 		"cross_covariance": func(tape *nn.Tape, in vars, _ torchCase) *nn.Var {
 			return tape.CrossCovariance(in["a"], in["b"])
 		},

@@ -132,6 +132,11 @@ def linear_relu():
     return case({"x": x, "w": w, "b": b}, torch.relu(x @ w + b))
 
 
+def batch_matmul():
+    a, b = draw(3, 4, 5), draw(3, 5, 18)
+    return case({"a": a, "b": b}, torch.bmm(a, b).reshape(12, 18))
+
+
 def gce():
     x = draw(5, 4)
     classes = torch.tensor([0, 3, 1, 1, 2])
@@ -241,6 +246,7 @@ print(json.dumps({
     "softplus": activation(nn.functional.softplus),
     "top_softmax": top_softmax(),
     "variation": variation(),
+    "batch_matmul": batch_matmul(),
     "optimizers": {
         "adam": optimizer(lambda ps: optim.Adam(ps, lr=0.05), {"Name": "adam", "LearningRate": 0.05}),
         "adam with decay": optimizer(
