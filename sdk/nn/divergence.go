@@ -1,7 +1,5 @@
 package nn
 
-import "math"
-
 // KL is the Kullback-Leibler divergence Σ p·log(p/q) of every row, [B, 1], of the
 // softmax p of a from the softmax q of b, both logits [B, C]. The gradient goes to
 // both: detach the one that is a target.
@@ -37,14 +35,12 @@ func (t *Tape) KL(a, b *Var) *Var {
 	}})
 	for i := range out.Value {
 		x, y := a.row(i), b.row(i)
-		normA, normB := logNormalizer(x), logNormalizer(y)
+		p, q := p[i*a.Cols:(i+1)*a.Cols], q[i*a.Cols:(i+1)*a.Cols]
+		normA, normB := probabilities(p, x), probabilities(q, y)
 		var sum float64
-		for j := range x {
-			logP, logQ := float64(x[j])-normA, float64(y[j])-normB
-			f := math.Exp(logP)
-			p[i*a.Cols+j], q[i*a.Cols+j] = float32(f), float32(math.Exp(logQ))
+		for j, f := range p {
 			if f > 0 {
-				sum += f * (logP - logQ)
+				sum += float64(f) * (float64(x[j]) - normA - (float64(y[j]) - normB))
 			}
 		}
 		out.Value[i] = float32(sum)

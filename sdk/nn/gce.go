@@ -29,10 +29,7 @@ func (t *Tape) GCE(logits *Var, class []int32, q float64) *Var {
 	}})
 	for i := range out.Value {
 		z := logits.row(i)
-		norm := logNormalizer(z)
-		for j, v := range z {
-			p[i*len(z)+j] = float32(math.Exp(float64(v) - norm))
-		}
+		norm := probabilities(p[i*len(z):(i+1)*len(z)], z)
 		power := q * (float64(z[class[i]]) - norm)
 		weight[i] = float32(math.Exp(power))
 		// expm1 keeps the digits where the power is small.

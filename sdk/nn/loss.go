@@ -24,11 +24,7 @@ func (t *Tape) CrossEntropy(logits *Var, class []int32) *Var {
 	}})
 	for i := range out.Value {
 		z := logits.row(i)
-		q := p[i*len(z) : (i+1)*len(z)]
-		norm := logNormalizer(z)
-		for j, v := range z {
-			q[j] = float32(math.Exp(float64(v) - norm))
-		}
+		norm := probabilities(p[i*len(z):(i+1)*len(z)], z)
 		out.Value[i] = float32(norm - float64(z[class[i]]))
 	}
 	return out
@@ -80,6 +76,41 @@ func present(y []float32) int {
 		}
 	}
 	return n
+}
+
+// wideRow is the number of columns from which on probabilities go through the
+// vectorised exponential: fewer are as fast in float64.
+const wideRow = 16
+
+// probabilities writes the softmax of z to p and returns log Σ exp z.
+func probabilities(p, z []float32) float64 {
+	if len(z) < wideRow {
+		norm := logNormalizer(z)
+		for j, v := range z {
+			p[j] = float32(math.Exp(float64(v) - norm))
+		}
+		return norm
+	}
+	top := z[0]
+	for _, v := range z[1:] {
+		top = max(top, v)
+	}
+	if math.IsInf(float64(top), 0) || top != top {
+		for j, v := range z {
+			p[j] = float32(math.Exp(float64(v) - float64(top)))
+		}
+		return float64(top)
+	}
+	for j, v := range z {
+		p[j] = v - top
+	}
+	exponential(p, p)
+	sum := sum64(p)
+	f := float32(1 / sum)
+	for j := range p {
+		p[j] *= f
+	}
+	return float64(top) + math.Log(sum)
 }
 
 // logNormalizer is log Σ exp z.

@@ -500,6 +500,50 @@ func TestSoftmax_ExtremeRows(t *testing.T) {
 	near(t, "binary cross entropy", loss.Value, []float32{100})
 }
 
+// Wide rows take another way to the same numbers.
+func TestLosses_OfWideRows(t *testing.T) {
+	const wide = 40
+	r := rng.Stream(1)
+	for _, scale := range []float64{1, 30, 1e4} {
+		x, y := make([]float32, wide), make([]float32, wide)
+		for i := range x {
+			x[i], y[i] = float32(scale*r.NormFloat64()), float32(r.NormFloat64())
+		}
+		norm := func(z []float32) float64 {
+			top := float64(slices.Max(z))
+			var sum float64
+			for _, v := range z {
+				sum += math.Exp(float64(v) - top)
+			}
+			return top + math.Log(sum)
+		}
+		var divergence float64
+		for i := range x {
+			logP := float64(x[i]) - norm(x)
+			divergence += math.Exp(logP) * (logP - float64(y[i]) + norm(y))
+		}
+		tape := nn.NewTape()
+		a, b := tape.Leaf(1, wide, x), tape.Const(1, wide, y)
+		loss := tape.CrossEntropy(a, []int32{7})
+		near(t, "cross entropy", loss.Value, []float32{float32(norm(x) - float64(x[7]))})
+		near(t, "generalised", tape.GCE(a, []int32{7}, 0.5).Value, []float32{float32(2 * (1 - math.Exp(0.5*(float64(x[7])-norm(x)))))})
+		near(t, "divergence", tape.KL(a, b).Value, []float32{float32(divergence)})
+		tape.BackwardFrom(loss)
+		want := make([]float32, wide)
+		for i, v := range x {
+			want[i] = float32(math.Exp(float64(v) - norm(x)))
+		}
+		want[7]--
+		near(t, "gradient", a.Grad, want)
+	}
+	tape := nn.NewTape()
+	x := make([]float32, wide)
+	x[3] = float32(math.NaN())
+	if v := tape.CrossEntropy(tape.Const(1, wide, x), []int32{0}).Value[0]; v == v {
+		t.Errorf("the loss of NaN is %v", v)
+	}
+}
+
 func TestRunning_StateRoundTripAndSingleRow(t *testing.T) {
 	ps := &nn.Params{}
 	b := nn.NewBatchNorm(ps, "b", 2)
