@@ -28,9 +28,11 @@
 // bits. The forward result of a row does not depend on the other rows of its
 // batch or on its place among them, except where the operation itself mixes rows
 // (BatchNorm in training, Standardise, means over rows, MatMul with a batch on the
-// right) or draws (Dropout goes by the place of the row). Machines with other
-// instructions may round differently: on amd64 with AVX2 and FMA the inner loops
-// are assembly, elsewhere, and with the build tag purego, they are Go.
+// right, the losses that compare rows or columns) or draws (Dropout goes by the place of the row). Machines with other
+// instructions may round differently: products are assembly on amd64, with AVX2 and
+// FMA or AVX-512, and on arm64, all with the same bits; the loops over elements are
+// assembly on amd64. Elsewhere, and with the build tag purego, both are Go. Package
+// asm, a module of its own, writes the assembly.
 //
 // # Mistakes
 //

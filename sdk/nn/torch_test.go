@@ -152,6 +152,10 @@ func TestTape_AgreesWithTorch(t *testing.T) {
 		"top_softmax":  func(tape *nn.Tape, in vars, _ torchCase) *nn.Var { return tape.TopSoftmax(in["x"], 2) },
 		"variation":    func(tape *nn.Tape, in vars, _ torchCase) *nn.Var { return tape.Variation(in["x"]) },
 		"batch_matmul": func(tape *nn.Tape, in vars, _ torchCase) *nn.Var { return tape.BatchMatMul(in["a"], in["b"], 3) },
+		"embedding": func(tape *nn.Tape, in vars, _ torchCase) *nn.Var {
+			return tape.Embedding(in["table"], []int32{3, 0, 3, 4})
+		},
+		"likelihood": func(tape *nn.Tape, in vars, _ torchCase) *nn.Var { return tape.Likelihood(in["mu"], in["s"], in["b"]) },
 		"cross_covariance": func(tape *nn.Tape, in vars, _ torchCase) *nn.Var {
 			return tape.CrossCovariance(in["a"], in["b"])
 		},

@@ -137,6 +137,17 @@ def batch_matmul():
     return case({"a": a, "b": b}, torch.bmm(a, b).reshape(12, 18))
 
 
+def embedding():
+    table = draw(5, 3)
+    return case({"table": table}, nn.functional.embedding(torch.tensor([3, 0, 3, 4]), table))
+
+
+def likelihood():
+    mu, s, b = draw(5, 3), draw(5, 3), draw(5, 3)
+    loss = nn.functional.gaussian_nll_loss(mu, b, torch.exp(s), reduction="none")
+    return case({"mu": mu, "s": s, "b": b}, -loss.sum(1, keepdim=True))
+
+
 def gce():
     x = draw(5, 4)
     classes = torch.tensor([0, 3, 1, 1, 2])
@@ -247,6 +258,8 @@ print(json.dumps({
     "top_softmax": top_softmax(),
     "variation": variation(),
     "batch_matmul": batch_matmul(),
+    "embedding": embedding(),
+    "likelihood": likelihood(),
     "optimizers": {
         "adam": optimizer(lambda ps: optim.Adam(ps, lr=0.05), {"Name": "adam", "LearningRate": 0.05}),
         "adam with decay": optimizer(
