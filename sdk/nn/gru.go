@@ -112,10 +112,9 @@ func (g *gru) forward(out *Var) {
 	t, w, width, inputs := g.tape, g.w, g.width, g.x.Cols
 	for i, row := range g.source {
 		copy(g.in[i*inputs:(i+1)*inputs], g.x.row(row))
-		copy(g.gates[i*3*width:], w.InBias.Value)
 	}
 	packed := len(g.source)
-	gemm(&t.pack, false, false, packed, 3*width, inputs, g.in, inputs, w.In.Value, 3*width, g.gates, 3*width, true)
+	gemmWith(&t.pack, false, false, packed, 3*width, inputs, g.in, inputs, w.In.Value, 3*width, g.gates, 3*width, false, epilogue{bias: w.InBias.Value})
 
 	state := t.Scratch(len(g.order) * width) // sorted
 	if g.h != nil {
@@ -128,10 +127,7 @@ func (g *gru) forward(out *Var) {
 		at := 0
 		for _, n := range g.active {
 			copy(g.previous[at*width:], state[:n*width])
-			for i := range n {
-				copy(recurrent[i*3*width:], w.StateBias.Value)
-			}
-			gemm(&t.pack, false, false, n, 3*width, width, state, width, w.State.Value, 3*width, recurrent, 3*width, true)
+			gemmWith(&t.pack, false, false, n, 3*width, width, state, width, w.State.Value, 3*width, recurrent, 3*width, false, epilogue{bias: w.StateBias.Value})
 			for i := range n {
 				g.step(at+i, recurrent[i*3*width:(i+1)*3*width], state[i*width:(i+1)*width])
 			}
@@ -208,18 +204,9 @@ func (g *gru) backward(t *Tape, out *Var) {
 // state after the step into the part of dh before it that does not pass U.
 func (g *gru) unstep(p int, din, drecurrent, dh []float32) {
 	n := g.width
-	gates := g.gates[p*3*n : (p+1)*3*n]
-	r, z, candidate := gates[:n], gates[n:2*n], gates[2*n:]
-	previous, product := g.previous[p*n:(p+1)*n], g.product[p*n:(p+1)*n]
 	din, drecurrent = din[p*3*n:(p+1)*3*n], drecurrent[p*3*n:(p+1)*3*n]
-	for j, d := range dh {
-		dn := d * (1 - z[j]) * (1 - candidate[j]*candidate[j])
-		dz := d * (previous[j] - candidate[j]) * z[j] * (1 - z[j])
-		dr := dn * product[j] * r[j] * (1 - r[j])
-		din[j], din[n+j], din[2*n+j] = dr, dz, dn
-		drecurrent[j], drecurrent[n+j], drecurrent[2*n+j] = dr, dz, dn*r[j]
-		dh[j] = d * z[j]
-	}
+	unstep(din, drecurrent[2*n:], dh, g.gates[p*3*n:(p+1)*3*n], g.previous[p*n:(p+1)*n], g.product[p*n:(p+1)*n])
+	copy(drecurrent[:2*n], din)
 }
 
 // GRU is a layer with state of width H on inputs of width in.

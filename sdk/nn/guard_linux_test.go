@@ -85,6 +85,7 @@ func TestLoops_TouchNothingOutside(t *testing.T) {
 			if n == 0 {
 				continue
 			}
+			unstep(fences[3].slice(3*n, end), s[0], s[1], fences[2].slice(3*n, end), s[0], s[1])
 			const keys = 3
 			rows := []int{0, n, 2 * n}
 			many, weights := fences[3].slice(keys*n, end), fences[2].slice(keys, end)

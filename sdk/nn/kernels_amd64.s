@@ -5444,3 +5444,90 @@ lastkey:
 done:
 	VZEROUPPER
 	RET
+
+// func unstepAVX2(n int, din *float32, last *float32, dh *float32, gates *float32, previous *float32, product *float32)
+// Requires: AVX
+TEXT ·unstepAVX2(SB), NOSPLIT, $0-56
+	MOVQ    n+0(FP), CX
+	MOVQ    gates+32(FP), R8
+	LEAQ    (R8)(CX*4), R9
+	LEAQ    (R9)(CX*4), R10
+	MOVQ    previous+40(FP), R11
+	MOVQ    product+48(FP), R12
+	MOVQ    din+8(FP), DI
+	LEAQ    (DI)(CX*4), SI
+	LEAQ    (SI)(CX*4), BX
+	MOVQ    last+16(FP), R13
+	MOVQ    dh+24(FP), R14
+	VMOVUPS ·lanes+32(SB), Y14
+	XORQ    AX, AX
+	SUBQ    $0x08, CX
+	JLT     tail
+
+loop:
+	VMOVUPS (R14)(AX*1), Y0
+	VMOVUPS (R8)(AX*1), Y1
+	VMOVUPS (R9)(AX*1), Y2
+	VMOVUPS (R10)(AX*1), Y3
+	VMULPS  Y2, Y0, Y4
+	VMOVUPS Y4, (R14)(AX*1)
+	VSUBPS  Y2, Y14, Y5
+	VMOVUPS (R11)(AX*1), Y6
+	VSUBPS  Y3, Y6, Y6
+	VMULPS  Y6, Y0, Y6
+	VMULPS  Y2, Y6, Y6
+	VMULPS  Y5, Y6, Y6
+	VMOVUPS Y6, (SI)(AX*1)
+	VMULPS  Y5, Y0, Y0
+	VMULPS  Y3, Y3, Y6
+	VSUBPS  Y6, Y14, Y6
+	VMULPS  Y6, Y0, Y0
+	VMOVUPS Y0, (BX)(AX*1)
+	VMULPS  Y1, Y0, Y6
+	VMOVUPS Y6, (R13)(AX*1)
+	VMOVUPS (R12)(AX*1), Y6
+	VMULPS  Y6, Y0, Y6
+	VMULPS  Y1, Y6, Y6
+	VSUBPS  Y1, Y14, Y5
+	VMULPS  Y5, Y6, Y6
+	VMOVUPS Y6, (DI)(AX*1)
+	ADDQ    $0x20, AX
+	SUBQ    $0x08, CX
+	JGE     loop
+
+tail:
+	ADDQ       $0x08, CX
+	JEQ        done
+	LEAQ       ·tileMask+64(SB), DX
+	NEGQ       CX
+	VMOVDQU    (DX)(CX*4), Y15
+	VMASKMOVPS (R14)(AX*1), Y15, Y0
+	VMASKMOVPS (R8)(AX*1), Y15, Y1
+	VMASKMOVPS (R9)(AX*1), Y15, Y2
+	VMASKMOVPS (R10)(AX*1), Y15, Y3
+	VMULPS     Y2, Y0, Y4
+	VMASKMOVPS Y4, Y15, (R14)(AX*1)
+	VSUBPS     Y2, Y14, Y5
+	VMASKMOVPS (R11)(AX*1), Y15, Y6
+	VSUBPS     Y3, Y6, Y6
+	VMULPS     Y6, Y0, Y6
+	VMULPS     Y2, Y6, Y6
+	VMULPS     Y5, Y6, Y6
+	VMASKMOVPS Y6, Y15, (SI)(AX*1)
+	VMULPS     Y5, Y0, Y0
+	VMULPS     Y3, Y3, Y6
+	VSUBPS     Y6, Y14, Y6
+	VMULPS     Y6, Y0, Y0
+	VMASKMOVPS Y0, Y15, (BX)(AX*1)
+	VMULPS     Y1, Y0, Y6
+	VMASKMOVPS Y6, Y15, (R13)(AX*1)
+	VMASKMOVPS (R12)(AX*1), Y15, Y6
+	VMULPS     Y6, Y0, Y6
+	VMULPS     Y1, Y6, Y6
+	VSUBPS     Y1, Y14, Y5
+	VMULPS     Y5, Y6, Y6
+	VMASKMOVPS Y6, Y15, (DI)(AX*1)
+
+done:
+	VZEROUPPER
+	RET

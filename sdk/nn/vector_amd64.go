@@ -50,6 +50,9 @@ func attendMixAVX2(keys int, rows *int, width int, w, x, many *float32)
 func attendSpreadAVX2(keys int, rows *int, width int, w, x, many *float32)
 
 //go:noescape
+func unstepAVX2(n int, din, last, dh, gates, previous, product *float32)
+
+//go:noescape
 func expAVX2(n int, out, x *float32)
 
 //go:noescape

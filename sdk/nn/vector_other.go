@@ -23,6 +23,10 @@ func sigmoidAVX2(int, *float32, *float32)                             { panic(no
 func geluAVX2(int, *float32, *float32, *float32)                      { panic(noAssembly) }
 func adamAVX2(int, *float32, *float32, *float32, *float32, *adamStep) { panic(noAssembly) }
 
+func unstepAVX2(int, *float32, *float32, *float32, *float32, *float32, *float32) {
+	panic(noAssembly)
+}
+
 func attendScoresAVX2(int, *int, int, *float32, *float32, *float32, float32) { panic(noAssembly) }
 func attendMixAVX2(int, *int, int, *float32, *float32, *float32)             { panic(noAssembly) }
 func attendSpreadAVX2(int, *int, int, *float32, *float32, *float32)          { panic(noAssembly) }

@@ -116,6 +116,30 @@ func TestAttentionRows(t *testing.T) {
 	}
 }
 
+func TestUnstep_AgreesWithItsDefinition(t *testing.T) {
+	rnd := rand.New(rand.NewPCG(19, 20))
+	for n := range 40 {
+		gates, previous, product, dh := random(rnd, 3*n), random(rnd, n), random(rnd, n), random(rnd, n+1)
+		before := append([]float32(nil), dh...)
+		din, last := random(rnd, 3*n+1), random(rnd, n+1)
+		guards := [3]float32{din[3*n], last[n], dh[n]}
+		unstep(din, last, dh[:n], gates, previous, product)
+		if guards != [3]float32{din[3*n], last[n], dh[n]} {
+			t.Fatalf("a step of width %d writes beyond it", n)
+		}
+		for j := range n {
+			d, r, z, c := float64(before[j]), float64(gates[j]), float64(gates[n+j]), float64(gates[2*n+j])
+			dn := d * (1 - z) * (1 - c*c)
+			dr, dz := dn*float64(product[j])*r*(1-r), d*(float64(previous[j])-c)*z*(1-z)
+			for k, pair := range [][2]float64{{float64(din[j]), dr}, {float64(din[n+j]), dz}, {float64(din[2*n+j]), dn}, {float64(last[j]), dn * r}, {float64(dh[j]), d * z}} {
+				if math.Abs(pair[0]-pair[1]) > 1e-5*max(1, math.Abs(pair[1])) {
+					t.Fatalf("gradient %d of element %d of %d is %v, want %v", k, j, n, pair[0], pair[1])
+				}
+			}
+		}
+	}
+}
+
 func TestAdamStep_AgreesWithItsDefinition(t *testing.T) {
 	r := rand.New(rand.NewPCG(13, 14))
 	s := adamStep{scale: 0.7, decay: 0.01, keep1: 0.9, take1: 0.1, keep2: 0.99, take2: 0.01, shrink: 0.995, root: 3, epsilon: 1e-4, rate: 0.02}

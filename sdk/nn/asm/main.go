@@ -3,8 +3,8 @@
 // depends on avo.
 //
 // gemm.go has the micro-kernels of matrix products, vector.go the loops over
-// slices, scalar.go the functions of scalar.go of package nn, attention.go and
-// pack.go what their names say. All registers are chosen by hand: the order of the
+// slices, scalar.go the functions of scalar.go of package nn, and the others what
+// their names say. All registers are chosen by hand: the order of the
 // instructions decides the bits of the results.
 package main
 
@@ -21,6 +21,7 @@ func main() {
 	vector()
 	scalar()
 	attention()
+	gru()
 	Generate()
 }
 
