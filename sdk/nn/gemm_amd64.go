@@ -69,15 +69,17 @@ func (t *tiles) compute(_ *workspace, _ []float32, _, width int) {
 	}
 }
 
-// panelWidth is the number of columns of panels of b with n columns.
-func panelWidth(n int) int {
+// panelSize is the number of columns of panels of b with n columns, and their
+// largest number of rows. Panels for narrow registers stay in the first cache, those
+// for wide ones in the second.
+func panelSize(n int) (cols, depth int) {
 	switch {
 	case n <= 8:
-		return 8
+		return 8, 256
 	case hasAVX512:
-		return min(64, (n+15)/16*16)
+		return min(64, (n+15)/16*16), 512
 	}
-	return 16
+	return 16, 256
 }
 
 // transpose writes as many rows of 8 of the transpose of x [width, depth] to panel

@@ -58,8 +58,9 @@ func (t *tiles) part(w *workspace, c []float32, ldc, width int) {
 	}
 }
 
-// panelWidth is the number of columns of panels of b with n columns.
-func panelWidth(int) int { return tileCols }
+// panelSize is the number of columns of panels of b with n columns, and their
+// largest number of rows: they stay in the first cache.
+func panelSize(int) (cols, depth int) { return tileCols, 256 }
 
 // transpose leaves all to its caller.
 func transpose(_, _ []float32, _, _, _, _ int) (rows, done int) { return 0, 0 }

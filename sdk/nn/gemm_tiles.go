@@ -5,10 +5,11 @@ package nn
 const (
 	// A tile of c that the micro-kernel holds in registers has up to tileRows rows.
 	tileRows = 6
-	// blockRows is the number of rows of a, of up to panelDepth values, that stay in
+	// blockRows is the number of rows of a, of the depth of a panel, that stay in
 	// the second cache while panels of b pass.
 	blockRows = 40 * tileRows
-	blockCols = 512
+	// blockCols is the number of columns of b that are copied at once.
+	blockCols = 2048
 	// directRows is the number of rows of a up to which b is not worth copying, and
 	// directCols that of columns of b up to which the transpose of a is not.
 	directRows = 2 * tileRows
@@ -16,10 +17,6 @@ const (
 	// leftPad keeps tiles of a copy of a from the same places in the cache.
 	leftPad = 16
 )
-
-// panelDepth is the largest number of rows of a panel of b. A panel of 16 columns
-// stays in the first cache, a wider one in the second.
-const panelDepth = 256
 
 // tiles are the rows of c in some columns, and what makes them: row i of c is
 // the sum over k of a[i·aRow + k·aCol]·b[k·bRow:], each term fused into the sum in
@@ -54,7 +51,7 @@ func gemmTiles(w *workspace, transA, transB bool, m, n, k int, a []float32, lda 
 		_ = b[(k-1)*ldb+n-1]
 	}
 
-	panelCols := panelWidth(n)
+	panelCols, panelDepth := panelSize(n)
 	// A panel that is not whole is copied and padded.
 	direct := m <= directRows && !transB
 	packA := transA && n > directCols && m > 1
