@@ -137,16 +137,22 @@ func leftTile(depth int) int { return depth*tileRows + leftPad }
 // packLeft copies the transpose of x [depth, rows], whose rows are stride apart, as
 // the micro-kernel reads it: tileRows rows of a at a time, [depth, tileRows] each.
 func packLeft(left, x []float32, rows, depth, stride int) {
-	for l := range depth {
-		row := x[l*stride : l*stride+rows]
-		at := l * tileRows
-		for len(row) >= tileRows {
-			*(*[tileRows]float32)(left[at:]) = *(*[tileRows]float32)(row)
-			row = row[tileRows:]
-			at += leftTile(depth)
-		}
-		if len(row) > 0 {
-			copy(left[at:at+tileRows], row)
+	const some = 8 // rows of x, which stay in the first cache meanwhile
+	for from := 0; from < depth; from += some {
+		to := min(depth, from+some)
+		for i := 0; i < rows; i += tileRows {
+			at := i/tileRows*leftTile(depth) + from*tileRows
+			if rows-i < tileRows {
+				for l := from; l < to; l++ {
+					copy(left[at:at+tileRows], x[l*stride+i:l*stride+rows])
+					at += tileRows
+				}
+				continue
+			}
+			for l := from; l < to; l++ {
+				*(*[tileRows]float32)(left[at:]) = *(*[tileRows]float32)(x[l*stride+i:])
+				at += tileRows
+			}
 		}
 	}
 }
