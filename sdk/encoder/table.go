@@ -28,7 +28,7 @@ func newTable(ps *nn.Params, name string, m int, modality sdk.Modality, c Config
 
 func (e *table) encode(t *nn.Tape, b *backbone.Batch, rows []int32) *nn.Var {
 	x := t.Const(len(rows), e.width, b.Features(e.modality, rows))
-	return e.out.Apply(t, t.Dropout(t.ReLU(e.hidden.Apply(t, x)), e.dropout, b.Rand))
+	return e.out.Apply(t, t.Dropout(e.hidden.ApplyReLU(t, x), e.dropout, b.Rand))
 }
 
 // embedding is Linear: the features are the output of an encoder already.

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"hash"
 	"hash/fnv"
+	"unsafe"
 
 	"github.com/chewxy/hm"
 	"gorgonia.org/gorgonia"
@@ -54,7 +55,6 @@ func (b *Builder) Block(name string, cols int, record func(tape *nn.Tape, batch 
 func (b *Builder) apply(op *fused, inputs gorgonia.Nodes) *gorgonia.Node {
 	op.key = len(b.trained)
 	op.tape = nn.NewTape()
-	op.value = make([]float32, op.rows*op.cols)
 	for _, n := range inputs {
 		s := n.Shape()
 		if len(s) != 2 {
@@ -112,7 +112,7 @@ type fused struct {
 	tape  *nn.Tape
 	in    []*nn.Var
 	out   *nn.Var
-	value []float32
+	value []float32 // of an output that must be copied, nil until one is
 }
 
 func (op *fused) Arity() int           { return len(op.shapes) }
@@ -150,8 +150,37 @@ func (op *fused) Do(values ...gorgonia.Value) (_ gorgonia.Value, err error) {
 	if op.out.Cols != op.cols || op.out.Rows > op.rows || (op.out.Rows < op.rows && !op.padded) {
 		return nil, fmt.Errorf("%s is [%d, %d], want [%d, %d]", op.name, op.out.Rows, op.out.Cols, op.rows, op.cols)
 	}
-	clear(op.value[copy(op.value, op.out.Value):])
-	return dense(op.rows, op.cols, op.value), nil
+	value := op.out.Value
+	if op.out.Rows < op.rows || op.shares() {
+		if op.value == nil {
+			op.value = make([]float32, op.rows*op.cols)
+		}
+		clear(op.value[copy(op.value, value):])
+		value = op.value
+	}
+	return dense(op.rows, op.cols, value), nil
+}
+
+// shares reports whether the output is a view of an input. The output of other
+// operations is handed to gorgonia as it is; a view must be copied, because
+// gorgonia may write over an input that nobody else reads.
+func (op *fused) shares() bool {
+	for _, in := range op.in {
+		if overlap(in.Value, op.out.Value) {
+			return true
+		}
+	}
+	return false
+}
+
+// overlap reports whether two slices have an element in common.
+func overlap(a, b []float32) bool {
+	if len(a) == 0 || len(b) == 0 {
+		return false
+	}
+	const size = unsafe.Sizeof(a[0])
+	from, to := uintptr(unsafe.Pointer(&a[0])), uintptr(unsafe.Pointer(&b[0]))
+	return from < to+uintptr(len(b))*size && to < from+uintptr(len(a))*size
 }
 
 // DiffWRT says which inputs have a gradient.
@@ -187,7 +216,6 @@ type gradient struct {
 	of    *fused
 	input int
 	arity int
-	value []float32
 }
 
 func (op *gradient) Arity() int           { return op.arity }
@@ -214,16 +242,11 @@ func (op *gradient) Do(values ...gorgonia.Value) (_ gorgonia.Value, err error) {
 		if err != nil {
 			return nil, err
 		}
-		for i := range f.out.Grad {
-			f.out.Grad[i] += d[i]
-		}
+		copy(f.out.Grad, d) // nothing has been added to it yet
 		f.tape.Backward()
 	}
-	if op.value == nil {
-		op.value = make([]float32, f.shapes[op.input][0]*f.shapes[op.input][1])
-	}
-	copy(op.value, f.in[op.input].Grad)
-	return dense(f.shapes[op.input][0], f.shapes[op.input][1], op.value), nil
+	// The tape is not used again before the next run.
+	return dense(f.shapes[op.input][0], f.shapes[op.input][1], f.in[op.input].Grad), nil
 }
 
 // matrices is the type of a function of n matrices to a matrix.

@@ -278,7 +278,7 @@ func newPeerEncoder(ps *nn.Params, c backbone.Config, m int) peerEncoder {
 func (e peerEncoder) apply(t *nn.Tape, b *backbone.Batch) *nn.Var {
 	rows := b.Observed(e.modality)
 	x := t.Const(len(rows), peerModalities[e.modality], b.Features(e.modality, rows))
-	x = e.out.Apply(t, t.ReLU(e.hidden.Apply(t, x)))
+	x = e.out.Apply(t, e.hidden.ApplyReLU(t, x))
 	if len(rows) == b.Size {
 		return x
 	}
@@ -315,7 +315,7 @@ func (m *peerConcat) Forward(t *nn.Tape, b *backbone.Batch) (*nn.Var, []backbone
 	for _, e := range m.encoders {
 		parts = append(parts, e.apply(t, b))
 	}
-	return t.ReLU(m.fusion.Apply(t, t.Concat(parts...))), nil
+	return m.fusion.ApplyReLU(t, t.Concat(parts...)), nil
 }
 
 // peerAttention is the model attention on a tape.
@@ -353,7 +353,7 @@ func (m *peerAttention) Forward(t *nn.Tape, b *backbone.Batch) (*nn.Var, []backb
 	y := m.norm1.Apply(t, x)
 	y = t.Attention(m.query.Apply(t, y), m.key.Apply(t, y), m.value.Apply(t, y), peerHeads, tokens, nil)
 	x = t.Add(x, m.merge.Apply(t, y))
-	y = m.narrow.Apply(t, t.ReLU(m.wide.Apply(t, m.norm2.Apply(t, x))))
+	y = m.narrow.Apply(t, m.wide.ApplyReLU(t, m.norm2.Apply(t, x)))
 	return peerPool(t, t.Add(x, y), tokens), nil
 }
 

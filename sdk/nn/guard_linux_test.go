@@ -69,6 +69,7 @@ func TestLoops_TouchNothingOutside(t *testing.T) {
 			addScaled(s[0], 2, s[1])
 			addProduct(s[0], s[1], s[2])
 			addPositive(s[0], s[1], s[2])
+			takePositive(s[0], s[1], s[2])
 			plus(s[0], s[1], s[2])
 			times(s[0], s[1], s[2])
 			relu(s[0], s[1])

@@ -4564,6 +4564,44 @@ done:
 	VZEROUPPER
 	RET
 
+// func takePositiveAVX2(n int, out *float32, x *float32, where *float32)
+// Requires: AVX
+TEXT ·takePositiveAVX2(SB), NOSPLIT, $0-32
+	MOVQ   n+0(FP), CX
+	MOVQ   out+8(FP), DI
+	MOVQ   x+16(FP), SI
+	MOVQ   where+24(FP), BX
+	VXORPS Y2, Y2, Y2
+	XORQ   AX, AX
+	SUBQ   $0x08, CX
+	JLT    tail
+
+loop:
+	VMOVUPS (BX)(AX*1), Y0
+	VCMPPS  $0x01, Y0, Y2, Y0
+	VMOVUPS (SI)(AX*1), Y1
+	VANDPS  Y1, Y0, Y0
+	VMOVUPS Y0, (DI)(AX*1)
+	ADDQ    $0x20, AX
+	SUBQ    $0x08, CX
+	JGE     loop
+
+tail:
+	ADDQ       $0x08, CX
+	JEQ        done
+	LEAQ       ·tileMask+64(SB), DX
+	NEGQ       CX
+	VMOVDQU    (DX)(CX*4), Y15
+	VMASKMOVPS (BX)(AX*1), Y15, Y0
+	VCMPPS     $0x01, Y0, Y2, Y0
+	VMASKMOVPS (SI)(AX*1), Y15, Y1
+	VANDPS     Y1, Y0, Y0
+	VMASKMOVPS Y0, Y15, (DI)(AX*1)
+
+done:
+	VZEROUPPER
+	RET
+
 // func plusAVX2(n int, out *float32, x *float32, y *float32)
 // Requires: AVX
 TEXT ·plusAVX2(SB), NOSPLIT, $0-32

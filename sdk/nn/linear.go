@@ -33,8 +33,8 @@ func linearGradient(t *Tape, r *record) {
 	m, n, k := x.Rows, w.Cols, x.Cols
 	d := r.out.Grad
 	if r.flag {
-		d = t.Scratch(len(d))
-		addPositive(d, r.out.Grad, r.out.Value)
+		d = t.arena.alloc(len(d))
+		takePositive(d, r.out.Grad, r.out.Value)
 	}
 	if x.Grad != nil {
 		gemm(&t.pack, false, true, m, k, n, d, n, w.Value, n, x.Grad, k, true)

@@ -75,6 +75,25 @@ func addPositive(sum, x, where []float32) {
 	}
 }
 
+// takePositive writes to out those elements of x where the third is above zero, and
+// zeros for the others.
+func takePositive(out, x, where []float32) {
+	if len(out) == 0 {
+		return
+	}
+	x, where = x[:len(out)], where[:len(out)]
+	if hasAVX2 {
+		takePositiveAVX2(len(out), &out[0], &x[0], &where[0])
+		return
+	}
+	for i, v := range x {
+		if !(where[i] > 0) {
+			v = 0
+		}
+		out[i] = v
+	}
+}
+
 // plus writes x + y to out.
 func plus(out, x, y []float32) {
 	if len(out) == 0 {

@@ -32,6 +32,9 @@ func reluAVX2(n int, out, x *float32)
 func addPositiveAVX2(n int, sum, x, where *float32)
 
 //go:noescape
+func takePositiveAVX2(n int, out, x, where *float32)
+
+//go:noescape
 func dotAVX2(n int, x, y *float32) float32
 
 //go:noescape

@@ -12,6 +12,7 @@ func addAVX2(int, *float32, *float32)                                 { panic(no
 func addScaledAVX2(int, *float32, *float32, float32)                  { panic(noAssembly) }
 func addProductAVX2(int, *float32, *float32, *float32)                { panic(noAssembly) }
 func addPositiveAVX2(int, *float32, *float32, *float32)               { panic(noAssembly) }
+func takePositiveAVX2(int, *float32, *float32, *float32)              { panic(noAssembly) }
 func plusAVX2(int, *float32, *float32, *float32)                      { panic(noAssembly) }
 func timesAVX2(int, *float32, *float32, *float32)                     { panic(noAssembly) }
 func reluAVX2(int, *float32, *float32)                                { panic(noAssembly) }

@@ -25,6 +25,12 @@ func TestLoops(t *testing.T) {
 			}
 			return out
 		}},
+		"take positive": {takePositive, func(_, x, y float64) float64 {
+			if y > 0 {
+				return x
+			}
+			return 0
+		}},
 		"plus":     {plus, func(_, x, y float64) float64 { return x + y }},
 		"times":    {times, func(_, x, y float64) float64 { return x * y }},
 		"relu":     {func(out, x, _ []float32) { relu(out, x) }, func(_, x, _ float64) float64 { return max(x, 0) }},

@@ -40,6 +40,6 @@ func (m *model) Params() *nn.Params { return &m.params }
 
 func (m *model) Forward(t *nn.Tape, b *backbone.Batch) (*nn.Var, []backbone.Term) {
 	x := t.Concat(m.encoders.Encode(t, b)...)
-	x = t.Dropout(t.ReLU(m.hidden.Apply(t, x)), m.dropout, b.Rand)
+	x = t.Dropout(m.hidden.ApplyReLU(t, x), m.dropout, b.Rand)
 	return m.out.Apply(t, x), nil
 }

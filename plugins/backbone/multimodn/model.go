@@ -66,7 +66,7 @@ func (m *model) Forward(t *nn.Tape, b *backbone.Batch) (*nn.Var, []backbone.Term
 			continue
 		}
 		old := t.Gather(state, rows)
-		x := t.Dropout(t.ReLU(m.hidden[i].Apply(t, t.Concat(e, old))), m.dropout, b.Rand)
+		x := t.Dropout(m.hidden[i].ApplyReLU(t, t.Concat(e, old)), m.dropout, b.Rand)
 		change := t.Sub(m.update[i].Apply(t, x), old)
 		state = t.Add(state, t.Scatter(change, rows, b.Size))
 		if b.Train && b.Labels != nil {

@@ -54,6 +54,18 @@ func vector() {
 	})
 	end()
 
+	function("takePositiveAVX2", "func(n int, out, x, where *float32)")
+	pointers("n", "out", "x", "where")
+	VXORPS(Y2, Y2, Y2)
+	loop(func(l lanes) {
+		l.load(at(RBX), Y0)
+		VCMPPS(Imm(less), Y0, Y2, Y0) // 0 < where
+		l.load(at(RSI), Y1)
+		VANDPS(Y1, Y0, Y0)
+		l.store(Y0, at(RDI))
+	})
+	end()
+
 	function("plusAVX2", "func(n int, out, x, y *float32)")
 	pointers("n", "out", "x", "y")
 	loop(func(l lanes) {
