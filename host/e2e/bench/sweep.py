@@ -33,7 +33,7 @@ backbone = ["concat"]
 variant  = ["erm"]
 [variants.erm]
 [data]
-split  = {{ scheme = "holdout", by = "patient", fractions = [0.6, 0.2, 0.2] }}
+split  = {{ scheme = "holdout", by = "patient", fractions = [0.6, 0.2, 0.2], test = "per_seed" }}
 [metric]
 name = "val/auroc"
 [search]
@@ -70,9 +70,9 @@ def ours(server, scratch):
     for file in files:
         subprocess.run([program, "run", str(file)], check=True, env=env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     seconds = time.perf_counter() - start
-    query = "select r.sweep, r.auroc from results r where r.split = 'test' and r.grp = ''"
+    query = "select value from results where metric = 'auroc' and split = 'test' and grp = '' and phase = 'search'"
     out = subprocess.run([program, "sql", "--json", query], check=True, env=env, capture_output=True, text=True).stdout
-    return seconds, out
+    return seconds, [row[0] for row in json.loads(out)["rows"]]
 
 
 def peer(server, python):
@@ -90,8 +90,13 @@ def peer(server, python):
             out = [w.communicate()[0] for w in workers]
             if any(w.returncode for w in workers):
                 raise SystemExit("the PyTorch sweep failed: run torch_sweep.py by hand")
-            scores.append(json.loads(out[-1].strip().splitlines()[-1]))
+            scores += json.loads(out[-1].strip().splitlines()[-1])["test_auroc"]
         return time.perf_counter() - start, scores
+
+
+def summary(seconds, scores):
+    half = 1.96 * statistics.stdev(scores) / len(scores) ** 0.5
+    return f"{seconds:.1f} s, {len(scores)} runs, test AUROC {statistics.mean(scores):.4f} ± {half:.4f}"
 
 
 def main():
@@ -106,12 +111,12 @@ def main():
         try:
             seconds, result = ours(a.server, scratch)
             times["ours"].append(seconds)
-            print(f"deconfound {seconds:.1f} s", result)
+            print("deconfound", summary(seconds, result), flush=True)
         finally:
             shutil.rmtree(scratch)
         seconds, result = peer(a.server, a.python)
         times["peer"].append(seconds)
-        print(f"PyTorch + Optuna + MLflow {seconds:.1f} s", result)
+        print("PyTorch + Optuna + MLflow", summary(seconds, result), flush=True)
     ours_s, peer_s = (statistics.median(times[k]) for k in ("ours", "peer"))
     print(f"median: deconfound {ours_s:.1f} s, PyTorch + Optuna + MLflow {peer_s:.1f} s, ratio {peer_s / ours_s:.2f}")
 
