@@ -52,7 +52,8 @@ def load(seed):
         x = np.array([[number(r[c]) for c in columns] for r in rows])
         if columns[0] == "sbp_last":
             x[(x < 30) | (x > 300)] = np.nan
-        x = (x - np.nanmean(x[train], 0)) / np.nanstd(x[train], 0)
+        flag = np.isin(x, [0, 1]).all(0)  # flags stay 0 and 1, as they do here
+        x = (x - np.where(flag, 0, np.nanmean(x[train], 0))) / np.where(flag, 1, np.nanstd(x[train], 0))
         masks.append(torch.tensor(~np.isnan(x).all(1))[:, None].float())
         xs.append(torch.tensor(np.nan_to_num(x), dtype=torch.float32))
     as_tensor = lambda rows: torch.from_numpy(rows)
@@ -65,7 +66,7 @@ class Concat(nn.Module):
         self.encoders = nn.ModuleList(
             nn.Sequential(nn.Linear(len(c), HIDDEN), nn.ReLU(), nn.Dropout(DROPOUT), nn.Linear(HIDDEN, WIDTH)) for c in MODALITIES)
         self.fusion = nn.Sequential(nn.Linear(len(MODALITIES) * WIDTH, HIDDEN), nn.ReLU(), nn.Dropout(DROPOUT), nn.Linear(HIDDEN, WIDTH))
-        self.classifier = nn.Linear(WIDTH, 1)
+        self.classifier = nn.Sequential(nn.Linear(WIDTH, 32), nn.ReLU(), nn.Dropout(0.1), nn.Linear(32, 1))
 
     def forward(self, xs, masks):
         return self.classifier(self.fusion(torch.cat([e(x) * m for e, x, m in zip(self.encoders, xs, masks)], 1)))[:, 0]
@@ -75,7 +76,7 @@ def train(rate, seed, data):
     xs, masks, y, rows, val, test = data
     torch.manual_seed(seed)
     model = Concat()
-    optimizer = torch.optim.Adam(model.parameters(), lr=rate, fused=True)
+    optimizer = torch.optim.AdamW(model.parameters(), lr=rate, weight_decay=1e-4, fused=True)
     criterion = nn.BCEWithLogitsLoss()
 
     def score(rows):
@@ -95,6 +96,7 @@ def train(rate, seed, data):
                 optimizer.zero_grad(set_to_none=True)
                 loss = criterion(model([x[b] for x in xs], [m[b] for m in masks]), y[b])
                 loss.backward()
+                nn.utils.clip_grad_norm_(model.parameters(), 1)
                 optimizer.step()
                 total += loss.item() * len(b)
             p = score(val).numpy()
