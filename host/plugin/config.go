@@ -15,6 +15,9 @@ type Config struct {
 	MaxMessage int
 	// NoSharedMemory has tensors travel inside messages.
 	NoSharedMemory bool
+	// NoSockets has sessions travel over gRPC, as with a plugin that takes no
+	// sockets.
+	NoSockets bool
 	// Getenv looks up the host's environment; nil is os.LookupEnv.
 	Getenv func(string) (string, bool)
 }

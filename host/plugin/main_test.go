@@ -82,6 +82,12 @@ func start(t testing.TB, cfg Config, args ...string) *Process {
 	return p
 }
 
+// eachStream runs a test with sessions on sockets and on gRPC streams.
+func eachStream(t *testing.T, f func(t *testing.T, grpc bool)) {
+	t.Run("socket", func(t *testing.T) { f(t, false) })
+	t.Run("grpc", func(t *testing.T) { f(t, true) })
+}
+
 // startLiar starts a plugin that does not use the SDK.
 func startLiar(t testing.TB, cfg Config) *Process {
 	t.Helper()

@@ -123,41 +123,45 @@ func TestHost_killed(t *testing.T) {
 
 // Kill reaches the children of the plugin.
 func TestProcess_family(t *testing.T) {
-	p := start(t, Config{})
-	s := open(t, p, "family", 0)
-	if _, err := forward(t, s); err != nil {
-		t.Fatal(err)
-	}
-	terms, err := backward(t, s)
-	if err != nil {
-		t.Fatal(err)
-	}
-	child := watchPid(t, int(terms[0].Value))
-	p.Kill()
-	child.awaitEnd(t)
+	eachStream(t, func(t *testing.T, grpc bool) {
+		p := start(t, Config{NoSockets: grpc})
+		s := open(t, p, "family", 0)
+		if _, err := forward(t, s); err != nil {
+			t.Fatal(err)
+		}
+		terms, err := backward(t, s)
+		if err != nil {
+			t.Fatal(err)
+		}
+		child := watchPid(t, int(terms[0].Value))
+		p.Kill()
+		child.awaitEnd(t)
+	})
 }
 
 // The crash of a plugin takes its children along, too.
 func TestProcess_orphanedFamily(t *testing.T) {
-	p := start(t, Config{})
-	s := open(t, p, "family", 0)
-	if _, err := forward(t, s); err != nil {
-		t.Fatal(err)
-	}
-	terms, err := backward(t, s)
-	if err != nil {
-		t.Fatal(err)
-	}
-	child := watchPid(t, int(terms[0].Value))
-	pid, _ := strconv.Atoi(p.Pid())
-	process, err := os.FindProcess(pid)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := process.Kill(); err != nil {
-		t.Fatal(err)
-	}
-	child.awaitEnd(t)
-	gone(t, p)
-	wants(t, p.Err(), sdk.CodePluginCrash, "killed")
+	eachStream(t, func(t *testing.T, grpc bool) {
+		p := start(t, Config{NoSockets: grpc})
+		s := open(t, p, "family", 0)
+		if _, err := forward(t, s); err != nil {
+			t.Fatal(err)
+		}
+		terms, err := backward(t, s)
+		if err != nil {
+			t.Fatal(err)
+		}
+		child := watchPid(t, int(terms[0].Value))
+		pid, _ := strconv.Atoi(p.Pid())
+		process, err := os.FindProcess(pid)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := process.Kill(); err != nil {
+			t.Fatal(err)
+		}
+		child.awaitEnd(t)
+		gone(t, p)
+		wants(t, p.Err(), sdk.CodePluginCrash, "killed")
+	})
 }

@@ -28,6 +28,7 @@ type Process struct {
 	client *goplugin.Client
 	wire   *transport.Client
 	arena  *transport.Arena // nil without shared memory
+	door   *transport.Door  // nil if sessions travel over gRPC
 	dir    string           // private: sockets
 	owner  *os.File         // marks dir as in use
 	parent *os.File         // the plugin ends when this end of a pipe closes
@@ -89,6 +90,9 @@ func (p *Process) attend() {
 func (p *Process) discard() {
 	if p.arena != nil {
 		_ = p.arena.Close()
+	}
+	if p.door != nil {
+		_ = p.door.Close()
 	}
 	if p.parent != nil {
 		_ = p.parent.Close()

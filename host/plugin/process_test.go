@@ -20,58 +20,62 @@ import (
 )
 
 func TestProcess_wellBehaved(t *testing.T) {
-	var l log
-	p := start(t, Config{Log: &l})
-	if got := p.Info(); got.Name != "misbehave" || len(got.Hyperparameters) != 2 {
-		t.Errorf("got info %+v", got)
-	}
-	s := open(t, p, "print", 1000)
-	before, err := forward(t, s)
-	if err != nil {
-		t.Fatal(err)
-	}
-	var state sdk.SnapshotResponse
-	if err := s.Snapshot(t.Context(), sdk.SnapshotRequest{}, &state); err != nil {
-		t.Fatal(err)
-	}
-	well(t, s)
-	after, err := forward(t, s)
-	if err != nil || slices.Equal(before, after) {
-		t.Fatalf("the step changed nothing: %v, %v", after, err)
-	}
-	if err := s.Restore(t.Context(), sdk.RestoreRequest(state), nil); err != nil {
-		t.Fatal(err)
-	}
-	if again, err := forward(t, s); err != nil || !slices.Equal(before, again) {
-		t.Errorf("restored: got %v, want %v (%v)", again, before, err)
-	}
-	if err := s.Close(t.Context(), sdk.CloseRequest{}, nil); err != nil {
-		t.Error(err)
-	}
-	dir := p.dir
-	p.Close()
-	wants(t, p.Err(), sdk.CodeClosed)
-	if _, err := os.Stat(dir); !os.IsNotExist(err) {
-		t.Errorf("%s was left behind (%v)", dir, err)
-	}
-	// What the plugin printed to standard output is in the log.
-	for _, want := range []string{"printed in forward", "written in forward"} {
-		if !strings.Contains(l.String(), want) {
-			t.Errorf("the log lacks %q:\n%s", want, l.String())
+	eachStream(t, func(t *testing.T, grpc bool) {
+		var l log
+		p := start(t, Config{NoSockets: grpc, Log: &l})
+		if got := p.Info(); got.Name != "misbehave" || len(got.Hyperparameters) != 2 {
+			t.Errorf("got info %+v", got)
 		}
-	}
+		s := open(t, p, "print", 1000)
+		before, err := forward(t, s)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var state sdk.SnapshotResponse
+		if err := s.Snapshot(t.Context(), sdk.SnapshotRequest{}, &state); err != nil {
+			t.Fatal(err)
+		}
+		well(t, s)
+		after, err := forward(t, s)
+		if err != nil || slices.Equal(before, after) {
+			t.Fatalf("the step changed nothing: %v, %v", after, err)
+		}
+		if err := s.Restore(t.Context(), sdk.RestoreRequest(state), nil); err != nil {
+			t.Fatal(err)
+		}
+		if again, err := forward(t, s); err != nil || !slices.Equal(before, again) {
+			t.Errorf("restored: got %v, want %v (%v)", again, before, err)
+		}
+		if err := s.Close(t.Context(), sdk.CloseRequest{}, nil); err != nil {
+			t.Error(err)
+		}
+		dir := p.dir
+		p.Close()
+		wants(t, p.Err(), sdk.CodeClosed)
+		if _, err := os.Stat(dir); !os.IsNotExist(err) {
+			t.Errorf("%s was left behind (%v)", dir, err)
+		}
+		// What the plugin printed to standard output is in the log.
+		for _, want := range []string{"printed in forward", "written in forward"} {
+			if !strings.Contains(l.String(), want) {
+				t.Errorf("the log lacks %q:\n%s", want, l.String())
+			}
+		}
+	})
 }
 
 func TestProcess_noise(t *testing.T) {
-	p := start(t, Config{}, "-start", "noise")
-	well(t, open(t, p, "print", 0))
-	p.Close()
-	lines := strings.Join(p.Lines(), "\n")
-	for _, want := range []string{"hello from fmt", "1|not|a handshake", "hello from file descriptor 1", "printed in forward", "written in forward"} {
-		if !strings.Contains(lines, want) {
-			t.Errorf("the log lacks %q:\n%s", want, lines)
+	eachStream(t, func(t *testing.T, grpc bool) {
+		p := start(t, Config{NoSockets: grpc}, "-start", "noise")
+		well(t, open(t, p, "print", 0))
+		p.Close()
+		lines := strings.Join(p.Lines(), "\n")
+		for _, want := range []string{"hello from fmt", "1|not|a handshake", "hello from file descriptor 1", "printed in forward", "written in forward"} {
+			if !strings.Contains(lines, want) {
+				t.Errorf("the log lacks %q:\n%s", want, lines)
+			}
 		}
-	}
+	})
 }
 
 func TestStart_failures(t *testing.T) {
@@ -157,7 +161,7 @@ func TestProcess_authenticated(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if info, err := transport.NewClient(conn, nil, 0).Info(t.Context()); err == nil {
+			if info, err := transport.NewClient(conn, nil, nil, 0).Info(t.Context()); err == nil {
 				t.Errorf("%s: a stranger was told %+v", name, info)
 			}
 			conn.Close()
@@ -175,110 +179,124 @@ func TestStart_canceled(t *testing.T) {
 }
 
 func TestProcess_crash(t *testing.T) {
-	var l log
-	p, other := start(t, Config{Log: &l}), start(t, Config{})
-	s, beside := open(t, p, "crash", 0), open(t, other, "", 0)
-	idle := open(t, p, "", 0)
-	_, err := forward(t, s)
-	wants(t, err, sdk.CodePluginCrash, "backbone misbehave", "exit status 3", "line 299", "line 280")
-	if strings.Contains(err.Error(), "line 279") {
-		t.Errorf("more than %d lines in the error", shownLines)
-	}
-	if !sdk.Retryable(err) {
-		t.Error("a crash must be retryable")
-	}
-	gone(t, p)
-	if lines := p.Lines(); len(lines) != keptLines || lines[0] != "line 100" {
-		t.Errorf("kept %d lines from %q, want %d from line 100", len(lines), lines[0], keptLines)
-	}
-	if !strings.Contains(l.String(), "line 0\n") {
-		t.Error("the log lacks the first line")
-	}
-	// Both sessions of the process are over, those of another are not.
-	_, err = forward(t, s)
-	wants(t, err, sdk.CodeClosed)
-	_, err = forward(t, idle)
-	wants(t, err, sdk.CodePluginCrash, "exit status 3")
-	well(t, beside)
-	if err := s.Close(t.Context(), sdk.CloseRequest{}, nil); err != nil {
-		t.Errorf("close after a crash: %v", err)
-	}
+	eachStream(t, func(t *testing.T, grpc bool) {
+		var l log
+		p, other := start(t, Config{NoSockets: grpc, Log: &l}), start(t, Config{NoSockets: grpc})
+		s, beside := open(t, p, "crash", 0), open(t, other, "", 0)
+		idle := open(t, p, "", 0)
+		_, err := forward(t, s)
+		wants(t, err, sdk.CodePluginCrash, "backbone misbehave", "exit status 3", "line 299", "line 280")
+		if strings.Contains(err.Error(), "line 279") {
+			t.Errorf("more than %d lines in the error", shownLines)
+		}
+		if !sdk.Retryable(err) {
+			t.Error("a crash must be retryable")
+		}
+		gone(t, p)
+		if lines := p.Lines(); len(lines) != keptLines || lines[0] != "line 100" {
+			t.Errorf("kept %d lines from %q, want %d from line 100", len(lines), lines[0], keptLines)
+		}
+		if !strings.Contains(l.String(), "line 0\n") {
+			t.Error("the log lacks the first line")
+		}
+		// Both sessions of the process are over, those of another are not.
+		_, err = forward(t, s)
+		wants(t, err, sdk.CodeClosed)
+		_, err = forward(t, idle)
+		wants(t, err, sdk.CodePluginCrash, "exit status 3")
+		well(t, beside)
+		if err := s.Close(t.Context(), sdk.CloseRequest{}, nil); err != nil {
+			t.Errorf("close after a crash: %v", err)
+		}
+	})
 }
 
 func TestProcess_signal(t *testing.T) {
-	p := start(t, Config{})
-	_, err := forward(t, open(t, p, "kill", 0))
-	wants(t, err, sdk.CodePluginCrash, "exit status 2", "SIGSEGV")
+	eachStream(t, func(t *testing.T, grpc bool) {
+		p := start(t, Config{NoSockets: grpc})
+		_, err := forward(t, open(t, p, "kill", 0))
+		wants(t, err, sdk.CodePluginCrash, "exit status 2", "SIGSEGV")
+	})
 }
 
 func TestProcess_exitDuringStep(t *testing.T) {
-	p := start(t, Config{})
-	s := open(t, p, "exit", 0)
-	if _, err := forward(t, s); err != nil {
-		t.Fatal(err)
-	}
-	_, err := backward(t, s)
-	wants(t, err, sdk.CodePluginCrash, "status 0")
-	gone(t, p)
+	eachStream(t, func(t *testing.T, grpc bool) {
+		p := start(t, Config{NoSockets: grpc})
+		s := open(t, p, "exit", 0)
+		if _, err := forward(t, s); err != nil {
+			t.Fatal(err)
+		}
+		_, err := backward(t, s)
+		wants(t, err, sdk.CodePluginCrash, "status 0")
+		gone(t, p)
+	})
 }
 
 func TestProcess_hang(t *testing.T) {
-	for _, mode := range []string{"hang", "stop"} {
-		t.Run(mode, func(t *testing.T) {
-			p, other := start(t, Config{Timeouts: Timeouts{Step: 200 * time.Millisecond}}), start(t, Config{})
-			s, beside := open(t, p, mode, 0), open(t, other, "", 0)
-			idle := open(t, p, "", 0)
-			_, err := forward(t, s)
-			for i := 0; mode == "stop" && err == nil && i < 1000; i++ {
-				// The answer was faster than the signal.
-				_, err = forward(t, s)
-			}
-			wants(t, err, sdk.CodeDeadline, "forward", "200ms")
-			gone(t, p)
-			_, err = forward(t, idle)
-			wants(t, err, sdk.CodePluginCrash, "another session")
-			well(t, beside)
-		})
-	}
+	eachStream(t, func(t *testing.T, grpc bool) {
+		for _, mode := range []string{"hang", "stop"} {
+			t.Run(mode, func(t *testing.T) {
+				p, other := start(t, Config{NoSockets: grpc, Timeouts: Timeouts{Step: 200 * time.Millisecond}}), start(t, Config{NoSockets: grpc})
+				s, beside := open(t, p, mode, 0), open(t, other, "", 0)
+				idle := open(t, p, "", 0)
+				_, err := forward(t, s)
+				for i := 0; mode == "stop" && err == nil && i < 1000; i++ {
+					// The answer was faster than the signal.
+					_, err = forward(t, s)
+				}
+				wants(t, err, sdk.CodeDeadline, "forward", "200ms")
+				gone(t, p)
+				_, err = forward(t, idle)
+				wants(t, err, sdk.CodePluginCrash, "another session")
+				well(t, beside)
+			})
+		}
+	})
 }
 
 // A caller that leaves a hanging call gets its error at once, and the deadline
 // still ends the process.
 func TestProcess_hangCanceled(t *testing.T) {
-	for _, mode := range []string{"hang", "open_hang"} {
-		p := start(t, Config{Timeouts: Timeouts{Step: 300 * time.Millisecond, Open: 300 * time.Millisecond}})
-		ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
-		defer cancel()
-		var err error
-		if mode == "open_hang" {
-			_, err = OpenBackbone(ctx, p, openRequest(mode, 0))
-		} else {
-			err = open(t, p, mode, 0).Forward(ctx, batch, &sdk.ForwardResponse{})
+	eachStream(t, func(t *testing.T, grpc bool) {
+		for _, mode := range []string{"hang", "open_hang"} {
+			p := start(t, Config{NoSockets: grpc, Timeouts: Timeouts{Step: 300 * time.Millisecond, Open: 300 * time.Millisecond}})
+			ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
+			defer cancel()
+			var err error
+			if mode == "open_hang" {
+				_, err = OpenBackbone(ctx, p, openRequest(mode, 0))
+			} else {
+				err = open(t, p, mode, 0).Forward(ctx, batch, &sdk.ForwardResponse{})
+			}
+			wants(t, err, sdk.CodeCanceled)
+			gone(t, p)
+			wants(t, p.Err(), sdk.CodeDeadline)
 		}
-		wants(t, err, sdk.CodeCanceled)
-		gone(t, p)
-		wants(t, p.Err(), sdk.CodeDeadline)
-	}
+	})
 }
 
 func TestProcess_hangInClose(t *testing.T) {
-	p := start(t, Config{Timeouts: Timeouts{Close: 100 * time.Millisecond}})
-	s := open(t, p, "close_hang", 0)
-	wants(t, s.Close(t.Context(), sdk.CloseRequest{}, nil), sdk.CodeDeadline, "close")
-	gone(t, p)
+	eachStream(t, func(t *testing.T, grpc bool) {
+		p := start(t, Config{NoSockets: grpc, Timeouts: Timeouts{Close: 100 * time.Millisecond}})
+		s := open(t, p, "close_hang", 0)
+		wants(t, s.Close(t.Context(), sdk.CloseRequest{}, nil), sdk.CodeDeadline, "close")
+		gone(t, p)
+	})
 }
 
 func TestProcess_memory(t *testing.T) {
-	e := install(t, t.TempDir(), "backbone", "misbehave")
-	e.Memory = 128 << 20
-	p, err := Start(t.Context(), e, Config{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(p.Kill)
-	_, err = forward(t, open(t, p, "memory", 200<<20))
-	wants(t, err, sdk.CodePluginMemory, "128 MiB", "exec.memory")
-	gone(t, p)
+	eachStream(t, func(t *testing.T, grpc bool) {
+		e := install(t, t.TempDir(), "backbone", "misbehave")
+		e.Memory = 128 << 20
+		p, err := Start(t.Context(), e, Config{NoSockets: grpc})
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(p.Kill)
+		_, err = forward(t, open(t, p, "memory", 200<<20))
+		wants(t, err, sdk.CodePluginMemory, "128 MiB", "exec.memory")
+		gone(t, p)
+	})
 }
 
 func TestProcess_environment(t *testing.T) {

@@ -13,166 +13,179 @@ import (
 
 // Wrong answers end their session, and leave the process to the others.
 func TestBackboneSession_wrongAnswers(t *testing.T) {
-	p := start(t, Config{})
-	beside := open(t, p, "", 0)
-	for mode, c := range map[string]struct {
-		code  sdk.Code
-		parts []string
-	}{
-		"shape":      {sdk.CodeBadShape, []string{"h has shape [2 5], want [2 4]", "forward"}},
-		"ragged":     {sdk.CodeBadShape, []string{"h of shape [2 4]"}},
-		"absent":     {sdk.CodeBadShape, []string{"h has shape []"}},
-		"nan":        {sdk.CodeNotFinite, []string{"h is NaN in row 1, column 2"}},
-		"inf":        {sdk.CodeNotFinite, []string{"h is -Inf in row 0, column 0"}},
-		"embeddings": {sdk.CodeBadShape, []string{"modality embeddings", "[2 3 2]"}},
-		"panic":      {sdk.CodePanic, []string{"panicked at main.go:", "index out of range"}},
-	} {
-		t.Run(mode, func(t *testing.T) {
-			s := open(t, p, mode, 0)
-			h, err := forward(t, s)
-			wants(t, err, c.code, append(c.parts, "backbone misbehave")...)
-			if err != nil && strings.Contains(err.Error(), "grpc") {
-				t.Errorf("calls that are none of the author's: %v", err)
-			}
-			if h != nil {
-				t.Error("the wrong answer got through")
-			}
-			if sdk.Retryable(err) {
-				t.Error("a wrong answer must not be retried: it comes again")
-			}
-			_, err = forward(t, s)
-			wants(t, err, sdk.CodeClosed, "earlier error")
-			if err := s.Close(t.Context(), sdk.CloseRequest{}, nil); err != nil {
-				t.Errorf("close: %v", err)
-			}
-			well(t, beside)
-		})
-	}
-	if err := p.Err(); err != nil {
-		t.Errorf("the process ended: %v", err)
-	}
+	eachStream(t, func(t *testing.T, grpc bool) {
+		p := start(t, Config{NoSockets: grpc})
+		beside := open(t, p, "", 0)
+		for mode, c := range map[string]struct {
+			code  sdk.Code
+			parts []string
+		}{
+			"shape":      {sdk.CodeBadShape, []string{"h has shape [2 5], want [2 4]", "forward"}},
+			"ragged":     {sdk.CodeBadShape, []string{"h of shape [2 4]"}},
+			"absent":     {sdk.CodeBadShape, []string{"h has shape []"}},
+			"nan":        {sdk.CodeNotFinite, []string{"h is NaN in row 1, column 2"}},
+			"inf":        {sdk.CodeNotFinite, []string{"h is -Inf in row 0, column 0"}},
+			"embeddings": {sdk.CodeBadShape, []string{"modality embeddings", "[2 3 2]"}},
+			"panic":      {sdk.CodePanic, []string{"panicked at main.go:", "index out of range"}},
+		} {
+			t.Run(mode, func(t *testing.T) {
+				s := open(t, p, mode, 0)
+				h, err := forward(t, s)
+				wants(t, err, c.code, append(c.parts, "backbone misbehave")...)
+				if err != nil && strings.Contains(err.Error(), "grpc") {
+					t.Errorf("calls that are none of the author's: %v", err)
+				}
+				if h != nil {
+					t.Error("the wrong answer got through")
+				}
+				if sdk.Retryable(err) {
+					t.Error("a wrong answer must not be retried: it comes again")
+				}
+				_, err = forward(t, s)
+				wants(t, err, sdk.CodeClosed, "earlier error")
+				if err := s.Close(t.Context(), sdk.CloseRequest{}, nil); err != nil {
+					t.Errorf("close: %v", err)
+				}
+				well(t, beside)
+			})
+		}
+		if err := p.Err(); err != nil {
+			t.Errorf("the process ended: %v", err)
+		}
+	})
 }
 
 func TestBackboneSession_backward(t *testing.T) {
-	p := start(t, Config{})
-	s := open(t, p, "norm", 0)
-	dh := sdk.NewTensor(2, 4)
-	back := func(dh sdk.Tensor) error {
-		return s.Backward(t.Context(), sdk.BackwardRequest{DH: dh}, &sdk.BackwardResponse{})
-	}
-	wants(t, back(dh), sdk.CodeBadRequest, "without a forward")
-	eval := batch
-	eval.Mode = sdk.Eval
-	if err := s.Forward(t.Context(), eval, &sdk.ForwardResponse{}); err != nil {
-		t.Fatal(err)
-	}
-	wants(t, back(dh), sdk.CodeBadRequest, "train mode")
-	if _, err := forward(t, s); err != nil {
-		t.Fatal(err)
-	}
-	wants(t, back(sdk.NewTensor(3, 4)), sdk.CodeBadShape, "dh has shape [3 4], want [2 4]")
-	dh.Data[7] = float32(math.NaN())
-	wants(t, back(dh), sdk.CodeNotFinite, "dh is NaN in row 1, column 3")
-	dh.Data[7] = 0
-	wants(t, back(dh), sdk.CodeNotFinite, "gradient norm")
-	_, err := forward(t, s)
-	wants(t, err, sdk.CodeClosed)
+	eachStream(t, func(t *testing.T, grpc bool) {
+		p := start(t, Config{NoSockets: grpc})
+		s := open(t, p, "norm", 0)
+		dh := sdk.NewTensor(2, 4)
+		back := func(dh sdk.Tensor) error {
+			return s.Backward(t.Context(), sdk.BackwardRequest{DH: dh}, &sdk.BackwardResponse{})
+		}
+		wants(t, back(dh), sdk.CodeBadRequest, "without a forward")
+		eval := batch
+		eval.Mode = sdk.Eval
+		if err := s.Forward(t.Context(), eval, &sdk.ForwardResponse{}); err != nil {
+			t.Fatal(err)
+		}
+		wants(t, back(dh), sdk.CodeBadRequest, "train mode")
+		if _, err := forward(t, s); err != nil {
+			t.Fatal(err)
+		}
+		wants(t, back(sdk.NewTensor(3, 4)), sdk.CodeBadShape, "dh has shape [3 4], want [2 4]")
+		dh.Data[7] = float32(math.NaN())
+		wants(t, back(dh), sdk.CodeNotFinite, "dh is NaN in row 1, column 3")
+		dh.Data[7] = 0
+		wants(t, back(dh), sdk.CodeNotFinite, "gradient norm")
+		_, err := forward(t, s)
+		wants(t, err, sdk.CodeClosed)
+	})
 }
 
 func TestBackboneSession_requests(t *testing.T) {
-	p := start(t, Config{})
-	s := open(t, p, "", 0)
-	for name, change := range map[string]func(*sdk.ForwardRequest){
-		"no rows":   func(r *sdk.ForwardRequest) { r.Rows, r.Availability = nil, nil },
-		"too many":  func(r *sdk.ForwardRequest) { r.Rows, r.Availability = make([]int32, 9), make([]uint64, 9) },
-		"masks":     func(r *sdk.ForwardRequest) { r.Availability = r.Availability[1:] },
-		"labels":    func(r *sdk.ForwardRequest) { r.Labels = []float32{0, 1} },
-		"in eval":   func(r *sdk.ForwardRequest) { r.Mode, r.Labels = sdk.Eval, []float32{0, 1} },
-		"no labels": func(r *sdk.ForwardRequest) { r.Labels = []float32{} },
-	} {
-		req := batch
-		change(&req)
-		err := s.Forward(t.Context(), req, &sdk.ForwardResponse{})
-		if sdk.CodeOf(err) != sdk.CodeBadRequest {
-			t.Errorf("%s: got %v, want bad_request", name, err)
+	eachStream(t, func(t *testing.T, grpc bool) {
+		p := start(t, Config{NoSockets: grpc})
+		s := open(t, p, "", 0)
+		for name, change := range map[string]func(*sdk.ForwardRequest){
+			"no rows":   func(r *sdk.ForwardRequest) { r.Rows, r.Availability = nil, nil },
+			"too many":  func(r *sdk.ForwardRequest) { r.Rows, r.Availability = make([]int32, 9), make([]uint64, 9) },
+			"masks":     func(r *sdk.ForwardRequest) { r.Availability = r.Availability[1:] },
+			"labels":    func(r *sdk.ForwardRequest) { r.Labels = []float32{0, 1} },
+			"in eval":   func(r *sdk.ForwardRequest) { r.Mode, r.Labels = sdk.Eval, []float32{0, 1} },
+			"no labels": func(r *sdk.ForwardRequest) { r.Labels = []float32{} },
+		} {
+			req := batch
+			change(&req)
+			err := s.Forward(t.Context(), req, &sdk.ForwardResponse{})
+			if sdk.CodeOf(err) != sdk.CodeBadRequest {
+				t.Errorf("%s: got %v, want bad_request", name, err)
+			}
 		}
-	}
-	well(t, s) // the host's own mistakes do no harm
+		well(t, s) // the host's own mistakes do no harm
 
-	failing := open(t, p, "error", 0)
-	_, err := forward(t, failing)
-	for i := 0; i < 1000 && !strings.Contains(err.Error(), "the disk is warm"); i++ {
-		_, err = forward(t, failing) // what it printed is read beside its answers
-	}
-	wants(t, err, sdk.CodeInternal, "disk on fire", "backbone misbehave", "forward", "its last lines", "the disk is warm")
+		failing := open(t, p, "error", 0)
+		_, err := forward(t, failing)
+		for i := 0; i < 1000 && !strings.Contains(err.Error(), "the disk is warm"); i++ {
+			_, err = forward(t, failing) // what it printed is read beside its answers
+		}
+		wants(t, err, sdk.CodeInternal, "disk on fire", "backbone misbehave", "forward", "its last lines", "the disk is warm")
+	})
 }
 
 func TestOpenBackbone_refused(t *testing.T) {
-	p := start(t, Config{})
-	for name, c := range map[string]struct {
-		change func(*sdk.OpenRequest)
-		code   sdk.Code
-		part   string
-	}{
-		"unknown setting": {func(r *sdk.OpenRequest) { r.Hyperparameters["mod"] = "x" }, sdk.CodeBadRequest, `did you mean "mode"`},
-		"wrong setting":   {func(r *sdk.OpenRequest) { r.Hyperparameters["size"] = -1 }, sdk.CodeBadRequest, "size is -1"},
-		"width":           {func(r *sdk.OpenRequest) { r.Width = 0 }, sdk.CodeBadRequest, "width"},
-		"modalities":      {func(r *sdk.OpenRequest) { r.Modalities = nil }, sdk.CodeBadRequest, "modalities"},
-		"task":            {func(r *sdk.OpenRequest) { r.Task.Kind = "regression" }, sdk.CodeBadRequest, "regression"},
-		"other task":      {func(r *sdk.OpenRequest) { r.Task = sdk.Task{Kind: sdk.Multiclass, Classes: 3} }, sdk.CodeUnsupported, "multiclass"},
-		"by the plugin": {func(r *sdk.OpenRequest) { r.Hyperparameters["mode"], r.FeatureStore = "open_error", "store" },
-			sdk.CodeBadRequest, "/host/plugin/store"}, // made absolute
-	} {
-		req := openRequest("", 0)
-		c.change(&req)
-		_, err := OpenBackbone(t.Context(), p, req)
-		t.Run(name, func(t *testing.T) { wants(t, err, c.code, c.part) })
-	}
-	_, err := OpenStrategy(t.Context(), p, sdk.StrategyOpenRequest{})
-	wants(t, err, sdk.CodeBadRequest, "no strategy")
-	well(t, open(t, p, "", 0))
+	eachStream(t, func(t *testing.T, grpc bool) {
+		p := start(t, Config{NoSockets: grpc})
+		for name, c := range map[string]struct {
+			change func(*sdk.OpenRequest)
+			code   sdk.Code
+			part   string
+		}{
+			"unknown setting": {func(r *sdk.OpenRequest) { r.Hyperparameters["mod"] = "x" }, sdk.CodeBadRequest, `did you mean "mode"`},
+			"wrong setting":   {func(r *sdk.OpenRequest) { r.Hyperparameters["size"] = -1 }, sdk.CodeBadRequest, "size is -1"},
+			"width":           {func(r *sdk.OpenRequest) { r.Width = 0 }, sdk.CodeBadRequest, "width"},
+			"modalities":      {func(r *sdk.OpenRequest) { r.Modalities = nil }, sdk.CodeBadRequest, "modalities"},
+			"task":            {func(r *sdk.OpenRequest) { r.Task.Kind = "regression" }, sdk.CodeBadRequest, "regression"},
+			"other task":      {func(r *sdk.OpenRequest) { r.Task = sdk.Task{Kind: sdk.Multiclass, Classes: 3} }, sdk.CodeUnsupported, "multiclass"},
+			"by the plugin": {func(r *sdk.OpenRequest) { r.Hyperparameters["mode"], r.FeatureStore = "open_error", "store" },
+				sdk.CodeBadRequest, "/host/plugin/store"}, // made absolute
+		} {
+			req := openRequest("", 0)
+			c.change(&req)
+			_, err := OpenBackbone(t.Context(), p, req)
+			t.Run(name, func(t *testing.T) { wants(t, err, c.code, c.part) })
+		}
+		_, err := OpenStrategy(t.Context(), p, sdk.StrategyOpenRequest{})
+		wants(t, err, sdk.CodeBadRequest, "no strategy")
+		well(t, open(t, p, "", 0))
+	})
 }
 
 func TestSnapshot_checked(t *testing.T) {
-	p := start(t, Config{})
-	snapshot := func(s *BackboneSession) error {
-		return s.Snapshot(t.Context(), sdk.SnapshotRequest{}, &sdk.SnapshotResponse{})
-	}
-	wants(t, snapshot(open(t, p, "twice", 0)), sdk.CodeBadShape, "weight occurs twice")
+	eachStream(t, func(t *testing.T, grpc bool) {
+		p := start(t, Config{NoSockets: grpc})
+		snapshot := func(s *BackboneSession) error {
+			return s.Snapshot(t.Context(), sdk.SnapshotRequest{}, &sdk.SnapshotResponse{})
+		}
+		wants(t, snapshot(open(t, p, "twice", 0)), sdk.CodeBadShape, "weight occurs twice")
 
-	s := open(t, p, "grow", 0)
-	if err := snapshot(s); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := forward(t, s); err != nil {
-		t.Fatal(err)
-	}
-	wants(t, snapshot(s), sdk.CodeBadShape, "they were")
+		s := open(t, p, "grow", 0)
+		if err := snapshot(s); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := forward(t, s); err != nil {
+			t.Fatal(err)
+		}
+		wants(t, snapshot(s), sdk.CodeBadShape, "they were")
+	})
 }
 
 // A state larger than gRPC's default limit of 4 MiB and than a slot.
 func TestSnapshot_large(t *testing.T) {
-	p := start(t, Config{})
-	s := open(t, p, "", 16<<20)
-	var state sdk.SnapshotResponse
-	if err := s.Snapshot(t.Context(), sdk.SnapshotRequest{}, &state); err != nil {
-		t.Fatal(err)
-	}
-	if len(state.State) != 16<<20 {
-		t.Fatalf("got %d bytes", len(state.State))
-	}
-	if err := s.Restore(t.Context(), sdk.RestoreRequest(state), nil); err != nil {
-		t.Fatal(err)
-	}
+	eachStream(t, func(t *testing.T, grpc bool) {
+		p := start(t, Config{NoSockets: grpc})
+		s := open(t, p, "", 16<<20)
+		var state sdk.SnapshotResponse
+		if err := s.Snapshot(t.Context(), sdk.SnapshotRequest{}, &state); err != nil {
+			t.Fatal(err)
+		}
+		if len(state.State) != 16<<20 {
+			t.Fatalf("got %d bytes", len(state.State))
+		}
+		if err := s.Restore(t.Context(), sdk.RestoreRequest(state), nil); err != nil {
+			t.Fatal(err)
+		}
+	})
 }
 
-// Tensors give the same bits through shared memory and inside messages.
-func TestSession_bytesEqualShared(t *testing.T) {
-	var results [2][]float32
-	for i, cfg := range []Config{{}, {NoSharedMemory: true}} {
+// Answers have the same bits through shared memory and inside messages, on
+// sockets and on gRPC streams.
+func TestSession_sameBits(t *testing.T) {
+	var results [4][]float32
+	for i, cfg := range []Config{{}, {NoSharedMemory: true}, {NoSockets: true}, {NoSharedMemory: true, NoSockets: true}} {
 		p := start(t, cfg)
-		if (p.arena == nil) != cfg.NoSharedMemory {
-			t.Fatalf("%+v: shared memory %v", cfg, p.arena != nil)
+		if (p.arena == nil) != cfg.NoSharedMemory || (p.door == nil) != cfg.NoSockets {
+			t.Fatalf("%+v: shared memory %v, sockets %v", cfg, p.arena != nil, p.door != nil)
 		}
 		s := open(t, p, "", 0)
 		for range 5 {
@@ -186,51 +199,57 @@ func TestSession_bytesEqualShared(t *testing.T) {
 			}
 		}
 	}
-	if !slices.EqualFunc(results[0], results[1], func(a, b float32) bool { return math.Float32bits(a) == math.Float32bits(b) }) {
-		t.Errorf("shared %v, bytes %v", results[0], results[1])
+	for i, other := range results[1:] {
+		if !slices.EqualFunc(results[0], other, func(a, b float32) bool { return math.Float32bits(a) == math.Float32bits(b) }) {
+			t.Errorf("way %d answers %v, way 0 %v", i+1, other, results[0])
+		}
 	}
 }
 
 // Two sessions on one process, in step: each keeps its own model.
 func TestSession_two(t *testing.T) {
-	p := start(t, Config{})
-	a, b := open(t, p, "", 0), open(t, p, "", 0)
-	before, err := forward(t, a)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for range 3 {
-		well(t, b)
-	}
-	again, err := forward(t, a)
-	if err != nil || !slices.Equal(before, again) {
-		t.Errorf("training one session changed the other: %v, %v (%v)", before, again, err)
-	}
-	other, err := forward(t, b)
-	if err != nil || slices.Equal(again, other) {
-		t.Errorf("the second session did not train (%v)", err)
-	}
+	eachStream(t, func(t *testing.T, grpc bool) {
+		p := start(t, Config{NoSockets: grpc})
+		a, b := open(t, p, "", 0), open(t, p, "", 0)
+		before, err := forward(t, a)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for range 3 {
+			well(t, b)
+		}
+		again, err := forward(t, a)
+		if err != nil || !slices.Equal(before, again) {
+			t.Errorf("training one session changed the other: %v, %v (%v)", before, again, err)
+		}
+		other, err := forward(t, b)
+		if err != nil || slices.Equal(again, other) {
+			t.Errorf("the second session did not train (%v)", err)
+		}
+	})
 }
 
 func TestSession_canceled(t *testing.T) {
-	p := start(t, Config{})
-	s := open(t, p, "", 0)
-	ctx, cancel := context.WithCancel(t.Context())
-	cancel()
-	err := s.Forward(ctx, batch, &sdk.ForwardResponse{})
-	wants(t, err, sdk.CodeCanceled)
-	if !errors.Is(err, context.Canceled) {
-		t.Errorf("%v does not unwrap to context.Canceled", err)
-	}
-	if err := p.Err(); err != nil {
-		t.Errorf("the process ended: %v", err)
-	}
-	well(t, open(t, p, "", 0))
+	eachStream(t, func(t *testing.T, grpc bool) {
+		p := start(t, Config{NoSockets: grpc})
+		s := open(t, p, "", 0)
+		ctx, cancel := context.WithCancel(t.Context())
+		cancel()
+		err := s.Forward(ctx, batch, &sdk.ForwardResponse{})
+		wants(t, err, sdk.CodeCanceled)
+		if !errors.Is(err, context.Canceled) {
+			t.Errorf("%v does not unwrap to context.Canceled", err)
+		}
+		if err := p.Err(); err != nil {
+			t.Errorf("the process ended: %v", err)
+		}
+		well(t, open(t, p, "", 0))
+	})
 }
 
-func startStrategy(t *testing.T) *Process {
+func startStrategy(t *testing.T, grpc bool) *Process {
 	t.Helper()
-	p, err := Start(t.Context(), install(t, t.TempDir(), "strategy", "strategy"), Config{})
+	p, err := Start(t.Context(), install(t, t.TempDir(), "strategy", "strategy"), Config{NoSockets: grpc})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -261,66 +280,70 @@ func objectiveRequest() sdk.ObjectiveRequest {
 }
 
 func TestStrategySession(t *testing.T) {
-	p := startStrategy(t)
-	s := openStrategy(t, p, "")
-	var augmented sdk.AugmentResponse
-	if err := s.Augment(t.Context(), sdk.AugmentRequest{Rows: []int32{0, 2}, Availability: []uint64{1, 3}}, &augmented); err != nil {
-		t.Fatal(err)
-	}
-	if !slices.Equal(augmented.Availability, []uint64{1, 3}) {
-		t.Errorf("got %v", augmented.Availability)
-	}
-	req := objectiveRequest()
-	var resp sdk.ObjectiveResponse
-	if err := s.Objective(t.Context(), req, &resp); err != nil {
-		t.Fatal(err)
-	}
-	if !slices.Equal(resp.Weights, []float32{1, 0.5}) || !slices.Equal(resp.DH.Data, req.H.Data) || !resp.DLogits.Absent() {
-		t.Errorf("got %+v", resp)
-	}
-	var state sdk.SnapshotResponse
-	if err := s.Snapshot(t.Context(), sdk.SnapshotRequest{}, &state); err != nil {
-		t.Fatal(err)
-	}
-	if err := s.Restore(t.Context(), sdk.RestoreRequest(state), nil); err != nil {
-		t.Fatal(err)
-	}
-	if err := s.Close(t.Context(), sdk.CloseRequest{}, nil); err != nil {
-		t.Fatal(err)
-	}
+	eachStream(t, func(t *testing.T, grpc bool) {
+		p := startStrategy(t, grpc)
+		s := openStrategy(t, p, "")
+		var augmented sdk.AugmentResponse
+		if err := s.Augment(t.Context(), sdk.AugmentRequest{Rows: []int32{0, 2}, Availability: []uint64{1, 3}}, &augmented); err != nil {
+			t.Fatal(err)
+		}
+		if !slices.Equal(augmented.Availability, []uint64{1, 3}) {
+			t.Errorf("got %v", augmented.Availability)
+		}
+		req := objectiveRequest()
+		var resp sdk.ObjectiveResponse
+		if err := s.Objective(t.Context(), req, &resp); err != nil {
+			t.Fatal(err)
+		}
+		if !slices.Equal(resp.Weights, []float32{1, 0.5}) || !slices.Equal(resp.DH.Data, req.H.Data) || !resp.DLogits.Absent() {
+			t.Errorf("got %+v", resp)
+		}
+		var state sdk.SnapshotResponse
+		if err := s.Snapshot(t.Context(), sdk.SnapshotRequest{}, &state); err != nil {
+			t.Fatal(err)
+		}
+		if err := s.Restore(t.Context(), sdk.RestoreRequest(state), nil); err != nil {
+			t.Fatal(err)
+		}
+		if err := s.Close(t.Context(), sdk.CloseRequest{}, nil); err != nil {
+			t.Fatal(err)
+		}
+	})
 }
 
 func TestStrategySession_wrongAnswers(t *testing.T) {
-	p := startStrategy(t)
-	for mode, c := range map[string]struct {
-		code sdk.Code
-		part string
-	}{
-		"more":     {sdk.CodeBadShape, "row 0 gets modality 40"},
-		"none":     {sdk.CodeBadShape, "row 0 is left without"},
-		"fewer":    {sdk.CodeBadShape, "1 availability masks for 2 rows"},
-		"negative": {sdk.CodeBadShape, "weight of row 0 is -1"},
-		"weights":  {sdk.CodeBadShape, "1 weights for 2 rows"},
-		"nan":      {sdk.CodeNotFinite, "weight is NaN in row 1"},
-		"penalty":  {sdk.CodeNotFinite, "the penalty is +Inf"},
-		"dlogits":  {sdk.CodeBadShape, "dlogits has shape [2 7], want [2 1]"},
-		"terms":    {sdk.CodeBadShape, "a term has the name"},
-	} {
-		t.Run(mode, func(t *testing.T) {
-			s := openStrategy(t, p, mode)
-			err := s.Augment(t.Context(), sdk.AugmentRequest{Rows: []int32{0, 2}, Availability: []uint64{1, 3}}, &sdk.AugmentResponse{})
-			if err == nil {
-				err = s.Objective(t.Context(), objectiveRequest(), &sdk.ObjectiveResponse{})
-			}
-			wants(t, err, c.code, c.part, "strategy strategy")
-		})
-	}
-	if err := p.Err(); err != nil {
-		t.Errorf("the process ended: %v", err)
-	}
-	req := objectiveRequest()
-	req.RowLoss = req.RowLoss[1:]
-	wants(t, openStrategy(t, p, "").Objective(t.Context(), req, &sdk.ObjectiveResponse{}), sdk.CodeBadRequest, "1 losses")
+	eachStream(t, func(t *testing.T, grpc bool) {
+		p := startStrategy(t, grpc)
+		for mode, c := range map[string]struct {
+			code sdk.Code
+			part string
+		}{
+			"more":     {sdk.CodeBadShape, "row 0 gets modality 40"},
+			"none":     {sdk.CodeBadShape, "row 0 is left without"},
+			"fewer":    {sdk.CodeBadShape, "1 availability masks for 2 rows"},
+			"negative": {sdk.CodeBadShape, "weight of row 0 is -1"},
+			"weights":  {sdk.CodeBadShape, "1 weights for 2 rows"},
+			"nan":      {sdk.CodeNotFinite, "weight is NaN in row 1"},
+			"penalty":  {sdk.CodeNotFinite, "the penalty is +Inf"},
+			"dlogits":  {sdk.CodeBadShape, "dlogits has shape [2 7], want [2 1]"},
+			"terms":    {sdk.CodeBadShape, "a term has the name"},
+		} {
+			t.Run(mode, func(t *testing.T) {
+				s := openStrategy(t, p, mode)
+				err := s.Augment(t.Context(), sdk.AugmentRequest{Rows: []int32{0, 2}, Availability: []uint64{1, 3}}, &sdk.AugmentResponse{})
+				if err == nil {
+					err = s.Objective(t.Context(), objectiveRequest(), &sdk.ObjectiveResponse{})
+				}
+				wants(t, err, c.code, c.part, "strategy strategy")
+			})
+		}
+		if err := p.Err(); err != nil {
+			t.Errorf("the process ended: %v", err)
+		}
+		req := objectiveRequest()
+		req.RowLoss = req.RowLoss[1:]
+		wants(t, openStrategy(t, p, "").Objective(t.Context(), req, &sdk.ObjectiveResponse{}), sdk.CodeBadRequest, "1 losses")
+	})
 }
 
 func TestTail(t *testing.T) {

@@ -3,7 +3,6 @@ package plugin
 import (
 	"context"
 	"fmt"
-	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -48,18 +47,22 @@ func Start(ctx context.Context, e Entry, cfg Config) (*Process, error) {
 		getenv = os.LookupEnv
 	}
 	cmd.Env = environment(e.Env, getenv)
-	inherited, err := p.prepare(cmd, !cfg.NoSharedMemory)
+	passed, err := p.prepare(cmd, cfg)
 	if err != nil {
 		p.discard()
 		return nil, sdk.Wrap(sdk.CodePluginStart, err, "start %s", e)
 	}
 	p.child = newChild(cmd, p.tail)
 	conn, err := p.shake(ctx, cmd)
-	inherited.Close() // the process has its own
+	passed() // the process has its own
 	if err != nil {
 		return nil, p.startFailed(ctx, err)
 	}
-	p.wire = transport.NewClient(conn, p.arena, p.limit)
+	if p.door != nil && !p.door.Greeted() {
+		_ = p.door.Close()
+		p.door = nil
+	}
+	p.wire = transport.NewClient(conn, p.arena, p.door, p.limit)
 	go p.attend()
 	if e.Memory > 0 {
 		go p.watch(e.Memory)
@@ -72,15 +75,16 @@ func Start(ctx context.Context, e Entry, cfg Config) (*Process, error) {
 	return p, nil
 }
 
-// prepare makes what the process inherits: shared memory, the pipe that tells it
-// of the host's end, and a private directory for its sockets. It returns the
-// plugin's end of the pipe.
-func (p *Process) prepare(cmd *exec.Cmd, shared bool) (io.Closer, error) {
+// prepare makes what the process inherits: shared memory, the door for sessions,
+// the pipe that tells it of the host's end, and a private directory for its
+// socket. It returns a function that closes the host's copies of the plugin's
+// ends.
+func (p *Process) prepare(cmd *exec.Cmd, cfg Config) (passed func(), err error) {
 	inherit := func(variable string, f *os.File) {
 		cmd.Env = append(cmd.Env, fmt.Sprintf("%s=%d", variable, 3+len(cmd.ExtraFiles)))
 		cmd.ExtraFiles = append(cmd.ExtraFiles, f)
 	}
-	if shared {
+	if !cfg.NoSharedMemory {
 		// Without shared memory, as on other systems than Linux, tensors travel
 		// as bytes.
 		if arena, err := transport.NewArena(); err == nil {
@@ -88,7 +92,13 @@ func (p *Process) prepare(cmd *exec.Cmd, shared bool) (io.Closer, error) {
 			inherit(transport.ArenaVariable, arena.File())
 		}
 	}
-	var err error
+	if !cfg.NoSockets {
+		// Without a door, as on other systems than Linux, sessions are gRPC streams.
+		if door, err := transport.NewDoor(); err == nil {
+			p.door = door
+			inherit(transport.DoorVariable, door.File())
+		}
+	}
 	if p.dir, p.owner, err = socketDir(); err != nil {
 		return nil, err
 	}
@@ -98,7 +108,12 @@ func (p *Process) prepare(cmd *exec.Cmd, shared bool) (io.Closer, error) {
 	}
 	p.parent = write
 	inherit(transport.ParentVariable, read)
-	return read, nil
+	return func() {
+		read.Close()
+		if p.door != nil {
+			p.door.Passed()
+		}
+	}, nil
 }
 
 // shake starts the process, does go-plugin's handshake and connects.

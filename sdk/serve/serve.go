@@ -17,34 +17,46 @@ import (
 // Backbone serves b until the host is done with it. It does not return before,
 // and ends the process with status 1 when it was not started by a host.
 func Backbone(b sdk.Backbone) {
-	serve(func(s grpc.ServiceRegistrar, a *transport.Arena) { transport.RegisterBackbone(s, b, a) })
+	serve(func(s grpc.ServiceRegistrar, a *transport.Arena, d *transport.Door) {
+		transport.RegisterBackbone(s, b, a, d)
+	})
 }
 
 // Strategy serves s until the host is done with it, as [Backbone] does.
 func Strategy(s sdk.Strategy) {
-	serve(func(r grpc.ServiceRegistrar, a *transport.Arena) { transport.RegisterStrategy(r, s, a) })
+	serve(func(r grpc.ServiceRegistrar, a *transport.Arena, d *transport.Door) {
+		transport.RegisterStrategy(r, s, a, d)
+	})
 }
 
-func serve(register func(grpc.ServiceRegistrar, *transport.Arena)) {
+// register registers the author's plugin with what the process inherited.
+type register func(grpc.ServiceRegistrar, *transport.Arena, *transport.Door)
+
+func serve(r register) {
 	if !started() {
 		fmt.Fprintln(os.Stderr, "This program is a deconfound plugin; it is started by the host. Try: deconfound plugin check DIRECTORY")
 		os.Exit(1)
 	}
 	var arena *transport.Arena
+	var door *transport.Door
+	var err error
 	if fd, ok := inherited(transport.ArenaVariable); ok {
-		var err error
-		if arena, err = transport.MapArena(fd); err != nil {
-			// The host has promised memory to its sessions, so going on with bytes
-			// would only fail later and less clearly.
-			fmt.Fprintln(os.Stderr, "serve plugin:", err)
-			os.Exit(1)
-		}
+		arena, err = transport.MapArena(fd)
+	}
+	if fd, ok := inherited(transport.DoorVariable); ok && err == nil {
+		door, err = transport.OpenDoor(fd)
+	}
+	if err != nil {
+		// The host has promised memory to its sessions, so going on with bytes
+		// would only fail later and less clearly.
+		fmt.Fprintln(os.Stderr, "serve plugin:", err)
+		os.Exit(1)
 	}
 	stdio := takeStdio()
 	goplugin.Serve(&goplugin.ServeConfig{
 		HandshakeConfig: transport.Handshake,
 		VersionedPlugins: map[int]goplugin.PluginSet{
-			transport.Version: {transport.ServiceName: service{register: register, arena: arena}},
+			transport.Version: {transport.ServiceName: service{register: r, arena: arena, door: door}},
 		},
 		GRPCServer: func(options []grpc.ServerOption) *grpc.Server {
 			// The cookie has been checked; the plugin's own children are no plugins.
@@ -61,12 +73,13 @@ func serve(register func(grpc.ServiceRegistrar, *transport.Arena)) {
 // service adapts a registration to go-plugin.
 type service struct {
 	goplugin.NetRPCUnsupportedPlugin
-	register func(grpc.ServiceRegistrar, *transport.Arena)
+	register register
 	arena    *transport.Arena
+	door     *transport.Door
 }
 
 func (s service) GRPCServer(_ *goplugin.GRPCBroker, srv *grpc.Server) error {
-	s.register(srv, s.arena)
+	s.register(srv, s.arena, s.door)
 	return nil
 }
 

@@ -13,18 +13,20 @@ import (
 type Client struct {
 	rpc   pb.PluginClient
 	arena *Arena
+	door  *Door
 	limit int
 }
 
 // NewClient returns a client on conn. arena is the memory that the process
-// shares, or nil; limit is the size of the largest message in bytes, 0 for
-// MaxMessage. The caller keeps conn and arena and closes them after the client's
-// sessions have ended.
-func NewClient(conn grpc.ClientConnInterface, arena *Arena, limit int) *Client {
+// shares, or nil; door is where it takes sessions, or nil if it has greeted at
+// none; limit is the size of the largest message in bytes, 0 for MaxMessage. The
+// caller keeps conn, arena and door and closes them after the client's sessions
+// have ended.
+func NewClient(conn grpc.ClientConnInterface, arena *Arena, door *Door, limit int) *Client {
 	if limit <= 0 {
 		limit = MaxMessage
 	}
-	return &Client{rpc: pb.NewPluginClient(conn), arena: arena, limit: limit}
+	return &Client{rpc: pb.NewPluginClient(conn), arena: arena, door: door, limit: limit}
 }
 
 // Info asks the plugin to describe itself. What it answers is not checked.
@@ -67,11 +69,9 @@ func (c *Client) OpenStrategy(ctx context.Context, req sdk.StrategyOpenRequest) 
 // open starts a stream whose life does not depend on ctx and sends the first
 // message, which has no slot yet on the plugin's side and so carries bytes.
 func (c *Client) open(ctx context.Context, pack func(*writer, *pb.Channel) *pb.HostMessage) (*session, error) {
-	life, cancel := context.WithCancel(context.WithoutCancel(ctx))
-	stream, err := c.rpc.Session(life)
+	stream, cancel, err := c.stream(ctx)
 	if err != nil {
-		cancel()
-		return nil, streamError(err)
+		return nil, err
 	}
 	s := newSession(stream, cancel, c.arena, uint64(c.limit))
 	channel := &pb.Channel{MaxMessage: uint64(c.limit), Offset: s.slab.offset, SlotSize: s.slab.slotSize}
@@ -91,6 +91,25 @@ func (c *Client) open(ctx context.Context, pack func(*writer, *pb.Channel) *pb.H
 		return nil, err
 	}
 	return s, nil
+}
+
+// stream makes what carries a session, and a function that cuts it.
+func (c *Client) stream(ctx context.Context) (hostStream, func(), error) {
+	if c.door != nil {
+		file, err := c.door.open()
+		if err != nil {
+			return nil, nil, err
+		}
+		s := newHostSocket(file, uint64(c.limit))
+		return s, s.cut, nil
+	}
+	life, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	stream, err := c.rpc.Session(life)
+	if err != nil {
+		cancel()
+		return nil, nil, streamError(err)
+	}
+	return stream, cancel, nil
 }
 
 // unexpected is the error for a reply of the wrong type.

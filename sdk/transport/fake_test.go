@@ -5,6 +5,7 @@ import (
 	"net"
 	"testing"
 
+	"golang.org/x/sys/unix"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials/insecure"
 	"google.golang.org/grpc/test/bufconn"
@@ -80,12 +81,19 @@ func (f *fakeSession) Close(context.Context, sdk.CloseRequest, *sdk.CloseRespons
 	return f.close()
 }
 
+// way is how the messages of a session travel.
+type way struct {
+	shared bool // tensors in shared memory
+	socket bool // on a socket, not a gRPC stream
+}
+
 // connect serves what register registers in this process and returns the host's
-// end. With shared, both ends map the same memory, each at its own address.
-func connect(t testing.TB, shared bool, limit int, register func(grpc.ServiceRegistrar, *Arena)) *Client {
+// end. With shared memory, both ends map it, each at its own address.
+func connect(t testing.TB, w way, limit int, register func(grpc.ServiceRegistrar, *Arena, *Door)) *Client {
 	t.Helper()
 	var host, plugin *Arena
-	if shared {
+	var door, other *Door
+	if w.shared {
 		var err error
 		if host, err = NewArena(); err != nil {
 			t.Skipf("no shared memory here: %v", err)
@@ -94,9 +102,12 @@ func connect(t testing.TB, shared bool, limit int, register func(grpc.ServiceReg
 			t.Fatal(err)
 		}
 	}
+	if w.socket {
+		door, other = openDoors(t)
+	}
 	listener := bufconn.Listen(1 << 20)
 	srv := grpc.NewServer(ServerOptions()...)
-	register(srv, plugin)
+	register(srv, plugin, other)
 	served := make(chan error, 1)
 	go func() { served <- srv.Serve(listener) }()
 
@@ -117,21 +128,49 @@ func connect(t testing.TB, shared bool, limit int, register func(grpc.ServiceReg
 		if err := <-served; err != nil {
 			t.Error(err)
 		}
-		if shared {
+		if w.socket {
+			door.Close()
+			other.Close()
+		}
+		if w.shared {
 			plugin.Close()
 			if err := host.Close(); err != nil {
 				t.Error(err)
 			}
 		}
 	})
-	return NewClient(conn, host, limit)
+	return NewClient(conn, host, door, limit)
+}
+
+// openDoors returns both sides of a door in this process.
+func openDoors(t testing.TB) (host, plugin *Door) {
+	t.Helper()
+	host, err := NewDoor()
+	if err != nil {
+		t.Skipf("no sockets for sessions here: %v", err)
+	}
+	if host.Greeted() {
+		t.Error("nobody has greeted yet")
+	}
+	fd, err := unix.Dup(int(host.File().Fd()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	host.Passed()
+	if plugin, err = OpenDoor(fd); err != nil {
+		t.Fatal(err)
+	}
+	if !host.Greeted() {
+		t.Error("the greeting did not arrive")
+	}
+	return host, plugin
 }
 
 // openBackbone opens a session on a plugin whose sessions are f.
-func openBackbone(t testing.TB, shared bool, limit int, f *fakeSession) *BackboneSession {
+func openBackbone(t testing.TB, w way, limit int, f *fakeSession) *BackboneSession {
 	t.Helper()
-	client := connect(t, shared, limit, func(s grpc.ServiceRegistrar, a *Arena) {
-		RegisterBackbone(s, fakeBackbone{open: func(sdk.OpenRequest) (sdk.BackboneSession, error) { return f, nil }}, a)
+	client := connect(t, w, limit, func(s grpc.ServiceRegistrar, a *Arena, d *Door) {
+		RegisterBackbone(s, fakeBackbone{open: func(sdk.OpenRequest) (sdk.BackboneSession, error) { return f, nil }}, a, d)
 	})
 	session, err := client.OpenBackbone(t.Context(), sdk.OpenRequest{})
 	if err != nil {

@@ -14,6 +14,8 @@ const (
 	CookieValue = "6a0c1a5be6d2a1f2c7f84f3d0a91c3a4"
 	// ArenaVariable names the file descriptor of the shared memory.
 	ArenaVariable = "DECONFOUND_PLUGIN_ARENA_FD"
+	// DoorVariable names the file descriptor of the [Door].
+	DoorVariable = "DECONFOUND_PLUGIN_DOOR_FD"
 	// ParentVariable names the file descriptor of a pipe that reaches its end
 	// when the host is gone.
 	ParentVariable = "DECONFOUND_PLUGIN_PARENT_FD"

@@ -111,6 +111,23 @@ type liar struct {
 }
 
 func (l *liar) Session(stream grpc.BidiStreamingServer[pb.HostMessage, pb.PluginMessage]) error {
+	return l.talk(stream)
+}
+
+// receive takes the first session from the door.
+func (l *liar) receive(d *Door) {
+	file, err := d.accept()
+	if err != nil {
+		return
+	}
+	defer file.Close()
+	f := newFrames(file, MaxMessage)
+	if l.talk(pluginSocket{f}) == nil {
+		_ = f.end()
+	}
+}
+
+func (l *liar) talk(stream pluginStream) error {
 	for {
 		m, err := stream.Recv()
 		if err != nil {
@@ -149,26 +166,32 @@ func TestSession_lies(t *testing.T) {
 		"end of the stream": {func(uint64) *pb.PluginMessage { return nil }, sdk.CodeProtocol},
 	} {
 		t.Run(name, func(t *testing.T) {
-			client := connect(t, true, 0, func(s grpc.ServiceRegistrar, _ *Arena) {
-				pb.RegisterPluginServer(s, &liar{reply: func(m *pb.HostMessage) *pb.PluginMessage {
-					if o := m.GetOpenBackbone(); o != nil {
-						slot = o.GetChannel().GetOffset() + 2*o.GetChannel().GetSlotSize()
-						return &pb.PluginMessage{Sequence: m.Sequence, Reply: &pb.PluginMessage_Open{Open: &pb.OpenResponse{}}}
+			eachStream(t, func(t *testing.T, w way) {
+				client := connect(t, w, 0, func(s grpc.ServiceRegistrar, _ *Arena, d *Door) {
+					l := &liar{reply: func(m *pb.HostMessage) *pb.PluginMessage {
+						if o := m.GetOpenBackbone(); o != nil {
+							slot = o.GetChannel().GetOffset() + 2*o.GetChannel().GetSlotSize()
+							return &pb.PluginMessage{Sequence: m.Sequence, Reply: &pb.PluginMessage_Open{Open: &pb.OpenResponse{}}}
+						}
+						return c.reply(m.Sequence)
+					}}
+					pb.RegisterPluginServer(s, l)
+					if d != nil {
+						go l.receive(d)
 					}
-					return c.reply(m.Sequence)
-				}})
+				})
+				s, err := client.OpenBackbone(t.Context(), sdk.OpenRequest{})
+				if err != nil {
+					t.Fatal(err)
+				}
+				err = s.Forward(t.Context(), sdk.ForwardRequest{}, &sdk.ForwardResponse{})
+				if sdk.CodeOf(err) != c.code {
+					t.Errorf("got %v (%s), want %q", err, sdk.CodeOf(err), c.code)
+				}
+				if c.code != "" {
+					<-s.Done() // a liar's session is over
+				}
 			})
-			s, err := client.OpenBackbone(t.Context(), sdk.OpenRequest{})
-			if err != nil {
-				t.Fatal(err)
-			}
-			err = s.Forward(t.Context(), sdk.ForwardRequest{}, &sdk.ForwardResponse{})
-			if sdk.CodeOf(err) != c.code {
-				t.Errorf("got %v (%s), want %q", err, sdk.CodeOf(err), c.code)
-			}
-			if c.code != "" {
-				<-s.Done() // a liar's session is over
-			}
 		})
 	}
 }

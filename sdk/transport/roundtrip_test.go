@@ -12,11 +12,22 @@ import (
 	"github.com/deconfound/deconfound/sdk"
 )
 
-// eachWay runs a test with shared memory and with bytes in messages: what
-// arrives must be the same.
-func eachWay(t *testing.T, f func(t *testing.T, shared bool)) {
-	t.Run("shared", func(t *testing.T) { f(t, true) })
-	t.Run("bytes", func(t *testing.T) { f(t, false) })
+// eachWay runs a test with shared memory and with bytes in messages, on sockets
+// and on gRPC streams: what arrives must be the same.
+func eachWay(t *testing.T, f func(t *testing.T, w way)) {
+	t.Run("shared", func(t *testing.T) { eachStream(t, f) })
+	t.Run("bytes", func(t *testing.T) {
+		eachStream(t, func(t *testing.T, w way) {
+			w.shared = false
+			f(t, w)
+		})
+	})
+}
+
+// eachStream runs a test with shared memory on a socket and on a gRPC stream.
+func eachStream(t *testing.T, f func(t *testing.T, w way)) {
+	t.Run("socket", func(t *testing.T) { f(t, way{shared: true, socket: true}) })
+	t.Run("grpc", func(t *testing.T) { f(t, way{shared: true}) })
 }
 
 // ramp is a tensor with telling values: signed zero, denormals, extremes.
@@ -68,8 +79,8 @@ func TestInfo_roundTrip(t *testing.T) {
 			ModalityKinds: []sdk.ModalityKind{sdk.Tabular, sdk.Sequence}, Tasks: []sdk.TaskKind{sdk.Binary},
 		},
 	}
-	client := connect(t, false, 0, func(s grpc.ServiceRegistrar, a *Arena) {
-		RegisterBackbone(s, fakeBackbone{info: func(resp *sdk.InfoResponse) error { resp.Info = want; return nil }}, a)
+	client := connect(t, way{}, 0, func(s grpc.ServiceRegistrar, a *Arena, d *Door) {
+		RegisterBackbone(s, fakeBackbone{info: func(resp *sdk.InfoResponse) error { resp.Info = want; return nil }}, a, d)
 	})
 	got, err := client.Info(t.Context())
 	if err != nil {
@@ -79,7 +90,7 @@ func TestInfo_roundTrip(t *testing.T) {
 }
 
 func TestOpenBackbone_roundTrip(t *testing.T) {
-	eachWay(t, func(t *testing.T, shared bool) {
+	eachWay(t, func(t *testing.T, w way) {
 		want := sdk.OpenRequest{
 			FeatureStore: "/data/features",
 			Modalities: []sdk.Modality{
@@ -93,11 +104,11 @@ func TestOpenBackbone_roundTrip(t *testing.T) {
 			Seed: math.MaxUint64, MaxBatch: 256,
 		}
 		var got sdk.OpenRequest
-		client := connect(t, shared, 0, func(s grpc.ServiceRegistrar, a *Arena) {
+		client := connect(t, w, 0, func(s grpc.ServiceRegistrar, a *Arena, d *Door) {
 			RegisterBackbone(s, fakeBackbone{open: func(req sdk.OpenRequest) (sdk.BackboneSession, error) {
 				got = req
 				return &fakeSession{}, nil
-			}}, a)
+			}}, a, d)
 		})
 		if _, err := client.OpenBackbone(t.Context(), want); err != nil {
 			t.Fatal(err)
@@ -107,7 +118,7 @@ func TestOpenBackbone_roundTrip(t *testing.T) {
 }
 
 func TestOpenStrategy_roundTrip(t *testing.T) {
-	eachWay(t, func(t *testing.T, shared bool) {
+	eachWay(t, func(t *testing.T, w way) {
 		want := sdk.StrategyOpenRequest{
 			Availability: []uint64{1, math.MaxUint64}, Labels: []float32{0, 1}, Covariates: ramp(2, 3),
 			Groups: []int32{0, -1}, Prior: map[uint64]float64{1: 0.25, math.MaxUint64: 0.75}, Modalities: 64,
@@ -115,11 +126,11 @@ func TestOpenStrategy_roundTrip(t *testing.T) {
 			Optimizer: sdk.OptimizerSettings{Name: "sgd", LearningRate: 0.1}, Seed: 7, Width: 32,
 		}
 		var got sdk.StrategyOpenRequest
-		client := connect(t, shared, 0, func(s grpc.ServiceRegistrar, a *Arena) {
+		client := connect(t, w, 0, func(s grpc.ServiceRegistrar, a *Arena, d *Door) {
 			RegisterStrategy(s, fakeStrategy{open: func(req sdk.StrategyOpenRequest) (sdk.StrategySession, error) {
 				got = req
 				return &fakeSession{}, nil
-			}}, a)
+			}}, a, d)
 		})
 		if _, err := client.OpenStrategy(t.Context(), want); err != nil {
 			t.Fatal(err)
@@ -129,11 +140,11 @@ func TestOpenStrategy_roundTrip(t *testing.T) {
 }
 
 func TestForward_roundTrip(t *testing.T) {
-	eachWay(t, func(t *testing.T, shared bool) {
+	eachWay(t, func(t *testing.T, w way) {
 		want := sdk.ForwardRequest{Rows: []int32{3, 1}, Availability: []uint64{5, 1 << 63}, Mode: sdk.Train, Step: 9, Labels: []float32{0, 1}}
 		answer := sdk.ForwardResponse{H: ramp(2, 7), ModalityEmbeddings: ramp(2, 3, 5)}
 		var got sdk.ForwardRequest
-		s := openBackbone(t, shared, 0, &fakeSession{forward: func(_ context.Context, req sdk.ForwardRequest, resp *sdk.ForwardResponse) error {
+		s := openBackbone(t, w, 0, &fakeSession{forward: func(_ context.Context, req sdk.ForwardRequest, resp *sdk.ForwardResponse) error {
 			got = req
 			got.Labels = clone(req.Labels)
 			*resp = answer
@@ -157,11 +168,11 @@ func TestForward_roundTrip(t *testing.T) {
 }
 
 func TestBackward_roundTrip(t *testing.T) {
-	eachWay(t, func(t *testing.T, shared bool) {
+	eachWay(t, func(t *testing.T, w way) {
 		want := sdk.BackwardRequest{DH: ramp(2, 7)}
 		answer := sdk.BackwardResponse{Terms: []sdk.Term{{Name: "kl", Value: 0.1}, {Name: "aux", Value: -3}}, GradientNorm: 1.5}
 		var got sdk.BackwardRequest
-		s := openBackbone(t, shared, 0, &fakeSession{backward: func(req sdk.BackwardRequest, resp *sdk.BackwardResponse) error {
+		s := openBackbone(t, w, 0, &fakeSession{backward: func(req sdk.BackwardRequest, resp *sdk.BackwardResponse) error {
 			got.DH = kept(req.DH)
 			*resp = answer
 			return nil
@@ -176,7 +187,7 @@ func TestBackward_roundTrip(t *testing.T) {
 }
 
 func TestStrategy_roundTrip(t *testing.T) {
-	eachWay(t, func(t *testing.T, shared bool) {
+	eachWay(t, func(t *testing.T, w way) {
 		augment := sdk.AugmentRequest{Rows: []int32{0, 4}, Availability: []uint64{3, 1}, Step: 2}
 		augmented := sdk.AugmentResponse{Availability: []uint64{1, 1}}
 		objective := sdk.ObjectiveRequest{
@@ -186,7 +197,7 @@ func TestStrategy_roundTrip(t *testing.T) {
 		objected := sdk.ObjectiveResponse{Weights: []float32{2, 0}, Penalty: 0.75, DH: ramp(2, 3), DLogits: ramp(2, 1), Terms: []sdk.Term{{Name: "cmi", Value: 0.75}}}
 		var gotAugment sdk.AugmentRequest
 		var gotObjective sdk.ObjectiveRequest
-		client := connect(t, shared, 0, func(s grpc.ServiceRegistrar, a *Arena) {
+		client := connect(t, w, 0, func(s grpc.ServiceRegistrar, a *Arena, d *Door) {
 			RegisterStrategy(s, fakeStrategy{open: func(sdk.StrategyOpenRequest) (sdk.StrategySession, error) {
 				return &fakeSession{
 					augment: func(req sdk.AugmentRequest, resp *sdk.AugmentResponse) error {
@@ -200,7 +211,7 @@ func TestStrategy_roundTrip(t *testing.T) {
 						return nil
 					},
 				}, nil
-			}}, a)
+			}}, a, d)
 		})
 		s, err := client.OpenStrategy(t.Context(), sdk.StrategyOpenRequest{})
 		if err != nil {
@@ -229,7 +240,7 @@ func TestStrategy_roundTrip(t *testing.T) {
 }
 
 func TestState_roundTrip(t *testing.T) {
-	eachWay(t, func(t *testing.T, shared bool) {
+	eachWay(t, func(t *testing.T, w way) {
 		state := sdk.SnapshotResponse{
 			Parameters: []sdk.NamedTensor{
 				{Name: "w", Tensor: ramp(30, 40)},
@@ -240,7 +251,7 @@ func TestState_roundTrip(t *testing.T) {
 			State: []byte{1, 2, 3},
 		}
 		var restored sdk.RestoreRequest
-		s := openBackbone(t, shared, 0, &fakeSession{
+		s := openBackbone(t, w, 0, &fakeSession{
 			snapshot: func(resp *sdk.SnapshotResponse) error { *resp = state; return nil },
 			restore: func(req sdk.RestoreRequest) error {
 				restored.State = req.State

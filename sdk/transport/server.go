@@ -12,16 +12,22 @@ import (
 	"github.com/deconfound/deconfound/sdk/pb/v1"
 )
 
-// RegisterBackbone serves b on a gRPC server. arena is the memory that the
-// process inherited, or nil.
-func RegisterBackbone(s grpc.ServiceRegistrar, b sdk.Backbone, arena *Arena) {
-	pb.RegisterPluginServer(s, &server{arena: arena, info: b.Info, openBackbone: b.Open})
+// RegisterBackbone serves b on a gRPC server, and through the door until it is
+// closed. arena and door are what the process inherited, or nil.
+func RegisterBackbone(s grpc.ServiceRegistrar, b sdk.Backbone, arena *Arena, door *Door) {
+	register(s, &server{arena: arena, info: b.Info, openBackbone: b.Open}, door)
 }
 
-// RegisterStrategy serves st on a gRPC server. arena is the memory that the
-// process inherited, or nil.
-func RegisterStrategy(s grpc.ServiceRegistrar, st sdk.Strategy, arena *Arena) {
-	pb.RegisterPluginServer(s, &server{arena: arena, info: st.Info, openStrategy: st.Open})
+// RegisterStrategy is RegisterBackbone for a strategy.
+func RegisterStrategy(s grpc.ServiceRegistrar, st sdk.Strategy, arena *Arena, door *Door) {
+	register(s, &server{arena: arena, info: st.Info, openStrategy: st.Open}, door)
+}
+
+func register(r grpc.ServiceRegistrar, s *server, door *Door) {
+	pb.RegisterPluginServer(r, s)
+	if door != nil {
+		go s.serveDoor(door)
+	}
 }
 
 // server is the plugin's end.
@@ -42,9 +48,14 @@ func (s *server) Info(ctx context.Context, _ *pb.InfoRequest) (*pb.InfoResponse,
 	return packInfo(resp.Info), nil
 }
 
-// Session serves one session until the host closes it, ends its side of the
-// stream or goes away.
+// Session serves one session on a gRPC stream.
 func (s *server) Session(stream grpc.BidiStreamingServer[pb.HostMessage, pb.PluginMessage]) error {
+	return s.serve(stream.Context(), stream)
+}
+
+// serve serves one session until the host closes it, ends its side of the stream
+// or goes away.
+func (s *server) serve(ctx context.Context, stream pluginStream) error {
 	h := &handler{server: s, limit: MaxMessage}
 	defer h.finish()
 	for {
@@ -55,7 +66,7 @@ func (s *server) Session(stream grpc.BidiStreamingServer[pb.HostMessage, pb.Plug
 		if err != nil {
 			return err
 		}
-		reply, last := h.answer(stream.Context(), m)
+		reply, last := h.answer(ctx, m)
 		if err := stream.Send(reply); err != nil {
 			return err
 		}

@@ -6,8 +6,6 @@ import (
 	"io"
 	"sync"
 
-	"google.golang.org/grpc"
-
 	"github.com/deconfound/deconfound/sdk"
 	"github.com/deconfound/deconfound/sdk/pb/v1"
 )
@@ -23,8 +21,8 @@ const inFlight = 2
 // unpacked in the receiving goroutine, in order, before its request counts as
 // answered, so whoever sends message n has unpacked reply n-2.
 type session struct {
-	stream grpc.BidiStreamingClient[pb.HostMessage, pb.PluginMessage]
-	cancel context.CancelFunc
+	stream hostStream
+	cancel func() // cuts the stream
 	arena  *Arena // nil without a slab
 	slab   slab
 	limit  uint64
@@ -49,7 +47,7 @@ type pending struct {
 	result chan error                             // of capacity 1
 }
 
-func newSession(stream grpc.BidiStreamingClient[pb.HostMessage, pb.PluginMessage], cancel context.CancelFunc, arena *Arena, limit uint64) *session {
+func newSession(stream hostStream, cancel func(), arena *Arena, limit uint64) *session {
 	s := &session{
 		stream:  stream,
 		cancel:  cancel,

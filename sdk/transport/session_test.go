@@ -12,79 +12,85 @@ import (
 )
 
 func TestSession_errors(t *testing.T) {
-	var fail func() error
-	s := openBackbone(t, true, 0, &fakeSession{forward: func(context.Context, sdk.ForwardRequest, *sdk.ForwardResponse) error { return fail() }})
-	for _, c := range []struct {
-		err  error
-		code sdk.Code
-	}{
-		{sdk.Errorf(sdk.CodeBadRequest, "row 7 is outside the store"), sdk.CodeBadRequest},
-		{errors.New("file not found"), sdk.CodeInternal},
-		{sdk.Errorf(sdk.CodePluginCrash, "pretended"), sdk.CodeInternal},
-		{errors.New("not \xff UTF-8"), sdk.CodeInternal},
-		{errors.New(strings.Repeat("long ", 1<<20)), sdk.CodeInternal},
-	} {
-		fail = func() error { return c.err }
-		err := s.Forward(t.Context(), sdk.ForwardRequest{}, &sdk.ForwardResponse{})
-		if sdk.CodeOf(err) != c.code {
-			t.Errorf("got %v (%s), want code %s", err, sdk.CodeOf(err), c.code)
+	eachStream(t, func(t *testing.T, w way) {
+		var fail func() error
+		s := openBackbone(t, w, 0, &fakeSession{forward: func(context.Context, sdk.ForwardRequest, *sdk.ForwardResponse) error { return fail() }})
+		for _, c := range []struct {
+			err  error
+			code sdk.Code
+		}{
+			{sdk.Errorf(sdk.CodeBadRequest, "row 7 is outside the store"), sdk.CodeBadRequest},
+			{errors.New("file not found"), sdk.CodeInternal},
+			{sdk.Errorf(sdk.CodePluginCrash, "pretended"), sdk.CodeInternal},
+			{errors.New("not \xff UTF-8"), sdk.CodeInternal},
+			{errors.New(strings.Repeat("long ", 1<<20)), sdk.CodeInternal},
+		} {
+			fail = func() error { return c.err }
+			err := s.Forward(t.Context(), sdk.ForwardRequest{}, &sdk.ForwardResponse{})
+			if sdk.CodeOf(err) != c.code {
+				t.Errorf("got %v (%s), want code %s", err, sdk.CodeOf(err), c.code)
+			}
+			if len(err.Error()) > maxErrorText {
+				t.Errorf("the text has %d bytes, want at most %d", len(err.Error()), maxErrorText)
+			}
 		}
-		if len(err.Error()) > maxErrorText {
-			t.Errorf("the text has %d bytes, want at most %d", len(err.Error()), maxErrorText)
+		// Errors leave the session open.
+		fail = func() error { return nil }
+		if err := s.Forward(t.Context(), sdk.ForwardRequest{}, &sdk.ForwardResponse{}); err != nil {
+			t.Error(err)
 		}
-	}
-	// Errors leave the session open.
-	fail = func() error { return nil }
-	if err := s.Forward(t.Context(), sdk.ForwardRequest{}, &sdk.ForwardResponse{}); err != nil {
-		t.Error(err)
-	}
+	})
 }
 
 func TestSession_panic(t *testing.T) {
-	closed := make(chan struct{})
-	f := &fakeSession{
-		forward: func(context.Context, sdk.ForwardRequest, *sdk.ForwardResponse) error {
-			var m map[string]int
-			m["x"] = 1 //nolint:staticcheck // this panic is what the test wants
-			return nil
-		},
-		close: func() error { close(closed); return nil },
-	}
-	s := openBackbone(t, true, 0, f)
-	err := s.Forward(t.Context(), sdk.ForwardRequest{}, &sdk.ForwardResponse{})
-	if sdk.CodeOf(err) != sdk.CodePanic || !strings.Contains(err.Error(), "nil map") || !strings.Contains(err.Error(), " at session_test.go:") {
-		t.Errorf("got %v, want a panic on a nil map in this file", err)
-	}
-	<-closed
-	<-s.Done()
-	if err := s.Forward(t.Context(), sdk.ForwardRequest{}, &sdk.ForwardResponse{}); sdk.CodeOf(err) != sdk.CodeClosed {
-		t.Errorf("got %v, want closed", err)
-	}
+	eachStream(t, func(t *testing.T, w way) {
+		closed := make(chan struct{})
+		f := &fakeSession{
+			forward: func(context.Context, sdk.ForwardRequest, *sdk.ForwardResponse) error {
+				var m map[string]int
+				m["x"] = 1 //nolint:staticcheck // this panic is what the test wants
+				return nil
+			},
+			close: func() error { close(closed); return nil },
+		}
+		s := openBackbone(t, w, 0, f)
+		err := s.Forward(t.Context(), sdk.ForwardRequest{}, &sdk.ForwardResponse{})
+		if sdk.CodeOf(err) != sdk.CodePanic || !strings.Contains(err.Error(), "nil map") || !strings.Contains(err.Error(), " at session_test.go:") {
+			t.Errorf("got %v, want a panic on a nil map in this file", err)
+		}
+		<-closed
+		<-s.Done()
+		if err := s.Forward(t.Context(), sdk.ForwardRequest{}, &sdk.ForwardResponse{}); sdk.CodeOf(err) != sdk.CodeClosed {
+			t.Errorf("got %v, want closed", err)
+		}
+	})
 }
 
 func TestSession_messageTooLarge(t *testing.T) {
-	f := &fakeSession{
-		snapshot: func(resp *sdk.SnapshotResponse) error { resp.State = make([]byte, 100_000); return nil },
-		restore:  func(sdk.RestoreRequest) error { return nil },
-	}
-	s := openBackbone(t, true, 50_000, f)
-	if err := s.Snapshot(t.Context(), sdk.SnapshotRequest{}, &sdk.SnapshotResponse{}); sdk.CodeOf(err) != sdk.CodeMessageTooLarge {
-		t.Errorf("snapshot: got %v, want message_too_large", err)
-	}
-	if err := s.Restore(t.Context(), sdk.RestoreRequest{State: make([]byte, 60_000)}, &sdk.RestoreResponse{}); sdk.CodeOf(err) != sdk.CodeMessageTooLarge {
-		t.Errorf("restore: got %v, want message_too_large", err)
-	}
-	if err := s.Restore(t.Context(), sdk.RestoreRequest{State: make([]byte, 40_000)}, &sdk.RestoreResponse{}); err != nil {
-		t.Errorf("the session did not survive: %v", err)
-	}
+	eachStream(t, func(t *testing.T, w way) {
+		f := &fakeSession{
+			snapshot: func(resp *sdk.SnapshotResponse) error { resp.State = make([]byte, 100_000); return nil },
+			restore:  func(sdk.RestoreRequest) error { return nil },
+		}
+		s := openBackbone(t, w, 50_000, f)
+		if err := s.Snapshot(t.Context(), sdk.SnapshotRequest{}, &sdk.SnapshotResponse{}); sdk.CodeOf(err) != sdk.CodeMessageTooLarge {
+			t.Errorf("snapshot: got %v, want message_too_large", err)
+		}
+		if err := s.Restore(t.Context(), sdk.RestoreRequest{State: make([]byte, 60_000)}, &sdk.RestoreResponse{}); sdk.CodeOf(err) != sdk.CodeMessageTooLarge {
+			t.Errorf("restore: got %v, want message_too_large", err)
+		}
+		if err := s.Restore(t.Context(), sdk.RestoreRequest{State: make([]byte, 40_000)}, &sdk.RestoreResponse{}); err != nil {
+			t.Errorf("the session did not survive: %v", err)
+		}
+	})
 }
 
 // Two requests in flight on the same session: the plugin gets them in order, and
 // neither overwrites the other's tensors.
 func TestSession_pipelined(t *testing.T) {
-	eachWay(t, func(t *testing.T, shared bool) {
+	eachWay(t, func(t *testing.T, w way) {
 		gate := make(chan struct{})
-		s := openBackbone(t, shared, 0, &fakeSession{
+		s := openBackbone(t, w, 0, &fakeSession{
 			forward: func(_ context.Context, req sdk.ForwardRequest, resp *sdk.ForwardResponse) error {
 				<-gate
 				resp.H = ramp(2, 3)
@@ -120,103 +126,111 @@ func TestSession_pipelined(t *testing.T) {
 // A caller that gives up gets its error at once; the slab is used again only
 // when the plugin has stopped working.
 func TestSession_canceled(t *testing.T) {
-	started, gate := make(chan struct{}), make(chan struct{})
-	f := &fakeSession{forward: func(_ context.Context, _ sdk.ForwardRequest, resp *sdk.ForwardResponse) error {
-		close(started)
-		<-gate
-		resp.H = ramp(2, 2)
-		return nil
-	}}
-	s := openBackbone(t, true, 0, f)
-	free := func() int {
-		s.arena.mu.RLock()
-		defer s.arena.mu.RUnlock()
-		return len(s.arena.free)
-	}
-	before := free()
-	ctx, cancel := context.WithCancel(t.Context())
-	go func() { <-started; cancel() }()
-	var resp sdk.ForwardResponse
-	err := s.Forward(ctx, sdk.ForwardRequest{}, &resp)
-	if sdk.CodeOf(err) != sdk.CodeCanceled || !errors.Is(err, context.Canceled) {
-		t.Errorf("got %v, want canceled", err)
-	}
-	if free() != before {
-		t.Error("the slab was given back while the plugin worked on it")
-	}
-	close(gate)
-	<-s.Done()
-	if free() != before+1 {
-		t.Error("the slab was not given back")
-	}
-	if resp.H.Data != nil {
-		t.Error("the response was written to after the call returned")
-	}
-	if err := s.Forward(t.Context(), sdk.ForwardRequest{}, &resp); sdk.CodeOf(err) != sdk.CodeCanceled {
-		t.Errorf("got %v, want the session to stay given up", err)
-	}
-	if err := s.Close(t.Context(), sdk.CloseRequest{}, nil); err != nil {
-		t.Errorf("close: %v", err)
-	}
+	eachStream(t, func(t *testing.T, w way) {
+		started, gate := make(chan struct{}), make(chan struct{})
+		f := &fakeSession{forward: func(_ context.Context, _ sdk.ForwardRequest, resp *sdk.ForwardResponse) error {
+			close(started)
+			<-gate
+			resp.H = ramp(2, 2)
+			return nil
+		}}
+		s := openBackbone(t, w, 0, f)
+		free := func() int {
+			s.arena.mu.RLock()
+			defer s.arena.mu.RUnlock()
+			return len(s.arena.free)
+		}
+		before := free()
+		ctx, cancel := context.WithCancel(t.Context())
+		go func() { <-started; cancel() }()
+		var resp sdk.ForwardResponse
+		err := s.Forward(ctx, sdk.ForwardRequest{}, &resp)
+		if sdk.CodeOf(err) != sdk.CodeCanceled || !errors.Is(err, context.Canceled) {
+			t.Errorf("got %v, want canceled", err)
+		}
+		if free() != before {
+			t.Error("the slab was given back while the plugin worked on it")
+		}
+		close(gate)
+		<-s.Done()
+		if free() != before+1 {
+			t.Error("the slab was not given back")
+		}
+		if resp.H.Data != nil {
+			t.Error("the response was written to after the call returned")
+		}
+		if err := s.Forward(t.Context(), sdk.ForwardRequest{}, &resp); sdk.CodeOf(err) != sdk.CodeCanceled {
+			t.Errorf("got %v, want the session to stay given up", err)
+		}
+		if err := s.Close(t.Context(), sdk.CloseRequest{}, nil); err != nil {
+			t.Errorf("close: %v", err)
+		}
+	})
 }
 
 func TestSession_Close(t *testing.T) {
-	closes := 0
-	s := openBackbone(t, true, 0, &fakeSession{close: func() error { closes++; return nil }})
-	for range 2 {
-		if err := s.Close(t.Context(), sdk.CloseRequest{}, &sdk.CloseResponse{}); err != nil {
-			t.Error(err)
+	eachStream(t, func(t *testing.T, w way) {
+		closes := 0
+		s := openBackbone(t, w, 0, &fakeSession{close: func() error { closes++; return nil }})
+		for range 2 {
+			if err := s.Close(t.Context(), sdk.CloseRequest{}, &sdk.CloseResponse{}); err != nil {
+				t.Error(err)
+			}
 		}
-	}
-	<-s.Done()
-	if closes != 1 {
-		t.Errorf("the author's Close ran %d times, want once", closes)
-	}
-	if err := s.Forward(t.Context(), sdk.ForwardRequest{}, &sdk.ForwardResponse{}); sdk.CodeOf(err) != sdk.CodeClosed {
-		t.Errorf("got %v, want closed", err)
-	}
+		<-s.Done()
+		if closes != 1 {
+			t.Errorf("the author's Close ran %d times, want once", closes)
+		}
+		if err := s.Forward(t.Context(), sdk.ForwardRequest{}, &sdk.ForwardResponse{}); sdk.CodeOf(err) != sdk.CodeClosed {
+			t.Errorf("got %v, want closed", err)
+		}
+	})
 }
 
 func TestSession_moreThanSlabs(t *testing.T) {
-	client := connect(t, true, 0, func(s grpc.ServiceRegistrar, a *Arena) {
-		RegisterBackbone(s, fakeBackbone{open: func(sdk.OpenRequest) (sdk.BackboneSession, error) {
-			return &fakeSession{forward: func(_ context.Context, req sdk.ForwardRequest, resp *sdk.ForwardResponse) error {
-				resp.H = ramp(2, 2)
-				resp.H.Data[1] = float32(req.Step)
-				return nil
-			}}, nil
-		}}, a)
+	eachStream(t, func(t *testing.T, w way) {
+		client := connect(t, w, 0, func(s grpc.ServiceRegistrar, a *Arena, d *Door) {
+			RegisterBackbone(s, fakeBackbone{open: func(sdk.OpenRequest) (sdk.BackboneSession, error) {
+				return &fakeSession{forward: func(_ context.Context, req sdk.ForwardRequest, resp *sdk.ForwardResponse) error {
+					resp.H = ramp(2, 2)
+					resp.H.Data[1] = float32(req.Step)
+					return nil
+				}}, nil
+			}}, a, d)
+		})
+		var sessions []*BackboneSession
+		for range arenaSlabs + 2 {
+			s, err := client.OpenBackbone(t.Context(), sdk.OpenRequest{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			sessions = append(sessions, s)
+		}
+		if got := sessions[arenaSlabs].slab.slotSize; got != 0 {
+			t.Errorf("session %d has slots of %d bytes, want none", arenaSlabs, got)
+		}
+		for i, s := range sessions {
+			var resp sdk.ForwardResponse
+			if err := s.Forward(t.Context(), sdk.ForwardRequest{Step: uint64(i)}, &resp); err != nil {
+				t.Fatal(err)
+			}
+			if resp.H.Data[1] != float32(i) {
+				t.Errorf("session %d got the answer of session %v", i, resp.H.Data[1])
+			}
+		}
 	})
-	var sessions []*BackboneSession
-	for range arenaSlabs + 2 {
-		s, err := client.OpenBackbone(t.Context(), sdk.OpenRequest{})
-		if err != nil {
-			t.Fatal(err)
-		}
-		sessions = append(sessions, s)
-	}
-	if got := sessions[arenaSlabs].slab.slotSize; got != 0 {
-		t.Errorf("session %d has slots of %d bytes, want none", arenaSlabs, got)
-	}
-	for i, s := range sessions {
-		var resp sdk.ForwardResponse
-		if err := s.Forward(t.Context(), sdk.ForwardRequest{Step: uint64(i)}, &resp); err != nil {
-			t.Fatal(err)
-		}
-		if resp.H.Data[1] != float32(i) {
-			t.Errorf("session %d got the answer of session %v", i, resp.H.Data[1])
-		}
-	}
 }
 
 func TestOpen_wrongKind(t *testing.T) {
-	client := connect(t, false, 0, func(s grpc.ServiceRegistrar, a *Arena) {
-		RegisterBackbone(s, fakeBackbone{open: func(sdk.OpenRequest) (sdk.BackboneSession, error) { return nil, nil }}, a)
+	eachStream(t, func(t *testing.T, w way) {
+		client := connect(t, w, 0, func(s grpc.ServiceRegistrar, a *Arena, d *Door) {
+			RegisterBackbone(s, fakeBackbone{open: func(sdk.OpenRequest) (sdk.BackboneSession, error) { return nil, nil }}, a, d)
+		})
+		if _, err := client.OpenStrategy(t.Context(), sdk.StrategyOpenRequest{}); sdk.CodeOf(err) != sdk.CodeUnsupported {
+			t.Errorf("got %v, want unsupported", err)
+		}
+		if _, err := client.OpenBackbone(t.Context(), sdk.OpenRequest{}); sdk.CodeOf(err) != sdk.CodeInternal {
+			t.Errorf("got %v, want internal for an Open without a session", err)
+		}
 	})
-	if _, err := client.OpenStrategy(t.Context(), sdk.StrategyOpenRequest{}); sdk.CodeOf(err) != sdk.CodeUnsupported {
-		t.Errorf("got %v, want unsupported", err)
-	}
-	if _, err := client.OpenBackbone(t.Context(), sdk.OpenRequest{}); sdk.CodeOf(err) != sdk.CodeInternal {
-		t.Errorf("got %v, want internal for an Open without a session", err)
-	}
 }
