@@ -80,7 +80,8 @@ func (p *Process) checkOpen(req *sdk.OpenRequest) error {
 	return nil
 }
 
-// Forward implements sdk.BackboneSession.
+// Forward implements sdk.BackboneSession. The memory of resp.H, if it is large
+// enough, is used again for the answer.
 func (s *BackboneSession) Forward(ctx context.Context, req sdk.ForwardRequest, resp *sdk.ForwardResponse) error {
 	if err := s.checkForward(req); err != nil {
 		return err

@@ -70,11 +70,10 @@ func (r *Run) trainBatch(ctx context.Context, positions []int32, means *means) e
 	} else if r.needsLabels {
 		forward.Labels = labels
 	}
-	var represented sdk.ForwardResponse
-	if err := r.backbone.Forward(ctx, forward, &represented); err != nil {
+	if err := r.backbone.Forward(ctx, forward, &r.represented); err != nil {
 		return fmt.Errorf("forward: %w", err)
 	}
-	h := represented.H.Data
+	h := r.represented.H.Data
 
 	// The head sees the data's own availability: an intervened mask says nothing
 	// about the confounder, the observed one does.

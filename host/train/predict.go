@@ -24,9 +24,9 @@ func (r *Run) represent(ctx context.Context, rows []int32, availability []uint64
 		availability = gather(r.availability, rows, 1)
 	}
 	h := make([]float32, 0, len(rows)*r.cfg.Width)
+	var resp sdk.ForwardResponse
 	for from := 0; from < len(rows); from += r.cfg.BatchSize {
 		to := min(from+r.cfg.BatchSize, len(rows))
-		var resp sdk.ForwardResponse
 		if err := r.backbone.Forward(ctx, sdk.ForwardRequest{
 			Rows: rows[from:to], Availability: availability[from:to], Mode: sdk.Eval, Step: r.step,
 		}, &resp); err != nil {

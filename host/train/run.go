@@ -59,7 +59,8 @@ type Run struct {
 	availability []uint64 // of all rows of the store
 	labels       []float32
 	labelWidth   int
-	groups       []int32 // of the training rows, by position; nil without a strategy
+	groups       []int32             // of the training rows, by position; nil without a strategy
+	represented  sdk.ForwardResponse // of the last training step; its memory serves the next
 
 	epoch int
 	step  uint64

@@ -13,7 +13,8 @@ type BackboneSession struct{ *session }
 
 var _ sdk.BackboneSession = (*BackboneSession)(nil)
 
-// Forward implements sdk.BackboneSession.
+// Forward implements sdk.BackboneSession. The memory of resp.H, if it is large
+// enough, is used again for the answer: fresh memory costs as much as the copy.
 func (s *BackboneSession) Forward(ctx context.Context, req sdk.ForwardRequest, resp *sdk.ForwardResponse) error {
 	return s.call(ctx, "forward", func(w *writer) *pb.HostMessage {
 		return &pb.HostMessage{Request: &pb.HostMessage_Forward{Forward: packForward(w, req)}}
@@ -21,6 +22,7 @@ func (s *BackboneSession) Forward(ctx context.Context, req sdk.ForwardRequest, r
 		if m.GetForward() == nil {
 			return unexpected("forward", m)
 		}
+		r.spare = resp.H.Data
 		*resp, err = unpackForwarded(r, m.GetForward())
 		return err
 	})

@@ -157,6 +157,22 @@ func TestForward_roundTrip(t *testing.T) {
 		same(t, "request", got, want)
 		same(t, "response", resp, answer)
 
+		// A smaller answer takes the memory of the last one, a larger one does not.
+		first := &resp.H.Data[0]
+		answer.H = ramp(1, 7)
+		if err := s.Forward(t.Context(), want, &resp); err != nil {
+			t.Fatal(err)
+		}
+		same(t, "smaller response", resp, answer)
+		if w.shared && &resp.H.Data[0] != first {
+			t.Error("the memory of the last answer was not used again")
+		}
+		answer.H = ramp(9, 7)
+		if err := s.Forward(t.Context(), want, &resp); err != nil {
+			t.Fatal(err)
+		}
+		same(t, "larger response", resp, answer)
+
 		// Absent fields stay absent.
 		want.Labels, want.Mode, answer.ModalityEmbeddings = nil, sdk.Eval, sdk.Tensor{}
 		if err := s.Forward(t.Context(), want, &resp); err != nil {

@@ -51,6 +51,8 @@ type reader struct {
 	// copies says that tensors must not refer to shared memory: the host checks
 	// values before it uses them, and they must not change in between.
 	copies bool
+	// spare is memory for the first copy it is large enough for.
+	spare []float32
 }
 
 // tensor returns the tensor that t describes. It trusts nothing: a shape that
@@ -91,9 +93,18 @@ func (r *reader) tensor(name string, t *pb.Tensor) (sdk.Tensor, error) {
 	if !r.copies {
 		return sdk.Tensor{Shape: shape, Data: floatView(wire)}, nil
 	}
-	values := make([]float32, count)
+	values := r.room(int(count))
 	fill(values, wire)
 	return sdk.Tensor{Shape: shape, Data: values}, nil
+}
+
+// room is memory for n values.
+func (r *reader) room(n int) []float32 {
+	if spare := r.spare; n <= cap(spare) && n > 0 {
+		r.spare = nil
+		return spare[:n:n]
+	}
+	return make([]float32, n)
 }
 
 // vector is tensor for a slice, which must have one dimension.
