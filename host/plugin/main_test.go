@@ -89,10 +89,10 @@ func eachStream(t *testing.T, f func(t *testing.T, grpc bool)) {
 }
 
 // startLiar starts a plugin that does not use the SDK.
-func startLiar(t testing.TB, cfg Config) *Process {
+func startLiar(t testing.TB, cfg Config, args ...string) *Process {
 	t.Helper()
 	e := install(t, t.TempDir(), "backbone", "misbehave")
-	e.Command = []string{"./lie"}
+	e.Command = append([]string{"./lie"}, args...)
 	p, err := Start(t.Context(), e, cfg)
 	if err != nil {
 		t.Fatal(err)

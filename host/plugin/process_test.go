@@ -381,17 +381,43 @@ func TestProcess_socketDirectory(t *testing.T) {
 	well(t, open(t, start(t, Config{}), "", 0))
 }
 
+// A plugin that breaks the wire is killed, and no other one.
 func TestProcess_lies(t *testing.T) {
-	p, other := startLiar(t, Config{}), start(t, Config{})
+	other := start(t, Config{})
 	beside := open(t, other, "", 0)
-	s, err := OpenBackbone(t.Context(), p, withoutSize("offset"))
-	if err != nil {
-		t.Fatal(err)
+	for _, c := range []struct {
+		args []string
+		mode string
+		code sdk.Code
+		part string
+	}{
+		{nil, "offset", sdk.CodeProtocol, "outside its slot"},
+		{[]string{"door"}, "offset", sdk.CodeProtocol, "outside its slot"},
+		{[]string{"door"}, "garbage", sdk.CodeProtocol, "a frame of 3 bytes is no message"},
+		{[]string{"door"}, "length", sdk.CodeProtocol, "claims 4294967295 bytes"},
+		{[]string{"door"}, "half", sdk.CodePluginCrash, "exit status 5"},
+	} {
+		t.Run(strings.Join(append(c.args, c.mode), " "), func(t *testing.T) {
+			p := startLiar(t, Config{}, c.args...)
+			if (p.door != nil) != (c.args != nil) {
+				t.Fatalf("sessions on sockets: %v", p.door != nil)
+			}
+			idle, err := OpenBackbone(t.Context(), p, withoutSize(""))
+			if err != nil {
+				t.Fatal(err)
+			}
+			s, err := OpenBackbone(t.Context(), p, withoutSize(c.mode))
+			if err != nil {
+				t.Fatal(err)
+			}
+			_, err = forward(t, s)
+			wants(t, err, c.code, c.part)
+			gone(t, p)
+			_, err = forward(t, idle)
+			wants(t, err, sdk.CodePluginCrash)
+			well(t, beside)
+		})
 	}
-	_, err = forward(t, s)
-	wants(t, err, sdk.CodeProtocol, "outside its slot")
-	gone(t, p)
-	well(t, beside)
 }
 
 func TestProcess_oversized(t *testing.T) {
@@ -403,13 +429,18 @@ func TestProcess_oversized(t *testing.T) {
 	well(t, open(t, p, "", 0))
 
 	// By hand: the host refuses.
-	p = startLiar(t, Config{MaxMessage: 1 << 20})
-	s, err = OpenBackbone(t.Context(), p, withoutSize("large"))
-	if err != nil {
-		t.Fatal(err)
+	for _, args := range [][]string{nil, {"door"}} {
+		p = startLiar(t, Config{MaxMessage: 1 << 20}, args...)
+		s, err = OpenBackbone(t.Context(), p, withoutSize("large"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, err = forward(t, s)
+		wants(t, err, sdk.CodeMessageTooLarge)
+		if err := p.Err(); err != nil {
+			t.Errorf("the process ended: %v", err)
+		}
 	}
-	_, err = forward(t, s)
-	wants(t, err, sdk.CodeMessageTooLarge)
 
 	// From the host to the plugin.
 	p = start(t, Config{MaxMessage: 1 << 20})

@@ -44,8 +44,8 @@ type shaped struct {
 // guard runs one call. It kills the process when the call takes longer than
 // timeout, also after the caller has left.
 func (p *Process) guard(ctx context.Context, what string, timeout time.Duration, call func(context.Context) (done <-chan struct{}, err error)) error {
-	if err := p.Err(); err != nil {
-		return p.explain(what, err)
+	if cause := p.Err(); cause != nil {
+		return lost(what, cause)
 	}
 	var late *sdk.Error
 	var mu sync.Mutex
@@ -103,8 +103,13 @@ func (p *Process) explain(what string, err error) error {
 			return sdk.Wrap(code, err, "%s: %s", p.entry, what)
 		}
 	}
-	if sdk.CodeOf(cause) == sdk.CodeDeadline || sdk.CodeOf(cause) == sdk.CodeProtocol {
-		// Another session's failure took the process away from this one.
+	return lost(what, cause)
+}
+
+// lost is the error of a session whose process ended because of cause: what
+// another session did wrong is no fault of this one.
+func lost(what string, cause error) error {
+	if code := sdk.CodeOf(cause); code == sdk.CodeDeadline || code == sdk.CodeProtocol {
 		return sdk.Errorf(sdk.CodePluginCrash, "%s was killed because of another session: %s", what, cause)
 	}
 	return cause

@@ -6,6 +6,7 @@ import (
 	"math"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/deconfound/deconfound/sdk"
@@ -226,6 +227,39 @@ func TestSession_two(t *testing.T) {
 		if err != nil || slices.Equal(again, other) {
 			t.Errorf("the second session did not train (%v)", err)
 		}
+	})
+}
+
+// A session does not wait for another one of its process that hangs, whatever
+// that one has been sent.
+func TestSession_besideHanging(t *testing.T) {
+	eachStream(t, func(t *testing.T, grpc bool) {
+		p := start(t, Config{NoSockets: grpc, NoSharedMemory: true})
+		hanging, other := open(t, p, "hang", 8<<20), open(t, p, "", 8<<20)
+		var state sdk.SnapshotResponse
+		if err := hanging.Snapshot(t.Context(), sdk.SnapshotRequest{}, &state); err != nil {
+			t.Fatal(err)
+		}
+		var wait sync.WaitGroup
+		wait.Go(func() {
+			_, err := forward(t, hanging)
+			wants(t, err, sdk.CodeClosed)
+		})
+		wait.Go(func() { // 8 MiB that nobody reads
+			var err error
+			for err == nil { // unless it came before the forward
+				err = hanging.Restore(t.Context(), sdk.RestoreRequest(state), nil)
+			}
+			wants(t, err, sdk.CodeClosed)
+		})
+		for range 20 {
+			well(t, other)
+		}
+		if err := other.Restore(t.Context(), sdk.RestoreRequest(state), nil); err != nil {
+			t.Error(err)
+		}
+		p.Kill()
+		wait.Wait()
 	})
 }
 

@@ -1,6 +1,7 @@
 // Program lie is a plugin that serves the wire by hand: it claims tensors outside
 // its slots, and sends more than it was told to. Its argument chooses what it does
-// to the handshake, from which nothing of the SDK keeps it.
+// to the handshake, from which nothing of the SDK keeps it, and whether it takes
+// sessions as sockets.
 package main
 
 import (
@@ -33,6 +34,8 @@ func main() {
 		case "address":
 			fmt.Printf("1|%d|unix|/nowhere/at/all|grpc|\n", version)
 			select {}
+		case "door":
+			door()
 		}
 	}
 	goplugin.Serve(&goplugin.ServeConfig{
@@ -87,18 +90,22 @@ func (*liar) Session(stream grpc.BidiStreamingServer[pb.HostMessage, pb.PluginMe
 		if err != nil {
 			return nil
 		}
-		reply := &pb.PluginMessage{Sequence: m.Sequence, Reply: &pb.PluginMessage_Open{Open: &pb.OpenResponse{}}}
+		reply := lie(mode, m)
 		if open := m.GetOpenBackbone(); open != nil {
 			mode = open.GetHyperparameters()["mode"].GetString_()
-		} else {
-			h := &pb.Tensor{Shape: []int64{2, 4}, Storage: &pb.Tensor_Region{Region: &pb.Region{Offset: 1 << 50, Length: 32}}}
-			if mode == "large" {
-				h = &pb.Tensor{Shape: []int64{2, 4}, Storage: &pb.Tensor_Data{Data: make([]byte, 2<<20)}}
-			}
-			reply.Reply = &pb.PluginMessage_Forward{Forward: &pb.ForwardResponse{H: h}}
+			reply.Reply = &pb.PluginMessage_Open{Open: &pb.OpenResponse{}}
 		}
 		if err := stream.Send(reply); err != nil {
 			return err
 		}
 	}
+}
+
+// lie is the answer to a forward.
+func lie(mode string, m *pb.HostMessage) *pb.PluginMessage {
+	h := &pb.Tensor{Shape: []int64{2, 4}, Storage: &pb.Tensor_Region{Region: &pb.Region{Offset: 1 << 50, Length: 32}}}
+	if mode == "large" {
+		h = &pb.Tensor{Shape: []int64{2, 4}, Storage: &pb.Tensor_Data{Data: make([]byte, 2<<20)}}
+	}
+	return &pb.PluginMessage{Sequence: m.Sequence, Reply: &pb.PluginMessage_Forward{Forward: &pb.ForwardResponse{H: h}}}
 }
