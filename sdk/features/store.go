@@ -21,7 +21,8 @@ type array struct {
 	maps    []*mapping
 }
 
-// Open maps the store in dir. Close releases it.
+// Open maps the store in dir. Close releases it. Stores of one process that are
+// open at the same time share the memory of their files.
 func Open(dir string) (_ *Store, err error) {
 	index, err := readIndex(dir)
 	if err != nil {

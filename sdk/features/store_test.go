@@ -227,3 +227,58 @@ func BenchmarkStore_Gather(b *testing.B) {
 		}
 	}
 }
+
+// Stores on the same files share their memory, and a file of the same name that
+// came later is another one.
+func TestOpen_shares(t *testing.T) {
+	first, dir := example(t)
+	count := func() int {
+		mapped.Lock()
+		defer mapped.Unlock()
+		return len(mapped.files)
+	}
+	before := count()
+	second, err := Open(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if &first.arrays[0].values[0] != &second.arrays[0].values[0] || count() != before {
+		t.Errorf("%d files in memory after the second Open, %d before", count(), before)
+	}
+	if err := second.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if err := second.Close(); err != nil {
+		t.Errorf("closed twice: %v", err)
+	}
+	path := filepath.Join(dir, "m00.npy")
+	data, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(path+".new", data, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Rename(path+".new", path); err != nil {
+		t.Fatal(err)
+	}
+	third, err := Open(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if &first.arrays[0].values[0] == &third.arrays[0].values[0] || count() != before+1 {
+		t.Errorf("%d files in memory with a new one, %d before", count(), before)
+	}
+	if got, err := first.Raw(0, 2); err != nil || got[0] != float32(math.Inf(1)) {
+		t.Errorf("the first store reads %v (%v)", got, err)
+	}
+	if err := third.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if err := first.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if got := count(); got != before-3 {
+		t.Errorf("%d files in memory after all were closed, want %d", got, before-3)
+	}
+}
