@@ -15,6 +15,8 @@ const (
 	firstBackoff = time.Second
 	// longestBackoff is where it stops growing.
 	longestBackoff = 4 * time.Second
+	// defaultIdle is PoolConfig.Idle when it is 0. A start takes 60 ms.
+	defaultIdle = time.Minute
 )
 
 // PoolConfig is how a pool runs its processes.
@@ -24,14 +26,18 @@ type PoolConfig struct {
 	Log func(Entry) io.Writer
 	// Lock is verified before every start; nil allows everything.
 	Lock *Lock
-	// Clock is for tests; nil is the real one.
+	// Idle is how long a process without a session is kept for the next run; 0 is
+	// one minute.
+	Idle time.Duration
+	// Clock is what backoff goes by, for tests; nil is the real one.
 	Clock Clock
 }
 
 // Pool keeps one process per plugin and opens any number of sessions on it, of
 // one run after the other and of runs side by side. A process that failed is
 // replaced at the next session, after 1, 2, then 4 seconds; a session that was
-// opened and closed without harm to its process starts the count again.
+// opened and closed without harm to its process starts the count again. A process
+// without sessions is ended after a while.
 type Pool struct {
 	cfg  PoolConfig
 	life context.Context // ends with Close
@@ -48,14 +54,19 @@ type place struct {
 
 	mu       sync.Mutex
 	process  *Process
-	failures int       // processes that failed in a row
-	failed   time.Time // when the last one was found to have failed
+	users    int         // sessions, and calls that need the process
+	idle     *time.Timer // ends the process when nobody has used it for a while
+	failures int         // processes that failed in a row
+	failed   time.Time   // when the last one was found to have failed
 }
 
 // NewPool returns an empty pool. Close it to end its processes.
 func NewPool(cfg PoolConfig) *Pool {
 	if cfg.Clock == nil {
 		cfg.Clock = wallClock{}
+	}
+	if cfg.Idle <= 0 {
+		cfg.Idle = defaultIdle
 	}
 	p := &Pool{cfg: cfg, places: map[string]*place{}}
 	p.life, p.end = context.WithCancel(context.Background())
@@ -64,10 +75,11 @@ func NewPool(cfg PoolConfig) *Pool {
 
 // Info starts the plugin if needed and answers its description.
 func (p *Pool) Info(ctx context.Context, e Entry) (sdk.Info, error) {
-	process, _, err := p.acquire(ctx, e)
+	process, pl, err := p.acquire(ctx, e)
 	if err != nil {
 		return sdk.Info{}, err
 	}
+	defer p.release(pl)
 	return process.Info(), nil
 }
 
@@ -79,9 +91,10 @@ func (p *Pool) OpenBackbone(ctx context.Context, e Entry, req sdk.OpenRequest) (
 	}
 	s, err := OpenBackbone(ctx, process, req)
 	if err != nil {
+		p.release(pl)
 		return nil, err
 	}
-	return &pooledBackbone{BackboneSession: s, place: pl}, nil
+	return &pooledBackbone{BackboneSession: s, user: user{pool: p, place: pl}}, nil
 }
 
 // OpenStrategy starts the plugin if needed and opens a session.
@@ -92,9 +105,10 @@ func (p *Pool) OpenStrategy(ctx context.Context, e Entry, req sdk.StrategyOpenRe
 	}
 	s, err := OpenStrategy(ctx, process, req)
 	if err != nil {
+		p.release(pl)
 		return nil, err
 	}
-	return &pooledStrategy{StrategySession: s, place: pl}, nil
+	return &pooledStrategy{StrategySession: s, user: user{pool: p, place: pl}}, nil
 }
 
 // Close ends all processes and waits for them. Nothing can be opened afterwards.
@@ -110,7 +124,7 @@ func (p *Pool) Close() {
 		wait.Go(func() {
 			pl.busy <- struct{}{}
 			defer func() { <-pl.busy }()
-			if process := pl.current(); process != nil {
+			if process := pl.vacate(); process != nil {
 				process.Close()
 			}
 		})
@@ -119,6 +133,7 @@ func (p *Pool) Close() {
 }
 
 // acquire returns the living process of a plugin, starting one if there is none.
+// The caller releases the place.
 func (p *Pool) acquire(ctx context.Context, e Entry) (*Process, *place, error) {
 	pl, err := p.place(e)
 	if err != nil {
@@ -140,6 +155,7 @@ func (p *Pool) acquire(ctx context.Context, e Entry) (*Process, *place, error) {
 	}
 	if process := pl.current(); process != nil {
 		if process.Err() == nil {
+			pl.occupy(process)
 			return process, pl, nil
 		}
 		pl.lost(p.cfg.Clock.Now())
@@ -161,10 +177,34 @@ func (p *Pool) acquire(ctx context.Context, e Entry) (*Process, *place, error) {
 		}
 		return nil, nil, err
 	}
-	pl.mu.Lock()
-	pl.process = process
-	pl.mu.Unlock()
+	pl.occupy(process)
 	return process, pl, nil
+}
+
+// release says that a user of the place is done. The last one leaves the process
+// to the next, if that comes in time.
+func (p *Pool) release(pl *place) {
+	pl.mu.Lock()
+	defer pl.mu.Unlock()
+	pl.users--
+	if pl.users == 0 && pl.process != nil {
+		pl.idle = time.AfterFunc(p.cfg.Idle, func() { p.retire(pl) })
+	}
+}
+
+// retire ends a process that nobody uses.
+func (p *Pool) retire(pl *place) {
+	pl.busy <- struct{}{}
+	defer func() { <-pl.busy }()
+	pl.mu.Lock()
+	used := pl.users > 0
+	pl.mu.Unlock()
+	if used {
+		return
+	}
+	if process := pl.vacate(); process != nil {
+		process.Close()
+	}
 }
 
 func (p *Pool) place(e Entry) (*place, error) {
@@ -203,6 +243,31 @@ func (p *Pool) wait(ctx context.Context, e Entry, pl *place) error {
 	}
 }
 
+// occupy adds a user of the process.
+func (pl *place) occupy(process *Process) {
+	pl.mu.Lock()
+	defer pl.mu.Unlock()
+	pl.process = process
+	pl.users++
+	if pl.idle != nil {
+		pl.idle.Stop()
+		pl.idle = nil
+	}
+}
+
+// vacate takes the process from the place.
+func (pl *place) vacate() *Process {
+	pl.mu.Lock()
+	defer pl.mu.Unlock()
+	if pl.idle != nil {
+		pl.idle.Stop()
+		pl.idle = nil
+	}
+	process := pl.process
+	pl.process = nil
+	return process
+}
+
 func (pl *place) current() *Process {
 	pl.mu.Lock()
 	defer pl.mu.Unlock()
@@ -227,32 +292,43 @@ func (pl *place) well(process *Process) {
 	}
 }
 
-// pooledBackbone tells the pool of a good end.
+// user is a session's hold on a place.
+type user struct {
+	pool  *Pool
+	place *place
+	once  sync.Once
+}
+
+// done tells the pool of the end of a session, and whether it was a good one.
+func (u *user) done(process *Process, err error) {
+	if err == nil {
+		u.place.well(process)
+	}
+	u.once.Do(func() { u.pool.release(u.place) })
+}
+
+// pooledBackbone tells the pool of its end.
 type pooledBackbone struct {
 	*BackboneSession
-	place *place
+	user user
 }
 
 // Close implements sdk.BackboneSession.
 func (s *pooledBackbone) Close(ctx context.Context, req sdk.CloseRequest, resp *sdk.CloseResponse) error {
 	err := s.BackboneSession.Close(ctx, req, resp)
-	if err == nil {
-		s.place.well(s.process)
-	}
+	s.user.done(s.process, err)
 	return err
 }
 
-// pooledStrategy tells the pool of a good end.
+// pooledStrategy tells the pool of its end.
 type pooledStrategy struct {
 	*StrategySession
-	place *place
+	user user
 }
 
 // Close implements sdk.StrategySession.
 func (s *pooledStrategy) Close(ctx context.Context, req sdk.CloseRequest, resp *sdk.CloseResponse) error {
 	err := s.StrategySession.Close(ctx, req, resp)
-	if err == nil {
-		s.place.well(s.process)
-	}
+	s.user.done(s.process, err)
 	return err
 }

@@ -4,11 +4,13 @@ import (
 	"context"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"testing"
 	"time"
 
 	"github.com/deconfound/deconfound/sdk"
+	"github.com/deconfound/deconfound/sdk/features"
 )
 
 // clock is a clock whose waits end at once and are remembered.
@@ -73,6 +75,85 @@ func TestPool_shares(t *testing.T) {
 		})
 	}
 	wait.Wait()
+}
+
+// Runs one after the other and side by side have one process, which has every
+// file of the feature store in memory once, and none after the last run.
+func TestPool_reuses(t *testing.T) {
+	store := t.TempDir()
+	if err := features.Write(store, features.Index{Rows: 1, Modalities: []features.Modality{{Name: "labs", Kind: features.Tabular, Width: 3}}},
+		[]features.Values{{Data: []float32{1, 2, 3}}}); err != nil {
+		t.Fatal(err)
+	}
+	e := install(t, t.TempDir(), "backbone", "misbehave")
+	pool := newPool(t, PoolConfig{})
+	pid := ""
+	run := func() sdk.BackboneSession {
+		req := openRequest("store", 0)
+		req.FeatureStore = store
+		s, err := pool.OpenBackbone(t.Context(), e, req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		well(t, s)
+		if got := s.(*pooledBackbone).process.Pid(); pid == "" {
+			pid = got
+		} else if got != pid {
+			t.Errorf("a run is on process %s, the first was on %s", got, pid)
+		}
+		return s
+	}
+	maps := func() int {
+		text, err := os.ReadFile("/proc/" + pid + "/maps")
+		if err != nil {
+			t.Skipf("cannot see what a process has mapped: %v", err)
+		}
+		return strings.Count(string(text), store)
+	}
+	for range 3 {
+		a, b := run(), run()
+		if got := maps(); got != 1 {
+			t.Errorf("the store's file is mapped %d times, want once", got)
+		}
+		for _, s := range []sdk.BackboneSession{a, b} {
+			if err := s.Close(t.Context(), sdk.CloseRequest{}, nil); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	if got := maps(); got != 0 {
+		t.Errorf("after the last run the store's file is mapped %d times", got)
+	}
+}
+
+// A process without sessions ends, and not before.
+func TestPool_idle(t *testing.T) {
+	e := install(t, t.TempDir(), "backbone", "misbehave")
+	pool := newPool(t, PoolConfig{Idle: time.Millisecond})
+	for range 3 {
+		a, err := pool.OpenBackbone(t.Context(), e, openRequest("", 0))
+		if err != nil {
+			t.Fatal(err)
+		}
+		b, err := pool.OpenBackbone(t.Context(), e, openRequest("", 0))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for range 2 { // a second Close is none
+			if err := a.Close(t.Context(), sdk.CloseRequest{}, nil); err != nil {
+				t.Fatal(err)
+			}
+		}
+		for range 50 {
+			well(t, b)
+		}
+		if err := b.Close(t.Context(), sdk.CloseRequest{}, nil); err != nil {
+			t.Fatal(err)
+		}
+		process := b.(*pooledBackbone).process
+		gone(t, process)
+		wants(t, process.Err(), sdk.CodeClosed)
+	}
 }
 
 func TestPool_restarts(t *testing.T) {

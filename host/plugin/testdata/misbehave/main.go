@@ -18,6 +18,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/deconfound/deconfound/sdk"
+	"github.com/deconfound/deconfound/sdk/features"
 	"github.com/deconfound/deconfound/sdk/serve"
 )
 
@@ -72,6 +73,13 @@ func (b backbone) Open(_ context.Context, req sdk.OpenRequest, resp *sdk.OpenRes
 		return sdk.Errorf(sdk.CodeBadRequest, "no feature store at %s", req.FeatureStore)
 	case "open_hang":
 		select {}
+	case "store":
+		store, err := features.Open(req.FeatureStore)
+		if err != nil {
+			return err
+		}
+		resp.Session = &session{open: req, weight: 1, store: store}
+		return nil
 	}
 	resp.Session = &session{open: req, mode: req.Hyperparameters.String("mode"), size: req.Hyperparameters.Int("size"), weight: 1}
 	return nil
@@ -85,6 +93,7 @@ type session struct {
 	rows   int
 	hog    []byte
 	h      sdk.Tensor // what mode "echo" answers
+	store  *features.Store
 }
 
 func (s *session) Forward(_ context.Context, req sdk.ForwardRequest, resp *sdk.ForwardResponse) error {
@@ -218,6 +227,9 @@ func (s *session) Restore(_ context.Context, req sdk.RestoreRequest, _ *sdk.Rest
 func (s *session) Close(context.Context, sdk.CloseRequest, *sdk.CloseResponse) error {
 	if s.mode == "close_hang" {
 		select {}
+	}
+	if s.store != nil {
+		return s.store.Close()
 	}
 	return nil
 }
