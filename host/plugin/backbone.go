@@ -4,6 +4,7 @@ import (
 	"context"
 	"path/filepath"
 	"sync"
+	"time"
 
 	"github.com/deconfound/deconfound/sdk"
 	"github.com/deconfound/deconfound/sdk/transport"
@@ -19,7 +20,8 @@ type BackboneSession struct {
 	open sdk.OpenRequest
 
 	mu      sync.Mutex
-	trained int // rows of the last Forward in Train mode; -1 before
+	trained int  // rows of the last Forward in Train mode; -1 before
+	behind  bool // a Backward has no answer yet
 }
 
 var _ sdk.BackboneSession = (*BackboneSession)(nil)
@@ -86,7 +88,7 @@ func (s *BackboneSession) Forward(ctx context.Context, req sdk.ForwardRequest, r
 	if err := s.checkForward(req); err != nil {
 		return err
 	}
-	if err := s.call(ctx, "forward", s.process.timeouts.Step, func(ctx context.Context) error {
+	if err := s.call(ctx, "forward", s.patience(), func(ctx context.Context) error {
 		return s.wire.Forward(ctx, req, resp)
 	}); err != nil {
 		return err
@@ -148,6 +150,39 @@ func (s *BackboneSession) checkForwarded(rows int, resp *sdk.ForwardResponse) er
 
 // Backward implements sdk.BackboneSession.
 func (s *BackboneSession) Backward(ctx context.Context, req sdk.BackwardRequest, resp *sdk.BackwardResponse) error {
+	return s.sendBackward(ctx, req, resp)()
+}
+
+// StartBackward sends what Backward does and returns without the answer; the
+// function it returns waits for that. In between one Forward may be called, which
+// the plugin gets after this. resp belongs to the call until wait has returned.
+func (s *BackboneSession) StartBackward(ctx context.Context, req sdk.BackwardRequest, resp *sdk.BackwardResponse) (wait func() error) {
+	answer := s.sendBackward(ctx, req, resp)
+	done := make(chan error, 1)
+	go func() { done <- answer() }() // the deadline ends with the answer, not with wait
+	return func() error { return <-done }
+}
+
+// sendBackward returns a function that waits for the answer and checks it.
+func (s *BackboneSession) sendBackward(ctx context.Context, req sdk.BackwardRequest, resp *sdk.BackwardResponse) (wait func() error) {
+	if err := s.checkBackward(req); err != nil {
+		return func() error { return err }
+	}
+	s.setBehind(true)
+	answer := s.wire.StartBackward(ctx, req, resp)
+	return func() error {
+		defer s.setBehind(false)
+		if err := s.call(ctx, "backward", s.process.timeouts.Step, func(context.Context) error { return answer() }); err != nil {
+			return err
+		}
+		return s.wrong("backward", checkBackwarded(resp))
+	}
+}
+
+func (s *BackboneSession) checkBackward(req sdk.BackwardRequest) error {
+	if err := s.failure(); err != nil {
+		return err
+	}
 	s.mu.Lock()
 	rows := s.trained
 	s.mu.Unlock()
@@ -157,17 +192,30 @@ func (s *BackboneSession) Backward(ctx context.Context, req sdk.BackwardRequest,
 	if err := req.DH.Check("dh", rows, s.open.Width); err != nil {
 		return err
 	}
-	if err := req.DH.CheckFinite("dh"); err != nil {
+	return req.DH.CheckFinite("dh")
+}
+
+func checkBackwarded(resp *sdk.BackwardResponse) error {
+	if err := checkTerms(resp.Terms); err != nil {
 		return err
 	}
-	if err := s.call(ctx, "backward", s.process.timeouts.Step, func(ctx context.Context) error {
-		return s.wire.Backward(ctx, req, resp)
-	}); err != nil {
-		return err
+	return checkNumber("the gradient norm", resp.GradientNorm)
+}
+
+// setBehind notes whether the plugin is at a Backward, behind which a Forward
+// waits.
+func (s *BackboneSession) setBehind(behind bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.behind = behind
+}
+
+// patience is the deadline of a Forward from now on.
+func (s *BackboneSession) patience() time.Duration {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.behind {
+		return 2 * s.process.timeouts.Step
 	}
-	err := checkTerms(resp.Terms)
-	if err == nil {
-		err = checkNumber("the gradient norm", resp.GradientNorm)
-	}
-	return s.wrong("backward", err)
+	return s.process.timeouts.Step
 }

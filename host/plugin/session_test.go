@@ -8,6 +8,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/deconfound/deconfound/sdk"
 )
@@ -226,6 +227,82 @@ func TestSession_two(t *testing.T) {
 		other, err := forward(t, b)
 		if err != nil || slices.Equal(again, other) {
 			t.Errorf("the second session did not train (%v)", err)
+		}
+	})
+}
+
+// A forward that is sent behind a backward gives what it gives after it, and an
+// error of the backward is the backward's.
+func TestBackboneSession_StartBackward(t *testing.T) {
+	eachStream(t, func(t *testing.T, grpc bool) {
+		p := start(t, Config{NoSockets: grpc, Timeouts: Timeouts{Step: 20 * time.Second}})
+		behind, after := open(t, p, "", 0), open(t, p, "", 0)
+		well(t, behind)
+		well(t, after)
+		dh := sdk.NewTensor(2, 4)
+		for step := range 20 {
+			dh.Data[step%8] = float32(step) / 8
+			var pending, finished sdk.BackwardResponse
+			wait := behind.StartBackward(t.Context(), sdk.BackwardRequest{DH: dh}, &pending)
+			got, err := forward(t, behind)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := wait(); err != nil {
+				t.Fatal(err)
+			}
+			if err := after.Backward(t.Context(), sdk.BackwardRequest{DH: dh}, &finished); err != nil {
+				t.Fatal(err)
+			}
+			want, err := forward(t, after)
+			if err != nil || !slices.Equal(got, want) || pending.GradientNorm != finished.GradientNorm {
+				t.Fatalf("step %d: got %v and norm %v, want %v and %v (%v)", step, got, pending.GradientNorm, want, finished.GradientNorm, err)
+			}
+		}
+		bad := sdk.NewTensor(3, 4)
+		wants(t, behind.StartBackward(t.Context(), sdk.BackwardRequest{DH: bad}, &sdk.BackwardResponse{})(), sdk.CodeBadShape, "dh has shape [3 4]")
+		well(t, behind)
+
+		s := open(t, p, "norm", 0)
+		if _, err := forward(t, s); err != nil {
+			t.Fatal(err)
+		}
+		wait := s.StartBackward(t.Context(), sdk.BackwardRequest{DH: dh}, &sdk.BackwardResponse{})
+		if _, err := forward(t, s); err != nil {
+			wants(t, err, sdk.CodeClosed) // it came after the answer
+		}
+		wants(t, wait(), sdk.CodeNotFinite, "answer to backward", "the gradient norm is NaN")
+
+		s = open(t, p, "exit", 0)
+		if _, err := forward(t, s); err != nil {
+			t.Fatal(err)
+		}
+		wait = s.StartBackward(t.Context(), sdk.BackwardRequest{DH: dh}, &sdk.BackwardResponse{})
+		_, err := forward(t, s)
+		if code := sdk.CodeOf(err); code != sdk.CodePluginCrash && code != sdk.CodeClosed {
+			t.Errorf("a forward behind a crash: got %v", err)
+		}
+		wants(t, wait(), sdk.CodePluginCrash, "status 0")
+	})
+}
+
+// The deadline of a backward holds while nobody waits for it, and a forward
+// behind it waits for both.
+func TestBackboneSession_StartBackward_hangs(t *testing.T) {
+	eachStream(t, func(t *testing.T, grpc bool) {
+		p := start(t, Config{NoSockets: grpc, Timeouts: Timeouts{Step: 300 * time.Millisecond}})
+		s := open(t, p, "hang_backward", 0)
+		if _, err := forward(t, s); err != nil {
+			t.Fatal(err)
+		}
+		wait := s.StartBackward(t.Context(), sdk.BackwardRequest{DH: sdk.NewTensor(2, 4)}, &sdk.BackwardResponse{})
+		if got, want := s.patience(), 600*time.Millisecond; got != want {
+			t.Errorf("a forward behind it may take %v, want %v", got, want)
+		}
+		gone(t, p)
+		wants(t, wait(), sdk.CodeDeadline, "no answer to backward within 300ms")
+		if got, want := s.patience(), 300*time.Millisecond; got != want {
+			t.Errorf("a forward may take %v, want %v", got, want)
 		}
 	})
 }

@@ -25,13 +25,22 @@ func (r *Run) trainEpoch(ctx context.Context) (Values, error) {
 	}
 	means := newMeans()
 	for _, positions := range batches(len(r.data.Split.Train), r.cfg.BatchSize, r.cfg.InitSeed, r.epoch) {
-		if err := ctx.Err(); err != nil {
-			return nil, err
+		// The backbone gets this forward while it is at the backward of the last
+		// step, whose result comes first.
+		b, err := r.forward(ctx, positions)
+		if err := r.settle(means); err != nil {
+			return nil, fmt.Errorf("step %d: %w", r.step-1, err)
 		}
-		if err := r.trainBatch(ctx, positions, means); err != nil {
+		if err == nil {
+			err = r.learn(ctx, b, means)
+		}
+		if err != nil {
 			return nil, fmt.Errorf("step %d: %w", r.step, err)
 		}
 		r.step++
+	}
+	if err := r.settle(means); err != nil {
+		return nil, fmt.Errorf("step %d: %w", r.step-1, err)
 	}
 	values := means.values("train")
 	if err := r.validate(ctx, values); err != nil {
@@ -41,43 +50,64 @@ func (r *Run) trainEpoch(ctx context.Context) (Values, error) {
 	return values, nil
 }
 
-// trainBatch does one step on training rows given by their positions in the
-// training split.
-func (r *Run) trainBatch(ctx context.Context, positions []int32, means *means) error {
-	rows := gather(r.data.Split.Train, positions, 1)
-	own := gather(r.availability, rows, 1)
-	labels := gather(r.labels, rows, r.labelWidth)
+// batch is a step's training rows.
+type batch struct {
+	positions []int32 // in the training split
+	own       []uint64
+	seen      []uint64 // by the backbone
+	labels    []float32
+	h         []float32 // valid until the next forward
+	frozen    bool      // the backbone does not learn from it
+}
 
-	seen := own
+// forward has the backbone answer h of training rows given by their positions in
+// the training split.
+func (r *Run) forward(ctx context.Context, positions []int32) (batch, error) {
+	if err := ctx.Err(); err != nil {
+		return batch{}, err
+	}
+	rows := gather(r.data.Split.Train, positions, 1)
+	b := batch{
+		positions: positions,
+		own:       gather(r.availability, rows, 1),
+		labels:    gather(r.labels, rows, r.labelWidth),
+		frozen:    r.head.Frozen(r.epoch),
+	}
+	b.seen = b.own
 	if r.strategy != nil {
 		var augmented sdk.AugmentResponse
-		if err := r.strategy.Augment(ctx, sdk.AugmentRequest{Rows: positions, Availability: own, Step: r.step}, &augmented); err != nil {
-			return fmt.Errorf("augment: %w", err)
+		if err := r.strategy.Augment(ctx, sdk.AugmentRequest{Rows: positions, Availability: b.own, Step: r.step}, &augmented); err != nil {
+			return b, fmt.Errorf("augment: %w", err)
 		}
-		seen = augmented.Availability
+		b.seen = augmented.Availability
 	}
-	seen = r.head.Availability(seen, r.step)
-	if err := subsets(own, seen); err != nil {
-		return err
+	b.seen = r.head.Availability(b.seen, r.step)
+	if err := subsets(b.own, b.seen); err != nil {
+		return b, err
 	}
 
 	// A frozen backbone answers as when it predicts: without Backward nothing of
 	// it changes, neither by momentum and weight decay nor by running statistics.
-	frozen := r.head.Frozen(r.epoch)
-	forward := sdk.ForwardRequest{Rows: rows, Availability: seen, Mode: sdk.Train, Step: r.step}
-	if frozen {
-		forward.Mode = sdk.Eval
+	request := sdk.ForwardRequest{Rows: rows, Availability: b.seen, Mode: sdk.Train, Step: r.step}
+	if b.frozen {
+		request.Mode = sdk.Eval
 	} else if r.needsLabels {
-		forward.Labels = labels
+		request.Labels = b.labels
 	}
-	if err := r.backbone.Forward(ctx, forward, &r.represented); err != nil {
-		return fmt.Errorf("forward: %w", err)
+	if err := r.backbone.Forward(ctx, request, &r.represented); err != nil {
+		return b, fmt.Errorf("forward: %w", err)
 	}
-	h := r.represented.H.Data
+	b.h = r.represented.H.Data
+	return b, nil
+}
 
+// learn has head, strategy and backbone learn from a batch. The backbone may
+// still be at it afterwards; settle waits.
+func (r *Run) learn(ctx context.Context, b batch, means *means) error {
+	rows := len(b.positions)
 	// The head sees the data's own availability: an intervened mask says nothing
 	// about the confounder, the observed one does.
-	out, err := r.head.Forward(r.reveal(h, seen), causal.Batch{Positions: positions, Availability: own, Labels: labels}, r.epoch, r.step)
+	out, err := r.head.Forward(r.reveal(b.h, b.seen), causal.Batch{Positions: b.positions, Availability: b.own, Labels: b.labels}, r.epoch, r.step)
 	if err != nil {
 		return fmt.Errorf("head forward: %w", err)
 	}
@@ -92,13 +122,13 @@ func (r *Run) trainBatch(ctx context.Context, positions []int32, means *means) e
 	if r.strategy != nil {
 		var objective sdk.ObjectiveResponse
 		if err := r.strategy.Objective(ctx, sdk.ObjectiveRequest{
-			Rows:         positions,
-			H:            sdk.Tensor{Shape: []int{len(rows), r.cfg.Width}, Data: h},
-			Logits:       sdk.Tensor{Shape: []int{len(rows), len(out.Logits) / len(rows)}, Data: out.Logits},
+			Rows:         b.positions,
+			H:            sdk.Tensor{Shape: []int{rows, r.cfg.Width}, Data: b.h},
+			Logits:       sdk.Tensor{Shape: []int{rows, len(out.Logits) / rows}, Data: out.Logits},
 			RowLoss:      out.RowLoss,
-			Labels:       labels,
-			Availability: own,
-			Groups:       gather(r.groups, positions, 1),
+			Labels:       b.labels,
+			Availability: b.own,
+			Groups:       gather(r.groups, b.positions, 1),
 			Step:         r.step,
 		}, &objective); err != nil {
 			return fmt.Errorf("objective: %w", err)
@@ -114,11 +144,11 @@ func (r *Run) trainBatch(ctx context.Context, positions []int32, means *means) e
 	if err != nil {
 		return fmt.Errorf("head backward: %w", err)
 	}
-	means.add("loss", weightedMean(out.RowLoss, weights), float64(len(rows)))
+	means.add("loss", weightedMean(out.RowLoss, weights), float64(rows))
 	for _, term := range terms {
-		means.add(term.Name, term.Value, float64(len(rows)))
+		means.add(term.Name, term.Value, float64(rows))
 	}
-	if frozen {
+	if b.frozen {
 		return nil
 	}
 
@@ -126,17 +156,7 @@ func (r *Run) trainBatch(ctx context.Context, positions []int32, means *means) e
 	for i := range dh {
 		gradient[i] += dh[i]
 	}
-	var backward sdk.BackwardResponse
-	if err := r.backbone.Backward(ctx, sdk.BackwardRequest{
-		DH: sdk.Tensor{Shape: []int{len(rows), r.cfg.Width}, Data: gradient},
-	}, &backward); err != nil {
-		return fmt.Errorf("backward: %w", err)
-	}
-	for _, term := range backward.Terms {
-		means.add("backbone/"+term.Name, term.Value, float64(len(rows)))
-	}
-	means.add("backbone/gradient_norm", backward.GradientNorm, 1)
-	return nil
+	return r.startBackward(ctx, sdk.BackwardRequest{DH: sdk.Tensor{Shape: []int{rows, r.cfg.Width}, Data: gradient}}, means)
 }
 
 // batches returns the positions 0..n-1 in the order of the epoch, cut into the

@@ -62,11 +62,12 @@ type Run struct {
 	groups       []int32             // of the training rows, by position; nil without a strategy
 	represented  sdk.ForwardResponse // of the last training step; its memory serves the next
 
-	epoch int
-	step  uint64
-	stale int // candidate epochs since the best one
-	best  best
-	ended bool
+	epoch   int
+	step    uint64
+	pending *backward // of the last step; nil between epochs
+	stale   int       // candidate epochs since the best one
+	best    best
+	ended   bool
 }
 
 // best is the state of the best candidate epoch so far.

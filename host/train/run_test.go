@@ -166,12 +166,16 @@ type opener struct {
 	watch    func(sdk.ForwardRequest)
 	answer   func(sdk.ForwardRequest, *sdk.ForwardResponse)
 	backward func(sdk.BackwardRequest)
+	wrap     func(sdk.BackboneSession) sdk.BackboneSession
 }
 
 func (o *opener) OpenBackbone(ctx context.Context, req sdk.OpenRequest) (sdk.BackboneSession, error) {
 	var resp sdk.OpenResponse
 	if err := backbone.New(fusionInfo, newFusion).Open(ctx, req, &resp); err != nil {
 		return nil, err
+	}
+	if o.wrap != nil {
+		return o.wrap(&watched{resp.Session, o}), nil
 	}
 	return &watched{resp.Session, o}, nil
 }

@@ -30,7 +30,14 @@ func (s *BackboneSession) Forward(ctx context.Context, req sdk.ForwardRequest, r
 
 // Backward implements sdk.BackboneSession.
 func (s *BackboneSession) Backward(ctx context.Context, req sdk.BackwardRequest, resp *sdk.BackwardResponse) error {
-	return s.call(ctx, "backward", func(w *writer) *pb.HostMessage {
+	return s.StartBackward(ctx, req, resp)()
+}
+
+// StartBackward is Backward without waiting; what it returns waits, and must be
+// called once. Another request may be sent in between: the plugin works on it
+// after this one.
+func (s *BackboneSession) StartBackward(ctx context.Context, req sdk.BackwardRequest, resp *sdk.BackwardResponse) (wait func() error) {
+	return s.start(ctx, "backward", func(w *writer) *pb.HostMessage {
 		return &pb.HostMessage{Request: &pb.HostMessage_Backward{Backward: packBackward(w, req)}}
 	}, func(_ *reader, m *pb.PluginMessage) error {
 		if m.GetBackward() == nil {

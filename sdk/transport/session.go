@@ -72,24 +72,32 @@ func (s *session) Done() <-chan struct{} { return s.done }
 // requests. When ctx ends first, the session is given up too, because the plugin
 // may be in the middle of anything.
 func (s *session) call(ctx context.Context, what string, pack func(*writer) *pb.HostMessage, unpack func(*reader, *pb.PluginMessage) error) error {
+	return s.start(ctx, what, pack, unpack)()
+}
+
+// start is call without waiting; what it returns waits, and must be called once.
+func (s *session) start(ctx context.Context, what string, pack func(*writer) *pb.HostMessage, unpack func(*reader, *pb.PluginMessage) error) (wait func() error) {
+	failed := func(err error) func() error { return func() error { return err } }
 	select {
 	case s.tokens <- struct{}{}:
 	case <-s.done:
-		return s.failure()
+		return failed(s.failure())
 	case <-ctx.Done():
-		return sdk.Wrap(sdk.CodeCanceled, ctx.Err(), "%s", what)
+		return failed(sdk.Wrap(sdk.CodeCanceled, ctx.Err(), "%s", what))
 	}
 	p := &pending{what: what, unpack: unpack, result: make(chan error, 1)}
 	sequence, err := s.send(p, pack)
 	if err != nil {
 		<-s.tokens
-		return err
+		return failed(err)
 	}
-	select {
-	case err := <-p.result:
-		return err
-	case <-ctx.Done():
-		return s.leave(ctx, p, sequence)
+	return func() error {
+		select {
+		case err := <-p.result:
+			return err
+		case <-ctx.Done():
+			return s.leave(ctx, p, sequence)
+		}
 	}
 }
 

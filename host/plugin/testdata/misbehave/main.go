@@ -170,6 +170,8 @@ func (s *session) Backward(_ context.Context, req sdk.BackwardRequest, resp *sdk
 	switch s.mode {
 	case "exit":
 		os.Exit(0)
+	case "hang_backward":
+		select {}
 	case "norm":
 		resp.GradientNorm = math.NaN()
 	case "environment":
