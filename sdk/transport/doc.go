@@ -8,6 +8,10 @@
 // with the same result to the last bit. Neither side trusts an offset, a length
 // or a shape of the other.
 //
+// Messages travel on a socket of their session's own, which comes through a
+// [Door], or on a gRPC stream if the plugin takes none; gRPC also carries Info.
+// What a session is, its numbers, slots, limits and errors, is the same code.
+//
 // It imports sdk, sdk/pb and gRPC, never the host. Start at [Client] for the
 // host's end and at [RegisterBackbone] for the plugin's.
 package transport

@@ -3,6 +3,15 @@
 // Transport: gRPC over a unix socket, started and handshaken by
 // hashicorp/go-plugin. A plugin in any language serves this one service.
 //
+// Sessions on sockets: a plugin may also take its sessions without gRPC. If the
+// environment has DECONFOUND_PLUGIN_DOOR_FD, that file descriptor is a unix stream
+// socket; a plugin that wants sessions there writes the byte 1 to it before it
+// prints the handshake, and from then on receives messages of one byte, each with
+// the file descriptor of a unix stream socket (SCM_RIGHTS) that carries one
+// session. On it, both sides send frames: four bytes of length, little-endian, and
+// a HostMessage or PluginMessage. A frame of length 0 says that the side sends no
+// more, as the end of a gRPC stream does.
+//
 // Byte order: every array of numbers is little-endian, whatever the machine.
 //
 // Fields and messages are only ever added. Removed fields stay reserved.
