@@ -2,6 +2,7 @@ package transport
 
 import (
 	"context"
+	"errors"
 	"os"
 )
 
@@ -41,15 +42,22 @@ func (d *Door) Close() error {
 	return d.file.Close()
 }
 
+// errNoSocket says that a session did not come through the door, for which the
+// process may have too many files open. The host sees its socket closed.
+var errNoSocket = errors.New("what came through the door is no socket")
+
 // serveDoor serves every session that comes through the door, until the host is
 // gone.
 func (s *server) serveDoor(door *Door) {
+	defer door.Close()
 	for {
 		file, err := door.accept()
-		if err != nil {
+		switch {
+		case err == nil:
+			go s.serveSocket(file)
+		case !errors.Is(err, errNoSocket):
 			return
 		}
-		go s.serveSocket(file)
 	}
 }
 

@@ -10,8 +10,6 @@ import (
 	"github.com/deconfound/deconfound/sdk"
 )
 
-var errNoSocket = errors.New("what came through the door is no socket")
-
 // NewDoor makes the door of one plugin process.
 func NewDoor() (*Door, error) {
 	host, plugin, err := socketPair()

@@ -221,6 +221,22 @@ func TestSession_moreThanSlabs(t *testing.T) {
 	})
 }
 
+// A request that cannot be sent fails at once and ends its session.
+func TestOpen_unsendable(t *testing.T) {
+	eachStream(t, func(t *testing.T, w way) {
+		client := connect(t, w, 0, func(s grpc.ServiceRegistrar, a *Arena, d *Door) {
+			RegisterBackbone(s, fakeBackbone{open: func(sdk.OpenRequest) (sdk.BackboneSession, error) { return &fakeSession{}, nil }}, a, d)
+		})
+		req := sdk.OpenRequest{Modalities: []sdk.Modality{{Kind: "not \xff UTF-8"}}}
+		if s, err := client.OpenBackbone(t.Context(), req); err == nil || s != nil {
+			t.Errorf("got %v, %v", s, err)
+		}
+		if _, err := client.OpenBackbone(t.Context(), sdk.OpenRequest{}); err != nil {
+			t.Errorf("the next session: %v", err)
+		}
+	})
+}
+
 func TestOpen_wrongKind(t *testing.T) {
 	eachStream(t, func(t *testing.T, w way) {
 		client := connect(t, w, 0, func(s grpc.ServiceRegistrar, a *Arena, d *Door) {

@@ -4,13 +4,14 @@ import (
 	"errors"
 	"io"
 	"os"
+	"syscall"
 
 	"github.com/deconfound/deconfound/sdk"
 	"github.com/deconfound/deconfound/sdk/pb/v1"
 )
 
 // hostStream is what carries the messages of one session, seen by the host: a
-// gRPC stream or a [socket]. Send and CloseSend are used by one goroutine at a
+// gRPC stream or a hostSocket. Send and CloseSend are used by one goroutine at a
 // time, Recv by one other. Send returns io.EOF once the stream is broken; the
 // reason is what Recv returns. Recv returns io.EOF after the plugin has ended the
 // session.
@@ -41,10 +42,11 @@ func newHostSocket(file *os.File, limit uint64) *hostSocket {
 
 // Send implements hostStream.
 func (s *hostSocket) Send(m *pb.HostMessage) error {
-	if err := s.frames.send(m); err != nil {
+	err := s.frames.send(m)
+	if errors.Is(err, syscall.EPIPE) || errors.Is(err, syscall.ECONNRESET) || errors.Is(err, os.ErrClosed) {
 		return io.EOF
 	}
-	return nil
+	return err
 }
 
 // Recv implements hostStream. Its errors are of package sdk.
