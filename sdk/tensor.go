@@ -88,7 +88,10 @@ func allFinite(values []float32) bool {
 	if n := len(values); n%2 == 1 {
 		carry |= uint64(math.Float32bits(values[n-1]))&exponents + ones
 	}
-	words := unsafe.Slice((*uint64)(unsafe.Pointer(unsafe.SliceData(values))), len(values)/2)
+	var words []uint64
+	if n := len(values) / 2; n > 0 {
+		words = unsafe.Slice((*uint64)(unsafe.Pointer(&values[0])), n)
+	}
 	var a, b, c, d uint64
 	for ; len(words) >= 4; words = words[4:] {
 		a |= words[0]&exponents + ones

@@ -96,7 +96,7 @@ func TestFrames_claims(t *testing.T) {
 func TestFrames_anything(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		f := framesOf(rapid.SliceOf(rapid.Byte()).Draw(t, "data"), 1<<10)
-		for f.receive(&pb.PluginMessage{}) == nil { //nolint:revive // each takes at least a header
+		for f.receive(&pb.PluginMessage{}) == nil { // each takes a header at least
 		}
 	})
 }
