@@ -333,7 +333,8 @@ func TestProcess_environment(t *testing.T) {
 	}
 }
 
-// A plugin inherits its three standard files, the shared memory and the pipe.
+// A plugin inherits its three standard files, the shared memory, the door and the
+// pipe.
 func TestProcess_files(t *testing.T) {
 	if f, err := os.Open(os.Args[0]); err == nil {
 		defer f.Close() // a file of the host that must not show up
