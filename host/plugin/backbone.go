@@ -172,7 +172,12 @@ func (s *BackboneSession) sendBackward(ctx context.Context, req sdk.BackwardRequ
 	answer := s.wire.StartBackward(ctx, req, resp)
 	return func() error {
 		defer s.setBehind(false)
-		if err := s.call(ctx, "backward", s.process.timeouts.Step, func(context.Context) error { return answer() }); err != nil {
+		// A Forward behind it may have ended the session by now; this has its own
+		// answer.
+		err := s.process.await(ctx, "backward", s.process.timeouts.Step, func(context.Context) (<-chan struct{}, error) {
+			return s.wire.Done(), answer()
+		})
+		if err := s.judge(err); err != nil {
 			return err
 		}
 		return s.wrong("backward", checkBackwarded(resp))
@@ -182,6 +187,9 @@ func (s *BackboneSession) sendBackward(ctx context.Context, req sdk.BackwardRequ
 func (s *BackboneSession) checkBackward(req sdk.BackwardRequest) error {
 	if err := s.failure(); err != nil {
 		return err
+	}
+	if cause := s.process.Err(); cause != nil {
+		return s.judge(lost("backward", cause))
 	}
 	s.mu.Lock()
 	rows := s.trained

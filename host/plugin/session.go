@@ -47,6 +47,12 @@ func (p *Process) guard(ctx context.Context, what string, timeout time.Duration,
 	if cause := p.Err(); cause != nil {
 		return lost(what, cause)
 	}
+	return p.await(ctx, what, timeout, call)
+}
+
+// await is guard for a call whose request may have been sent already: what it
+// answers says more than the end of the process.
+func (p *Process) await(ctx context.Context, what string, timeout time.Duration, call func(context.Context) (done <-chan struct{}, err error)) error {
 	var late *sdk.Error
 	var mu sync.Mutex
 	timer := time.AfterFunc(timeout, func() {
@@ -120,9 +126,13 @@ func (s *session) call(ctx context.Context, what string, timeout time.Duration, 
 	if err := s.failure(); err != nil {
 		return err
 	}
-	err := s.process.guard(ctx, what, timeout, func(ctx context.Context) (<-chan struct{}, error) {
+	return s.judge(s.process.guard(ctx, what, timeout, func(ctx context.Context) (<-chan struct{}, error) {
 		return s.wire.Done(), call(ctx)
-	})
+	}))
+}
+
+// judge ends the session after an error that leaves it unusable.
+func (s *session) judge(err error) error {
 	switch sdk.CodeOf(err) {
 	case "", sdk.CodeBadRequest, sdk.CodeMessageTooLarge, sdk.CodeUnsupported, sdk.CodeInternal:
 		return err

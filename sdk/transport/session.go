@@ -77,6 +77,9 @@ func (s *session) call(ctx context.Context, what string, pack func(*writer) *pb.
 
 // start is call without waiting; what it returns waits, and must be called once.
 func (s *session) start(ctx context.Context, what string, pack func(*writer) *pb.HostMessage, unpack func(*reader, *pb.PluginMessage) error) (wait func() error) {
+	if err := ctx.Err(); err != nil {
+		return func() error { return sdk.Wrap(sdk.CodeCanceled, err, "%s", what) }
+	}
 	failed := func(err error) func() error { return func() error { return err } }
 	select {
 	case s.tokens <- struct{}{}:

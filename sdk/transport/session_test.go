@@ -168,6 +168,33 @@ func TestSession_canceled(t *testing.T) {
 	})
 }
 
+// A call whose context has ended is not sent, and leaves the session as it was.
+func TestSession_canceledBefore(t *testing.T) {
+	eachStream(t, func(t *testing.T, w way) {
+		calls := 0
+		s := openBackbone(t, w, 0, &fakeSession{forward: func(context.Context, sdk.ForwardRequest, *sdk.ForwardResponse) error {
+			calls++
+			return nil
+		}})
+		ctx, cancel := context.WithCancel(t.Context())
+		cancel()
+		for range 50 {
+			if err := s.Forward(ctx, sdk.ForwardRequest{}, &sdk.ForwardResponse{}); sdk.CodeOf(err) != sdk.CodeCanceled || !errors.Is(err, context.Canceled) {
+				t.Fatalf("got %v, want canceled", err)
+			}
+		}
+		if err := s.Forward(t.Context(), sdk.ForwardRequest{}, &sdk.ForwardResponse{}); err != nil {
+			t.Error(err)
+		}
+		if err := s.Close(t.Context(), sdk.CloseRequest{}, nil); err != nil {
+			t.Error(err)
+		}
+		if calls != 1 {
+			t.Errorf("the plugin was called %d times, want once", calls)
+		}
+	})
+}
+
 func TestSession_Close(t *testing.T) {
 	eachStream(t, func(t *testing.T, w way) {
 		closes := 0
