@@ -80,6 +80,19 @@ cover: ## test coverage, cover.html
 bench: ## the benchmarks; figures and how they were taken are in BENCHMARKS.md
 	$(GO) test -run '^$$' -bench . -benchmem $(TEST_FLAGS) $(PKG)
 
+# Interpreters with PyTorch, e.g. make bench-torch PYTHON="venv/bin/python /usr/bin/python3"
+PYTHON ?= python3
+# A PostgreSQL where databases may be made, for bench-sweep.
+SERVER ?= postgresql://postgres@localhost/postgres
+
+.PHONY: bench-torch
+bench-torch: ## training steps against PyTorch, in the same run; see BENCHMARKS.md
+	python3 host/e2e/bench/steps.py $(foreach python,$(PYTHON),--python $(python))
+
+.PHONY: bench-sweep
+bench-sweep: build ## a whole sweep against PyTorch, Optuna and MLflow on the PostgreSQL SERVER
+	python3 host/e2e/bench/sweep.py --server $(SERVER) --python $(firstword $(PYTHON))
+
 .PHONY: generate
 generate: ## write generated code anew
 	$(GO) generate ./...
