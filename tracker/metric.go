@@ -45,7 +45,8 @@ func (m Metric) compare(o Metric) int {
 var goals = map[string]string{
 	"auroc": "maximize", "auprc": "maximize", "accuracy": "maximize", "f1": "maximize",
 	"balanced_accuracy": "maximize", "sensitivity": "maximize", "specificity": "maximize",
-	"brier": "minimize", "ece": "minimize", "log_loss": "minimize", "loss": "minimize",
+	"brier": "minimize", "ece": "minimize", "ece_mass": "minimize", "log_loss": "minimize", "loss": "minimize",
+	"brier_reliability": "minimize", "brier_resolution": "maximize",
 	"cross_entropy": "minimize", "nll": "minimize",
 }
 

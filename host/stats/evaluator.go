@@ -51,6 +51,9 @@ func newEvaluator(metric Metric, task Task, s Sample, rows []int32, outputs []in
 }
 
 func newBinary(metric Metric, scores, labels []float64, rows []int32) (evaluator, error) {
+	if t, ok := metric.threshold(); ok {
+		return newLosses(scores, labels, rows, benefit(t)), nil
+	}
 	switch metric {
 	case MetricAUROC, MetricAUPRC:
 		r, ok := newRanking(scores, labels, rows)
@@ -77,6 +80,15 @@ func newBinary(metric Metric, scores, labels []float64, rows []int32) (evaluator
 	case MetricECEMass:
 		return weighted(func(w []float64) float64 {
 			return binnedError(scores, labels, w, rows, massBins(scores, labels, w, rows, ECEMassBins), ECEMassBins)
+		}), nil
+	case MetricBrierReliability, MetricBrierResolution:
+		bin := widthBins(scores, ECEBins)
+		return weighted(func(w []float64) float64 {
+			parts := brierParts(scores, labels, w, rows, bin, ECEBins)
+			if metric == MetricBrierResolution {
+				return parts.Resolution
+			}
+			return parts.Reliability
 		}), nil
 	case MetricCalibrationSlope:
 		return weighted(func(w []float64) float64 {

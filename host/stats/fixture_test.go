@@ -7,7 +7,7 @@ import (
 	"testing"
 )
 
-// fixtures are reference values of scikit-learn and SciPy; see
+// fixtures are reference values of scikit-learn, SciPy and statsmodels; see
 // testdata/fixtures.py.
 type fixtures struct {
 	Binary []struct {
@@ -48,6 +48,45 @@ type fixtures struct {
 		P, Holm           []float64
 		BenjaminiHochberg []float64 `json:"benjamini_hochberg"`
 	}
+	Decision []struct { // of the cases of Binary
+		BrierParts struct {
+			Reliability, Resolution, Uncertainty float64
+			WithinVariance                       float64 `json:"within_variance"`
+			WithinCovariance                     float64 `json:"within_covariance"`
+		} `json:"brier_parts"`
+		NetBenefit []struct{ Threshold, Model, All float64 } `json:"net_benefit"`
+	}
+	Friedman []struct {
+		Values    [][]float64
+		Exact     bool
+		MeanRanks []float64 `json:"mean_ranks"`
+		Statistic float64
+		P         float64
+		Critical  float64     `json:"critical_difference"`
+		Nemenyi   [][]float64 `json:"nemenyi_p"`
+	}
+	CorrectedT []struct {
+		Differences         []float64
+		Ratio, Low, High, P float64
+	} `json:"corrected_t"`
+	IQM []struct {
+		Values []float64
+		IQM    float64
+	}
+	Improvement []struct {
+		Strata      [][][2]float64 // [stratum][seed][baseline, variant]
+		Probability float64
+	}
+	Power []struct {
+		N                                int
+		Effect, Alpha, Power, Detectable float64
+	}
+	Noncentral   []struct{ T, Freedom, Shift, CDF float64 }
+	HanleyMcNeil []struct {
+		AUROC, Variance float64
+		Events          int
+		NonEvents       int `json:"non_events"`
+	} `json:"hanley_mcneil"`
 }
 
 func load(t *testing.T) fixtures {

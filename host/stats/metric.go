@@ -21,6 +21,9 @@ const (
 	MetricBalancedAccuracy     Metric = "balanced_accuracy"
 	MetricCalibrationSlope     Metric = "calibration_slope"
 	MetricCalibrationIntercept Metric = "calibration_intercept"
+	// The parts of the Brier score of Murphy, over ECEBins bins.
+	MetricBrierReliability Metric = "brier_reliability"
+	MetricBrierResolution  Metric = "brier_resolution"
 )
 
 // Metrics returns every metric of Evaluate in the order they are reported.
@@ -28,6 +31,7 @@ func Metrics() []Metric {
 	return []Metric{
 		MetricAUROC, MetricAUPRC, MetricBrier, MetricLogLoss, MetricECE, MetricECEMass,
 		MetricAccuracy, MetricBalancedAccuracy, MetricCalibrationSlope, MetricCalibrationIntercept,
+		MetricBrierReliability, MetricBrierResolution,
 	}
 }
 
@@ -44,26 +48,31 @@ const (
 
 // Better returns the direction in which the metric improves.
 func (m Metric) Better() Direction {
-	switch m {
-	case MetricAUROC, MetricAUPRC, MetricAccuracy, MetricBalancedAccuracy:
+	if _, ok := m.threshold(); ok {
 		return Higher
-	case MetricBrier, MetricLogLoss, MetricECE, MetricECEMass:
+	}
+	switch m {
+	case MetricAUROC, MetricAUPRC, MetricAccuracy, MetricBalancedAccuracy, MetricBrierResolution:
+		return Higher
+	case MetricBrier, MetricLogLoss, MetricECE, MetricECEMass, MetricBrierReliability:
 		return Lower
 	default:
 		return Neither
 	}
 }
 
-// ParseMetric returns the metric with the given name.
+// ParseMetric returns the metric with the given name: one of Metrics, or
+// net_benefit@t with a threshold t between 0 and 1.
 func ParseMetric(name string) (Metric, error) {
-	if m := Metric(name); slices.Contains(Metrics(), m) {
+	m := Metric(name)
+	if _, ok := m.threshold(); ok || slices.Contains(Metrics(), m) {
 		return m, nil
 	}
 	names := make([]string, 0, len(Metrics()))
 	for _, m := range Metrics() {
 		names = append(names, string(m))
 	}
-	return "", fmt.Errorf("unknown metric %q: use one of %s", name, strings.Join(names, ", "))
+	return "", fmt.Errorf("unknown metric %q: use one of %s, or %s with a threshold, such as %s0.1", name, strings.Join(names, ", "), netBenefitPrefix, netBenefitPrefix)
 }
 
 // worse reports whether a is worse than b in direction d; NaN is never worse.

@@ -62,6 +62,9 @@ func TestMetrics_Undefined(t *testing.T) {
 		"balanced_accuracy": BalancedAccuracy,
 		"ece":               func(s, y, w []float64) float64 { return ECE(s, y, w, 15) },
 		"ece_mass":          func(s, y, w []float64) float64 { return ECEMass(s, y, w, 10) },
+		"reliability":       func(s, y, w []float64) float64 { return DecomposeBrier(s, y, w, 15).Reliability },
+		"uncertainty":       func(s, y, w []float64) float64 { return DecomposeBrier(s, y, w, 15).Uncertainty },
+		"net_benefit":       func(s, y, w []float64) float64 { return NetBenefit(s, y, w, 0.2) },
 		"slope":             func(s, y, w []float64) float64 { v, _ := Calibration(s, y, w); return v },
 		"intercept":         func(s, y, w []float64) float64 { _, v := Calibration(s, y, w); return v },
 	}
@@ -85,7 +88,7 @@ func TestMetrics_Undefined(t *testing.T) {
 		nan(t, name+" without events", all[name]([]float64{.1, .2}, []float64{0, 0}, nil))
 		nan(t, name+" without non-events", all[name]([]float64{.1, .2}, []float64{1, 1}, nil))
 	}
-	for _, name := range []string{"brier", "log_loss", "ece", "ece_mass", "accuracy", "slope"} {
+	for _, name := range []string{"brier", "log_loss", "ece", "ece_mass", "reliability", "net_benefit", "accuracy", "slope"} {
 		nan(t, name+" of a score above 1", all[name]([]float64{1.5, .2}, []float64{1, 0}, nil))
 	}
 	slope, _ := Calibration([]float64{.1, .2, .8, .9}, []float64{0, 0, 1, 1}, nil)
@@ -190,6 +193,9 @@ func TestMetrics_WeightsAreRepetition(t *testing.T) {
 			"balanced_accuracy": BalancedAccuracy,
 			"ece":               func(s, y, w []float64) float64 { return ECE(s, y, w, 15) },
 			"ece_mass":          func(s, y, w []float64) float64 { return ECEMass(s, y, w, 10) },
+			"resolution":        func(s, y, w []float64) float64 { return DecomposeBrier(s, y, w, 15).Resolution },
+			"within":            func(s, y, w []float64) float64 { return DecomposeBrier(s, y, w, 5).WithinCovariance },
+			"net_benefit":       func(s, y, w []float64) float64 { return NetBenefit(s, y, w, 0.2) },
 		} {
 			if a, b := metric(s, y, w), metric(rs, ry, nil); !closeTo(a, b) {
 				t.Fatalf("%s: weighted %v, repeated %v", name, a, b)
@@ -207,8 +213,16 @@ func TestParseMetric(t *testing.T) {
 	if _, err := ParseMetric("auc"); err == nil || !strings.Contains(err.Error(), "auroc") {
 		t.Errorf("an unknown metric gives %v, want the known names", err)
 	}
-	higher := []Metric{MetricAUROC, MetricAUPRC, MetricAccuracy, MetricBalancedAccuracy}
-	lower := []Metric{MetricBrier, MetricLogLoss, MetricECE, MetricECEMass}
+	if m, err := ParseMetric("net_benefit@0.1"); err != nil || m.Better() != Higher {
+		t.Errorf("net_benefit@0.1 is %q, better %s: %v", m, m.Better(), err)
+	}
+	for _, bad := range []string{"net_benefit", "net_benefit@", "net_benefit@1", "net_benefit@-1", "net_benefit@NaN"} {
+		if _, err := ParseMetric(bad); err == nil || !strings.Contains(err.Error(), "net_benefit@0.1") {
+			t.Errorf("%s gives %v", bad, err)
+		}
+	}
+	higher := []Metric{MetricAUROC, MetricAUPRC, MetricAccuracy, MetricBalancedAccuracy, MetricBrierResolution}
+	lower := []Metric{MetricBrier, MetricLogLoss, MetricECE, MetricECEMass, MetricBrierReliability}
 	for _, m := range Metrics() {
 		want := Neither
 		if slices.Contains(higher, m) {
