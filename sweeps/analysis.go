@@ -19,21 +19,62 @@ type Analysis struct {
 	Confidence float64           `json:"confidence"`
 }
 
-// What compare computes. The bootstrap over seeds and patients decides, the
-// others are tests on the differences of the seeds.
+// What compare computes, and nothing that was not asked for. The first of the
+// paired tests, those up to corrected_t, decides.
 const (
-	TestBootstrap   = "paired_bootstrap"
-	TestPermutation = "paired_permutation"
-	TestWilcoxon    = "wilcoxon"
+	TestBootstrap       = "paired_bootstrap"
+	TestPermutation     = "paired_permutation"
+	TestWilcoxon        = "wilcoxon"
+	TestDeLong          = "delong"
+	TestCorrectedT      = "corrected_t"
+	TestFriedman        = "friedman"
+	EstimateIQM         = "iqm"
+	EstimateImprovement = "probability_of_improvement"
 )
 
-var (
-	analysisTests       = []string{TestBootstrap, TestPermutation, TestWilcoxon}
-	analysisCorrections = []string{"holm"}
+// The corrections of p-values for their number.
+const (
+	CorrectHolm = "holm"
+	CorrectBH   = "bh"
+	CorrectNone = "none"
 )
 
-func readAnalysis(v value, axes Axes) Analysis {
-	a := Analysis{Baseline: map[string]string{}, Tests: []string{"paired_bootstrap"}, Correction: "holm", Confidence: 0.95}
+// AnalysisTests returns the tests and estimates that an analysis may name.
+func AnalysisTests() []string {
+	return []string{
+		TestBootstrap, TestPermutation, TestWilcoxon, TestDeLong, TestCorrectedT,
+		TestFriedman, EstimateIQM, EstimateImprovement,
+	}
+}
+
+// AnalysisCorrections returns the corrections that an analysis may name.
+func AnalysisCorrections() []string { return []string{CorrectHolm, CorrectBH, CorrectNone} }
+
+// TestRatio is the number of test rows for every training row, which the corrected
+// t test needs; 0 where the seeds do not draw both anew.
+func (s Split) TestRatio() float64 {
+	switch {
+	case s.Scheme == "kfold":
+		return 1 / float64(s.Folds-2) // a part tests, a part validates, the rest train
+	case s.Scheme == "holdout" && s.Test == TestPerSeed && len(s.Fractions) == 3:
+		return s.Fractions[2] / s.Fractions[0]
+	}
+	return 0
+}
+
+// checkTest reports a test that the sweep gives no data for.
+func checkTest(item value, name string, metric Metric, split Split) {
+	switch selection, err := ParseSelection(metric.Name); {
+	case err != nil:
+	case name == TestDeLong && selection.Name != "auroc":
+		item.report(`"delong" compares AUROCs, the metric of the sweep is %s; remove it`, selection.Name)
+	case name == TestCorrectedT && split.TestRatio() == 0:
+		item.report(`"corrected_t" is for seeds that draw training and test patients anew; write split = { scheme = "kfold" } or { test = "per_seed" } in [data], or remove it`)
+	}
+}
+
+func readAnalysis(v value, axes Axes, metric Metric, split Split) Analysis {
+	a := Analysis{Baseline: map[string]string{}, Tests: []string{TestBootstrap}, Correction: CorrectHolm, Confidence: 0.95}
 	if !v.table("baseline", "tests", "correction", "confidence") {
 		return a
 	}
@@ -57,17 +98,18 @@ func readAnalysis(v value, axes Axes) Analysis {
 		a.Tests = []string{}
 		items, _ := tests.list()
 		for _, item := range items {
-			name, ok := item.choice(analysisTests...)
+			name, ok := item.choice(AnalysisTests()...)
 			switch {
 			case !ok:
 			case slices.Contains(a.Tests, name):
 				item.report("%q is listed twice; remove one", name)
 			default:
+				checkTest(item, name, metric, split)
 				a.Tests = append(a.Tests, name)
 			}
 		}
 	}
-	if name, ok := v.get("correction").choice(analysisCorrections...); ok {
+	if name, ok := v.get("correction").choice(AnalysisCorrections()...); ok {
 		a.Correction = name
 	}
 	if level, ok := v.get("confidence").number(); ok {

@@ -98,7 +98,7 @@ func (f *File) read(root value) {
 	f.Search = readSearch(root.get("search"))
 	f.Parameters, f.broken = readParameters(root.get("parameters"), conditionNames(f))
 	f.readReplicates(root.get("replicates"))
-	f.Analysis = readAnalysis(root.get("analysis"), f.Axes)
+	f.Analysis = readAnalysis(root.get("analysis"), f.Axes, f.Metric, f.Data.Split)
 	f.checkSearch(root)
 }
 

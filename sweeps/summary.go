@@ -1,11 +1,8 @@
 package sweeps
 
 import (
-	"math"
 	"slices"
 	"time"
-
-	"gonum.org/v1/gonum/stat/distuv"
 )
 
 // Summary is what a plan will cost.
@@ -82,20 +79,4 @@ func median(ds []time.Duration) time.Duration {
 	sorted := slices.Sorted(slices.Values(ds))
 	n := len(sorted)
 	return (sorted[(n-1)/2] + sorted[n/2]) / 2
-}
-
-// DetectableDifference is the smallest mean difference between two cells that a
-// two-sided paired t test on n matched seeds finds with the given power:
-//
-//	(t(1-alpha/2; n-1) + t(power; n-1)) * sd / sqrt(n)
-//
-// sd is the standard deviation of the difference between seeds, alpha the level
-// of one comparison (divide by their number for Bonferroni). It is NaN with
-// fewer than two seeds.
-func DetectableDifference(n int, sd, alpha, power float64) float64 {
-	if n < 2 {
-		return math.NaN()
-	}
-	t := distuv.StudentsT{Mu: 0, Sigma: 1, Nu: float64(n - 1)}
-	return (t.Quantile(1-alpha/2) + t.Quantile(power)) * sd / math.Sqrt(float64(n))
 }

@@ -1,7 +1,6 @@
 package sweeps
 
 import (
-	"math"
 	"testing"
 	"time"
 )
@@ -20,16 +19,5 @@ func TestSummarize(t *testing.T) {
 	}
 	if got := p.Summarize(nil, 0).Estimate; got != 0 {
 		t.Errorf("got an estimate of %s from nothing", got)
-	}
-}
-
-func TestDetectableDifference(t *testing.T) {
-	// Tables of Student's t: t(0.975; 4) = 2.776445, t(0.8; 4) = 0.940965.
-	want := (2.776445 + 0.940965) * 0.02 / math.Sqrt(5)
-	if got := DetectableDifference(5, 0.02, 0.05, 0.8); math.Abs(got-want) > 1e-8 {
-		t.Errorf("got %v, want %v", got, want)
-	}
-	if !math.IsNaN(DetectableDifference(1, 0.02, 0.05, 0.8)) {
-		t.Error("one seed must detect nothing")
 	}
 }

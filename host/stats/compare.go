@@ -21,6 +21,14 @@ type Input struct {
 	// without one of them is flagged.
 	Seeds []int64
 	Cells []Cell
+	// Tests are those that are done, and no others; nil means the bootstrap. The
+	// first paired one decides: it gives the interval and the verdict.
+	Tests []Test
+	// Correction may be empty: Holm's.
+	Correction Correction
+	// TestRatio is the number of test rows for every training row, which
+	// TestCorrectedT needs; 0 is unknown and leaves that test undefined.
+	TestRatio float64
 	// Bootstrap may be zero: 2,000 resamples, confidence 0.95.
 	Bootstrap Bootstrap
 	// Seed keys every random draw. The result does not depend on the order of
@@ -34,7 +42,9 @@ type Cell struct {
 	// Trials is the search budget the cell had; unequal budgets are flagged. 0 is
 	// unknown.
 	Trials int
-	Runs   []Run
+	// LostTrials are those of the search that gave no result.
+	LostTrials int
+	Runs       []Run
 }
 
 // Run is what one seed of a cell predicted on its test rows.
@@ -66,6 +76,13 @@ func Compare(in Input) (Table, error) {
 	}
 	if in.Bootstrap.Confidence == 0 {
 		in.Bootstrap.Confidence = defaultConfidence
+	}
+	if in.Tests == nil {
+		in.Tests = []Test{TestBootstrap}
+	}
+	in.Correction = cmp.Or(in.Correction, CorrectHolm)
+	if err := checkTests(in.Tests, in.Correction); err != nil {
+		return Table{}, fmt.Errorf("compare: %w", err)
 	}
 	if c := in.Bootstrap.Confidence; !(c > 0 && c < 1) || in.Bootstrap.Resamples < 1 {
 		return Table{}, fmt.Errorf("compare with confidence %v and %d resamples: use 0 < confidence < 1 and at least 1 resample", c, in.Bootstrap.Resamples)
@@ -151,6 +168,21 @@ func (in Input) checked() ([]Cell, error) {
 		return cmp.Compare(first(a), first(b))
 	})
 	return cells, nil
+}
+
+// paired are the tests of every difference, the deciding one first.
+func (in Input) paired() []Test {
+	return slices.DeleteFunc(slices.Clone(in.Tests), func(t Test) bool { return !t.Paired() })
+}
+
+// deciding is the test that gives intervals and verdicts; "" without a paired one.
+func (in Input) deciding() Test {
+	for _, t := range in.Tests {
+		if t.Paired() {
+			return t
+		}
+	}
+	return ""
 }
 
 func (c Cell) name() string { return c.Dataset + " × " + c.Backbone + " × " + c.Variant }

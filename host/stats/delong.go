@@ -2,6 +2,7 @@ package stats
 
 import (
 	"cmp"
+	"maps"
 	"math"
 	"slices"
 
@@ -90,4 +91,75 @@ func midRanks(values []float64) []float64 {
 		from = to
 	}
 	return ranks
+}
+
+// DeLongSeeds is DeLongPaired for the mean difference over seeds, and for
+// patients with several rows: the structural components of all rows of a patient,
+// of all seeds, are added up before they are squared (for clusters as in
+// Obuchowski, Biometrics 1997). So a patient whom every seed tests counts once.
+// With one seed and one row a patient it is DeLongPaired.
+//
+// Trainings are taken as given: p is about other patients, not about what other
+// trainings would give. Seeds without an AUROC do not enter. Binary and
+// unweighted; the result is NaN if a weight is not 1, if a seed has fewer than two
+// events or non-events, or without seeds.
+func DeLongSeeds(seeds []Paired) (difference, variance, p float64) {
+	nan := math.NaN()
+	patients := map[int64]float64{}
+	used := 0
+	for _, s := range seeds {
+		labels := s.Baseline.Labels
+		if len(s.Clusters) != len(labels) {
+			panic("stats: clusters and labels differ in length")
+		}
+		if slices.ContainsFunc(s.Baseline.Weights, func(w float64) bool { return w != 1 }) {
+			return nan, nan, nan
+		}
+		a10, a01, first := placements(split(s.Baseline.Scores, labels))
+		b10, b01, second := placements(split(s.Variant, labels))
+		if math.IsNaN(first) || math.IsNaN(second) {
+			continue
+		}
+		used++
+		difference += second - first
+		event, nonEvent := components(a10, b10), components(a01, b01)
+		for i, y := range labels {
+			switch y {
+			case 1:
+				patients[s.Clusters[i]] += event[0]
+				event = event[1:]
+			case 0:
+				patients[s.Clusters[i]] += nonEvent[0]
+				nonEvent = nonEvent[1:]
+			}
+		}
+	}
+	if used == 0 {
+		return nan, nan, nan
+	}
+	// In the order of the patients, so that the sum has the same bits every time.
+	for _, c := range slices.Sorted(maps.Keys(patients)) {
+		variance += patients[c] * patients[c]
+	}
+	difference /= float64(used)
+	variance /= float64(used * used)
+	if !(variance > 0) {
+		return difference, variance, nan
+	}
+	return difference, variance, math.Erfc(math.Abs(difference) / math.Sqrt(2*variance))
+}
+
+// components are what every row adds to the difference of two AUROCs, about their
+// mean, scaled so that their squares sum up to the variance of the mean.
+func components(a, b []float64) []float64 {
+	n := float64(len(a))
+	out := make([]float64, len(a))
+	for i := range a {
+		out[i] = b[i] - a[i]
+	}
+	mean := stat.Mean(out, nil)
+	for i := range out {
+		out[i] = (out[i] - mean) / math.Sqrt(n*(n-1)) // 0/0 is NaN
+	}
+	return out
 }

@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strings"
 
+	"gonum.org/v1/gonum/stat/distuv"
+
 	"github.com/deconfound/deconfound/sdk/rng"
 )
 
@@ -20,6 +22,9 @@ func newRow(in Input, c, baseline Cell, hasBaseline bool) (Row, error) {
 		return Row{}, fmt.Errorf("measure cell %s: %w", c.name(), err)
 	}
 	row.flagRuns(in, c)
+	if c.LostTrials > 0 {
+		row.flag("%d of %d trials of the search gave no result: tuned with less than planned", c.LostTrials, c.Trials)
+	}
 	if row.IsBaseline {
 		return row, nil
 	}
@@ -32,7 +37,7 @@ func newRow(in Input, c, baseline Cell, hasBaseline bool) (Row, error) {
 	}
 	m := match(in.Task, baseline, c)
 	row.Matched = &m.Matched
-	row.flagMatch()
+	row.flagMatch(in)
 	if err := row.compare(in, m); err != nil {
 		return Row{}, fmt.Errorf("compare cell %s: %w", c.name(), err)
 	}
@@ -62,7 +67,7 @@ func (r *Row) flagRuns(in Input, c Cell) {
 	}
 }
 
-func (r *Row) flagMatch() {
+func (r *Row) flagMatch(in Input) {
 	if s := r.Matched.UnmatchedSeeds; len(s) > 0 {
 		r.flag("unequal seeds: %s not in both arms, left out of the difference", join(s))
 	}
@@ -72,7 +77,7 @@ func (r *Row) flagMatch() {
 	if n := r.Matched.Conflicting; n > 0 {
 		r.flag("%d units whose label, pattern, patient or weight differ between the arms, left out of the difference", n)
 	}
-	if len(r.Matched.Seeds) == 1 && len(r.Seeds) > 1 {
+	if len(r.Matched.Seeds) == 1 && len(r.Seeds) > 1 && in.deciding() != TestDeLong {
 		r.flag("1 matched seed: no CI of the difference")
 	}
 }
@@ -181,28 +186,19 @@ func (r *Row) compare(in Input, m matching) error {
 	}
 	targets := targetPattern + len(r.Patterns)
 	worse := in.Metric.Better().worse
-	differences := make([]*Difference, targets)
-	for t, b := range r.replicate(in, pairs, clusters, targets) {
-		if b.Estimate.Defined() {
-			differences[t] = &Difference{Interval: b.Interval, P: b.P, Resamples: b.Resamples, Improves: worse(0, float64(b.Estimate))}
-		}
-	}
 	perSeed := perSeedDifferences(pairs, clusters, targets, worse)
-	for t, d := range differences {
-		if d == nil {
+	replicated := r.replicate(in, pairs, clusters, targets)
+	differences := make([]*Difference, targets)
+	for t := range differences {
+		d := &Difference{Interval: MeanInterval(perSeed[t], in.Bootstrap.Confidence), PerSeed: numbers(perSeed[t])}
+		if !d.Estimate.Defined() {
 			continue
 		}
-		known := finite(perSeed[t])
-		d.PerSeed, d.Seeds = numbers(perSeed[t]), len(known)
-		d.Adjusted, d.Wilcoxon, d.SignFlip = Number(math.NaN()), Number(math.NaN()), Number(math.NaN())
-		if len(known) < 2 {
-			d.Low, d.High, d.P = Number(math.NaN()), Number(math.NaN()), Number(math.NaN())
-			d.Resamples = 0
-			continue
+		d.Seeds, d.Improves = len(finite(perSeed[t])), worse(0, float64(d.Estimate))
+		for _, test := range in.paired() {
+			d.Tests = append(d.Tests, r.test(in, test, t, d, replicated[t], m))
 		}
-		_, p := Wilcoxon(known)
-		d.Wilcoxon = Number(p)
-		d.SignFlip = Number(SignFlip(known, in.Bootstrap.Resamples, rng.Stream(in.Seed, "sign flip", r.Dataset, r.Backbone, r.Variant, t)))
+		differences[t] = d
 	}
 	r.Overall.Difference, r.Worst.Difference = differences[targetOverall], differences[targetWorst]
 	for i := range r.Patterns {
@@ -211,14 +207,77 @@ func (r *Row) compare(in Input, m matching) error {
 	return nil
 }
 
-// replicate bootstraps, or gives the estimates alone when one seed is matched.
-// Every variant of a dataset and backbone sees the same draws of patients.
-func (r *Row) replicate(in Input, pairs []pair, clusters, targets int) []Replicated {
-	opts := in.Bootstrap
-	if len(pairs) == 1 {
-		opts.Resamples = 0
+// test does one test of the difference of a target, and sets the interval of the
+// difference if it is the deciding one.
+func (r *Row) test(in Input, test Test, target int, d *Difference, replicated Replicated, m matching) Tested {
+	none := Number(math.NaN())
+	limits, p := d.Interval, math.NaN()
+	differences := make([]float64, len(d.PerSeed))
+	for i, v := range d.PerSeed {
+		differences[i] = float64(v)
 	}
-	return resample(pairs, clusters, targets, in.Metric.Better().worse, opts, rng.Stream(in.Seed, "compare", r.Dataset, r.Backbone))
+	switch {
+	case test == TestDeLong:
+		limits.Low, limits.High = none, none
+		if pairs := r.delongPairs(in, target, m); pairs != nil {
+			var variance float64
+			_, variance, p = DeLongSeeds(pairs)
+			half := distuv.UnitNormal.Quantile(0.5+in.Bootstrap.Confidence/2) * math.Sqrt(variance)
+			limits.Low, limits.High = limits.Estimate-Number(half), limits.Estimate+Number(half)
+		}
+	case d.Seeds < 2:
+	case test == TestBootstrap:
+		limits, p = replicated.Interval, float64(replicated.P)
+		d.Resamples = replicated.Resamples
+	case test == TestPermutation:
+		p = SignFlip(differences, in.Bootstrap.Resamples, rng.Stream(in.Seed, "sign flip", r.Dataset, r.Backbone, r.Variant, target))
+	case test == TestWilcoxon:
+		_, p = Wilcoxon(differences)
+	case test == TestCorrectedT:
+		ratio := in.TestRatio
+		if ratio == 0 {
+			ratio = math.NaN()
+		}
+		limits, p = CorrectedT(differences, ratio, in.Bootstrap.Confidence)
+	}
+	if test == in.deciding() {
+		d.Interval = limits
+	}
+	return Tested{Test: test, P: Number(p), Adjusted: none}
+}
+
+// delongPairs are the rows of a target in every seed in which it has enough
+// events; nil where DeLong's test does not apply.
+func (r *Row) delongPairs(in Input, target int, m matching) []Paired {
+	if in.Metric != MetricAUROC || in.Task.Kind != Binary || target == targetWorst {
+		return nil
+	}
+	var out []Paired
+	for _, s := range m.seeds {
+		rows := sequence(len(s.clusters))
+		if target >= targetPattern {
+			rows = byLevel(s.patterns, rows)[r.Patterns[target-targetPattern].Level]
+		}
+		var count Report
+		if _, reason := count.count(in.Task, s.baseline, rows); reason != "" {
+			continue
+		}
+		p := Paired{Baseline: s.baseline.take(in.Task, rows), Variant: s.variant.take(in.Task, rows).Scores}
+		for _, i := range rows {
+			p.Clusters = append(p.Clusters, s.clusters[i])
+		}
+		out = append(out, p)
+	}
+	return out
+}
+
+// replicate bootstraps, unless the bootstrap was not asked for or one seed is
+// matched. Every variant of a dataset and backbone sees the same draws of patients.
+func (r *Row) replicate(in Input, pairs []pair, clusters, targets int) []Replicated {
+	if len(pairs) == 1 || !slices.Contains(in.Tests, TestBootstrap) {
+		return make([]Replicated, targets)
+	}
+	return resample(pairs, clusters, targets, in.Metric.Better().worse, in.Bootstrap, rng.Stream(in.Seed, "compare", r.Dataset, r.Backbone))
 }
 
 // perSeedDifferences returns [target][seed].

@@ -17,17 +17,21 @@ type Table struct {
 	Confidence float64   `json:"confidence"`
 	Resamples  int       `json:"resamples"`
 	Seed       uint64    `json:"seed"`
-	Rows       []Row     `json:"rows"`
+	// Tests are the paired tests that were done, the deciding one first.
+	Tests      []Test     `json:"tests"`
+	Correction Correction `json:"correction"`
+	Rows       []Row      `json:"rows"`
 	// Families are the sets of tests whose p-values were corrected together.
 	Families []Family `json:"families"`
 	// Notes are about the whole table, such as cells that are absent.
 	Notes []string `json:"notes,omitempty"`
 }
 
-// Family is a set of tests corrected together.
+// Family is a set of tests corrected together: those of one kind.
 type Family struct {
-	Name       string `json:"name"` // overall, worst_pattern, pattern
-	Correction string `json:"correction"`
+	Name       string     `json:"name"` // overall, worst_pattern, pattern
+	Test       Test       `json:"test"`
+	Correction Correction `json:"correction"`
 	// Tested is the size of the family; Untested are differences without a
 	// p-value, which are no part of it.
 	Tested   int    `json:"tested"`
@@ -77,26 +81,34 @@ type Group struct {
 
 // Difference is variant − baseline, paired by seed and unit.
 type Difference struct {
-	// Interval is the mean over seeds with the two-level bootstrap interval; no
-	// limits and no P with one seed, because patients alone say nothing about
-	// what another training would give.
+	// Interval is the mean over seeds with the interval of the deciding test: of
+	// the two-level bootstrap, of DeLong's normal distribution, of the corrected t;
+	// for the tests of ranks and signs, and without a test, Student's t over the
+	// seeds. No limits and no P with one seed, for patients alone say nothing about
+	// what another training would give; but DeLong's test asks about patients alone.
 	Interval
-	P Number `json:"p"`
-	// Adjusted is P after Holm's correction within its family.
+	// P and Adjusted are those of the deciding test, the first of Tests.
+	P        Number `json:"p"`
 	Adjusted Number `json:"adjusted_p"`
-	// Wilcoxon and SignFlip are p-values of tests on the per-seed differences,
-	// uncorrected: blind to patients, and coarse with few seeds.
-	Wilcoxon Number   `json:"wilcoxon_p"`
-	SignFlip Number   `json:"sign_flip_p"`
-	PerSeed  []Number `json:"per_seed"` // follows Matched.Seeds
-	Seeds    int      `json:"seeds"`
-	// Resamples are the bootstrap replicates in which the metric was defined.
+	// Tests follows Table.Tests.
+	Tests   []Tested `json:"tests,omitempty"`
+	PerSeed []Number `json:"per_seed"` // follows Matched.Seeds
+	Seeds   int      `json:"seeds"`
+	// Resamples are the bootstrap replicates in which the metric was defined; 0
+	// when the bootstrap was not asked for.
 	Resamples int `json:"resamples"`
 	// Improves says that the estimate lies on the better side of 0.
 	Improves bool `json:"improves"`
 	// Verdict is better, worse or unclear by Adjusted at the table's confidence,
 	// and untested without a P.
 	Verdict string `json:"verdict"`
+}
+
+// Tested is what a test says about a difference.
+type Tested struct {
+	Test     Test   `json:"test"`
+	P        Number `json:"p"`
+	Adjusted Number `json:"adjusted_p"` // within the family of this test
 }
 
 // Matched counts the rows of the paired part, over all seeds.
@@ -115,6 +127,7 @@ func newTable(in Input) Table {
 	return Table{
 		Metric: in.Metric, Better: in.Metric.Better(), Baseline: in.Baseline, Seeds: in.Seeds,
 		Confidence: in.Bootstrap.Confidence, Resamples: in.Bootstrap.Resamples, Seed: in.Seed,
+		Tests: in.paired(), Correction: in.Correction,
 	}
 }
 
@@ -168,20 +181,33 @@ func (t *Table) correct() {
 			patterns = append(patterns, g.Difference)
 		}
 	}
-	t.Families = []Family{
-		t.correctFamily("overall", "the overall differences of all non-baseline cells of the table", overall),
-		t.correctFamily("worst_pattern", "the worst-pattern differences of all non-baseline cells of the table", worst),
-		t.correctFamily("pattern", "the differences of all patterns of all non-baseline cells of the table", patterns),
+	for k := range t.Tests {
+		t.Families = append(t.Families,
+			t.correctFamily(k, "overall", "the overall differences of all non-baseline cells of the table", overall),
+			t.correctFamily(k, "worst_pattern", "the worst-pattern differences of all non-baseline cells of the table", worst),
+			t.correctFamily(k, "pattern", "the differences of all patterns of all non-baseline cells of the table", patterns),
+		)
+	}
+	for _, d := range slices.Concat(overall, worst, patterns) {
+		if d == nil {
+			continue
+		}
+		d.P, d.Adjusted = Number(math.NaN()), Number(math.NaN())
+		if len(d.Tests) > 0 {
+			d.P, d.Adjusted = d.Tests[0].P, d.Tests[0].Adjusted
+		}
+		d.Verdict = d.verdict(1 - t.Confidence)
 	}
 }
 
-func (t *Table) correctFamily(name, text string, family []*Difference) Family {
+// correctFamily corrects the k-th test of the differences.
+func (t *Table) correctFamily(k int, name, text string, family []*Difference) Family {
 	p := make([]float64, len(family))
-	f := Family{Name: name, Correction: "holm"}
+	f := Family{Name: name, Test: t.Tests[k], Correction: t.Correction}
 	for i, d := range family {
 		p[i] = math.NaN()
 		if d != nil {
-			p[i] = float64(d.P)
+			p[i] = float64(d.Tests[k].P)
 		}
 		if math.IsNaN(p[i]) {
 			f.Untested++
@@ -189,14 +215,13 @@ func (t *Table) correctFamily(name, text string, family []*Difference) Family {
 			f.Tested++
 		}
 	}
-	f.Text = fmt.Sprintf("Holm's correction over %s: %d tests", text, f.Tested)
+	f.Text = t.Correction.text(text, f.Tested)
 	if f.Untested > 0 {
 		f.Text += fmt.Sprintf("; %d differences could not be tested and are not counted", f.Untested)
 	}
-	for i, adjusted := range Holm(p) {
+	for i, adjusted := range t.Correction.adjust(p) {
 		if family[i] != nil {
-			family[i].Adjusted = Number(adjusted)
-			family[i].Verdict = family[i].verdict(1 - t.Confidence)
+			family[i].Tests[k].Adjusted = Number(adjusted)
 		}
 	}
 	return f

@@ -42,11 +42,13 @@ func newTable(w io.Writer, firstNumber int, header ...any) table.Writer {
 }
 
 // decimal prints three decimals, and an undefined number as "n/a".
-func decimal(v float64) string {
+func decimal(v float64) string { return decimals(v, 3) }
+
+func decimals(v float64, digits int) string {
 	if math.IsNaN(v) || math.IsInf(v, 0) {
 		return "n/a"
 	}
-	return strconv.FormatFloat(v, 'f', 3, 64)
+	return strconv.FormatFloat(v, 'f', digits, 64)
 }
 
 // signed is decimal with a sign, for differences.

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"math"
 	"slices"
 	"time"
 
@@ -42,14 +41,15 @@ func (a *app) compile(ctx context.Context, file *sweeps.File) (*sweeps.Plan, err
 
 func newPlan(a *app) *cobra.Command {
 	var workers int
-	var sd float64
+	var assumed assumptions
 	var recorded bool
 	cmd := &cobra.Command{
 		Use:   "plan SWEEP.toml",
 		Short: "Show the cells, trials and runs of a sweep; needs no database",
-		Long: `Shows the cells, trials and runs of a sweep and the difference that so many seeds
-can detect. With --recorded it also asks the database which of the runs exist and,
-from the runs of any sweep, how long the others will take.`,
+		Long: `Shows the cells, trials and runs of a sweep and the difference that its seeds and
+test patients can detect. With --recorded it also asks the database which of the
+runs exist and, from the runs of any sweep, how long the others will take and how
+much the differences vary.`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			plan, err := a.plan(cmd.Context(), args[0])
@@ -63,28 +63,30 @@ from the runs of any sweep, how long the others will take.`,
 				}
 			}
 			summary := plan.Summarize(past.runTimes, workers)
-			detectable := sweeps.DetectableDifference(len(plan.Seeds), sd, 0.05, 0.8)
+			detectable, err := a.detectable(cmd.Context(), plan, assumed, past.measured)
+			if err != nil {
+				return err
+			}
 			return a.print(struct {
-				Name       string         `json:"name"`
-				Summary    sweeps.Summary `json:"summary"`
-				Detectable number         `json:"detectable_difference"`
-				Existing   *int           `json:"existing_runs,omitempty"`
-				Done       *int           `json:"done_runs,omitempty"`
-			}{plan.Name, summary, number(detectable), past.existing, past.done}, func(w io.Writer) {
+				Name       string             `json:"name"`
+				Summary    sweeps.Summary     `json:"summary"`
+				Detectable []detectableEffect `json:"detectable"`
+				Existing   *int               `json:"existing_runs,omitempty"`
+				Done       *int               `json:"done_runs,omitempty"`
+			}{plan.Name, summary, detectable, past.existing, past.done}, func(w io.Writer) {
 				printPlan(w, plan, summary)
 				if past.existing != nil {
 					fmt.Fprintf(w, "%d of the runs exist, %d of them done\n", *past.existing, *past.done)
 				}
-				if !math.IsNaN(detectable) {
-					fmt.Fprintf(w, "\nWith %d seeds and a between-seed standard deviation of the difference of %.3f (--sd),\n"+
-						"a paired test finds a difference of %.3f in 80 of 100 sweeps.\n", len(plan.Seeds), sd, detectable)
-				}
+				printDetectable(w, plan, detectable)
 			})
 		},
 	}
 	cmd.Flags().IntVar(&workers, "workers", defaultWorkers(), "number of local workers to estimate the time for")
 	cmd.Flags().BoolVar(&recorded, "recorded", false, "ask the database what exists and how long runs take")
-	cmd.Flags().Float64Var(&sd, "sd", 0.01, "assumed standard deviation of the paired difference between seeds")
+	cmd.Flags().Float64Var(&assumed.SD, "sd", 0.01, "assumed standard deviation of the paired difference between seeds")
+	cmd.Flags().Float64Var(&assumed.AUROC, "auroc", 0.8, "assumed AUROC of both arms")
+	cmd.Flags().Float64Var(&assumed.Correlation, "correlation", 0.9, "assumed correlation of the arms' AUROCs over samples of patients")
 	return cmd
 }
 
@@ -107,6 +109,7 @@ func printPlan(w io.Writer, plan *sweeps.Plan, s sweeps.Summary) {
 type record struct {
 	existing, done *int
 	runTimes       map[sweeps.Cell]time.Duration // median over the runs of a cell that are done
+	measured       map[string]measured           // by dataset
 }
 
 func (a *app) record(ctx context.Context, plan *sweeps.Plan) (record, error) {
@@ -134,5 +137,6 @@ func (a *app) record(ctx context.Context, plan *sweeps.Plan) (record, error) {
 		slices.Sort(list)
 		past.runTimes[cell] = list[len(list)/2]
 	}
-	return past, nil
+	past.measured, err = measureVariation(ctx, store, plan, runs)
+	return past, err
 }

@@ -136,10 +136,7 @@ func (r *runner) dataset(ctx context.Context, ref sweeps.DatasetRef) (*dataset.S
 }
 
 func (r *runner) data(store *dataset.Store, spec sweeps.RunSpec) (train.Data, error) {
-	split, err := store.Split(dataset.SplitSpec{
-		Scheme: spec.Split.Scheme, By: spec.Split.By, Fractions: spec.Split.Fractions, Folds: spec.Split.Folds,
-		Source: spec.Split.Source, Target: spec.Split.Target, FixedTest: spec.Split.Test == sweeps.TestFixed,
-	}, spec.SplitSeed)
+	split, err := store.Split(splitSpec(spec.Split), spec.SplitSeed)
 	if err != nil {
 		return train.Data{}, fmt.Errorf("split dataset %s: %w", store.Name(), err)
 	}
@@ -148,6 +145,14 @@ func (r *runner) data(store *dataset.Store, spec sweeps.RunSpec) (train.Data, er
 		return train.Data{}, fmt.Errorf("make test sets of %s: %w", store.Name(), err)
 	}
 	return train.Data{Store: store, Split: split, Tests: tests, Scaling: store.Scaling(split.Train)}, nil
+}
+
+// splitSpec is a split of a sweep as datasets know it.
+func splitSpec(s sweeps.Split) dataset.SplitSpec {
+	return dataset.SplitSpec{
+		Scheme: s.Scheme, By: s.By, Fractions: s.Fractions, Folds: s.Folds,
+		Source: s.Source, Target: s.Target, FixedTest: s.Test == sweeps.TestFixed,
+	}
 }
 
 // plugin describes an installed plugin and refuses one that differs from what

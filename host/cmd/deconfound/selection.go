@@ -1,0 +1,281 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"math"
+	"slices"
+
+	"github.com/deconfound/deconfound/host/stats"
+	"github.com/deconfound/deconfound/sweeps"
+	"github.com/deconfound/deconfound/tracker"
+)
+
+// selectionAudit tells what each selection rule would have chosen among the
+// trials of a sweep's search, from what is stored of them.
+type selectionAudit struct {
+	Sweep  string       `json:"sweep"`
+	Metric stats.Metric `json:"metric"` // of the test sets
+	// Rule is the one that the sweep used.
+	Rule     string          `json:"rule"`
+	TestSets []string        `json:"test_sets"`
+	Rules    []selectionRule `json:"rules"`
+	Cells    []auditedCell   `json:"cells"`
+	Notes    []string        `json:"notes,omitempty"`
+}
+
+// selectionRule ranks trials by one stored metric.
+type selectionRule struct {
+	Name string `json:"name"`
+	// Oracle rules look at test rows: a bound on what any rule can reach, never to
+	// be used.
+	Oracle bool `json:"oracle"`
+	// Used says that it is the sweep's own.
+	Used bool `json:"used"`
+
+	metric tracker.Metric
+	better stats.Direction
+}
+
+// auditedCell is a cell whose search has results.
+type auditedCell struct {
+	Cell   sweeps.Cell `json:"cell"`
+	Trials int         `json:"trials"` // that are done
+	// Replicated is the trial that the replicates repeat; nil without replicates.
+	Replicated *int            `json:"replicated_trial"`
+	Choices    []auditedChoice `json:"choices"` // follows selectionAudit.Rules
+}
+
+// auditedChoice is the trial that a rule chooses; Trial is -1 if it can choose
+// none, because its metric is defined in no trial.
+type auditedChoice struct {
+	Trial int      `json:"trial"`
+	Value number   `json:"value"`
+	Tests []number `json:"tests"` // follows selectionAudit.TestSets
+}
+
+func (a *app) auditSelection(ctx context.Context, request comparison) error {
+	store, err := a.tracker(ctx)
+	if err != nil {
+		return err
+	}
+	audit, err := auditSelection(ctx, store, request)
+	if err != nil {
+		return err
+	}
+	return a.print(audit, func(w io.Writer) { printSelectionAudit(w, audit) })
+}
+
+func auditSelection(ctx context.Context, store *tracker.Store, request comparison) (selectionAudit, error) {
+	sweep, err := store.Sweep(ctx, "", request.sweep)
+	if err != nil {
+		return selectionAudit{}, err
+	}
+	plan, err := sweeps.StoredPlan(sweep)
+	if err != nil {
+		return selectionAudit{}, err
+	}
+	own, err := sweeps.ParseSelection(plan.Metric.Name)
+	if err != nil {
+		return selectionAudit{}, err
+	}
+	audit := selectionAudit{Sweep: sweep.Name, Metric: stats.Metric(own.Name), Rule: plan.Metric.Select}
+	if request.metric != "" {
+		if audit.Metric, err = stats.ParseMetric(request.metric); err != nil {
+			return selectionAudit{}, withExit(exitUsage, err)
+		}
+		if !slices.Contains(stats.Metrics(), audit.Metric) || audit.Metric.Better() == stats.Neither {
+			return selectionAudit{}, withExit(exitUsage, fmt.Errorf("--metric %s: trials are ranked by metrics that are stored with every run and have a better direction", audit.Metric))
+		}
+	}
+	if !slices.ContainsFunc(plan.Cells, func(c sweeps.CellPlan) bool { return c.Searched }) {
+		return selectionAudit{}, fmt.Errorf("sweep %s has no search: nothing was selected", sweep.Name)
+	}
+	audit.TestSets = append([]string{"test"}, plan.Cells[0].Trials[0].Base.Shifts...)
+	if audit.Rules, err = selectionRules(plan.Metric.Select, audit.Metric, audit.TestSets); err != nil {
+		return selectionAudit{}, err
+	}
+
+	planned := true
+	filter := tracker.RunFilter{SweepID: sweep.ID, States: []tracker.State{tracker.Done}, Planned: &planned}
+	runs, err := store.Runs(ctx, filter)
+	if err != nil {
+		return selectionAudit{}, err
+	}
+	filter.Phase = tracker.Search
+	var metrics []tracker.Metric
+	for _, r := range audit.Rules {
+		metrics = append(metrics, r.metric)
+	}
+	values, err := store.Results(ctx, filter, metrics...)
+	if err != nil {
+		return selectionAudit{}, err
+	}
+	for _, c := range plan.Cells {
+		if c.Searched {
+			audit.addCell(c.Cell, runs, values)
+		}
+	}
+	if len(audit.Cells) == 0 {
+		return selectionAudit{}, fmt.Errorf("sweep %s has no finished trial yet", sweep.Name)
+	}
+	audit.Notes = append(audit.Notes, "the values are of the trials themselves, one training each with the seed of the search; no validation metric weighted by the inverse propensity of missingness is stored, so that rule is not audited")
+	return audit, nil
+}
+
+// selectionRules are those that the stored metrics allow: the metric and the log
+// loss, over all validation rows and in the worst pattern, and, as oracles, the
+// metric on every test set.
+func selectionRules(used string, metric stats.Metric, testSets []string) ([]selectionRule, error) {
+	var rules []selectionRule
+	add := func(s sweeps.Selection, oracle bool) {
+		r := selectionRule{
+			Name: s.String(), Oracle: oracle, Used: s.String() == used,
+			metric: s.Metric(), better: stats.Metric(s.Name).Better(),
+		}
+		if !slices.ContainsFunc(rules, func(o selectionRule) bool { return o.Name == r.Name }) {
+			rules = append(rules, r)
+		}
+	}
+	own, err := sweeps.ParseSelection(used)
+	if err != nil {
+		return nil, err
+	}
+	add(own, false)
+	for _, name := range []string{string(metric), string(stats.MetricLogLoss)} {
+		for _, worst := range []string{"", "pattern"} {
+			add(sweeps.Selection{Name: name, Split: "val", Worst: worst}, false)
+		}
+	}
+	for _, set := range testSets {
+		add(sweeps.Selection{Name: string(metric), Split: set}, true)
+	}
+	return rules, nil
+}
+
+// addCell applies every rule to the trials of a cell, as the sweep does: trials
+// without a value cannot win, ties go to the lower number.
+func (a *selectionAudit) addCell(cell sweeps.Cell, runs []tracker.Run, values map[int64]map[tracker.Metric]float64) {
+	c := auditedCell{Cell: cell}
+	var trials []tracker.Run
+	for _, r := range runs {
+		if (sweeps.Cell{Dataset: r.Dataset, Backbone: r.Backbone, Variant: r.Variant}) != cell {
+			continue
+		}
+		if r.Phase == tracker.Search {
+			trials = append(trials, r)
+		} else if c.Replicated == nil {
+			c.Replicated = &r.Trial
+		}
+	}
+	if len(trials) == 0 {
+		return
+	}
+	c.Trials = len(trials)
+	slices.SortFunc(trials, func(x, y tracker.Run) int { return x.Trial - y.Trial })
+	value := func(r tracker.Run, m tracker.Metric) float64 {
+		if v, ok := values[r.ID][m]; ok {
+			return v
+		}
+		return math.NaN()
+	}
+	for _, rule := range a.Rules {
+		choice := auditedChoice{Trial: -1, Value: number(math.NaN())}
+		var best tracker.Run
+		for _, r := range trials {
+			v := value(r, rule.metric)
+			if math.IsNaN(v) || choice.Trial >= 0 && !beats(rule.better, v, float64(choice.Value)) {
+				continue
+			}
+			choice.Trial, choice.Value, best = r.Trial, number(v), r
+		}
+		for _, set := range a.TestSets {
+			v := math.NaN()
+			if choice.Trial >= 0 {
+				v = value(best, tracker.Metric{Name: string(a.Metric), Split: set})
+			}
+			choice.Tests = append(choice.Tests, number(v))
+		}
+		if rule.Used && c.Replicated != nil && choice.Trial != *c.Replicated {
+			a.Notes = append(a.Notes, fmt.Sprintf("%s/%s/%s: the rule of the sweep chooses trial %d, its replicates repeat trial %d", cell.Dataset, cell.Backbone, cell.Variant, choice.Trial, *c.Replicated))
+		}
+		c.Choices = append(c.Choices, choice)
+	}
+	a.Cells = append(a.Cells, c)
+}
+
+// beats reports whether a is better than b.
+func beats(d stats.Direction, a, b float64) bool {
+	if d == stats.Lower {
+		return a < b
+	}
+	return a > b
+}
+
+func printSelectionAudit(w io.Writer, a selectionAudit) {
+	fmt.Fprintf(w, "%s: which trial each selection rule chooses, and its %s (%s is better); the sweep chose by %s\n\n", a.Sweep, a.Metric, a.Metric.Better(), a.Rule)
+	header := []any{"dataset", "backbone", "variant", "rule", "trial", "value"}
+	for _, set := range a.TestSets {
+		header = append(header, fmt.Sprintf("%s on %s", a.Metric, set))
+	}
+	t := newTable(w, 4, header...)
+	for i, c := range a.Cells {
+		if i > 0 {
+			t.AppendSeparator()
+		}
+		for k, choice := range c.Choices {
+			trial := "none"
+			if choice.Trial >= 0 {
+				trial = fmt.Sprintf("%d", choice.Trial)
+			}
+			row := []any{c.Cell.Dataset, c.Cell.Backbone, c.Cell.Variant, a.Rules[k].label(), trial, decimal(float64(choice.Value))}
+			for _, v := range choice.Tests {
+				row = append(row, decimal(float64(v)))
+			}
+			t.AppendRow(row)
+		}
+	}
+	t.Render()
+
+	fmt.Fprintf(w, "\nMean over the %d cells\n\n", len(a.Cells))
+	header = []any{"rule", "same trial as the sweep"}
+	for _, set := range a.TestSets {
+		header = append(header, fmt.Sprintf("%s on %s", a.Metric, set))
+	}
+	t = newTable(w, 1, header...)
+	used := slices.IndexFunc(a.Rules, func(r selectionRule) bool { return r.Used })
+	for k, rule := range a.Rules {
+		same := 0
+		sums := make([]float64, len(a.TestSets))
+		for _, c := range a.Cells {
+			if c.Choices[k].Trial == c.Choices[used].Trial {
+				same++
+			}
+			for i, v := range c.Choices[k].Tests {
+				sums[i] += float64(v)
+			}
+		}
+		row := []any{rule.label(), fmt.Sprintf("%d of %d", same, len(a.Cells))}
+		for _, sum := range sums {
+			row = append(row, decimal(sum/float64(len(a.Cells))))
+		}
+		t.AppendRow(row)
+	}
+	t.Render()
+	fmt.Fprintln(w, "An oracle looks at the test rows: it bounds what a rule can reach and must not be used.")
+	for _, note := range a.Notes {
+		fmt.Fprintf(w, "! %s\n", note)
+	}
+}
+
+// label is the rule with what has to be known of it.
+func (r selectionRule) label() string {
+	switch {
+	case r.Used:
+		return r.Name + " (used)"
+	case r.Oracle:
+		return r.Name + " (oracle, not usable)"
+	}
+	return r.Name
+}
