@@ -14,8 +14,8 @@ type Matchup struct{ Baseline, Variant float64 }
 // which the variant is better, ties counting one half. 0.5 is no difference. It
 // says how often, not by how much.
 //
-// The interval is the stratified bootstrap over seeds. Seeds are matched, so both
-// arms take the same draws. Seeds in which an arm has no value are left out, and
+// The interval is the stratified bootstrap over seeds, theirs without change: with
+// few seeds it is too narrow. Seeds are matched, so both arms take the same draws. Seeds in which an arm has no value are left out, and
 // so are strata without seeds; without any the result is NaN.
 func ImprovementProbability(strata [][]Matchup, better Direction, resamples int, confidence float64, r *rand.Rand) Interval {
 	var known [][]Matchup
@@ -30,13 +30,15 @@ func ImprovementProbability(strata [][]Matchup, better Direction, resamples int,
 			known = append(known, complete)
 		}
 	}
-	return stratified(known, resamples, confidence, r, func(drawn [][]Matchup) float64 {
+	share := func(drawn [][]Matchup) float64 {
 		var sum float64
 		for _, stratum := range drawn {
 			sum += shareBetter(stratum, better)
 		}
 		return sum / float64(len(drawn)) // 0/0 is NaN
-	})
+	}
+	low, high := stratified(known, resamples, confidence, r, share)
+	return Interval{Number(share(known)), low, high}
 }
 
 // shareBetter is the share of pairs of seeds in which the variant is better.
