@@ -61,8 +61,16 @@ const (
 // plain form rejects true nulls at 0.05 in 42 % of tables with 2 seeds, 25 % with
 // 3, 14 % with 5.)
 //
-// Where seeds have test patients of their own, patients enter both parts, and the
-// test is conservative; it is exact where one of the parts is negligible.
+// Where seeds have test patients of their own, or trainings see patients each in
+// their own way, patients enter both parts, and the test is conservative; it is
+// exact where one of the parts is negligible. Measured share of 1,000 comparisons
+// of AUROCs on 200 patients in which the 95 % interval holds the truth, with 2, 3
+// and 5 seeds (TestMeasureCoverage; its standard error is .007):
+//
+//	trainings differ, in what patients explain   not at all      as much      4 times
+//	all seeds test the same patients           .94 .94 .94  .97 .97 .95  .96 .96 .95
+//	the same, each training sees them its way  .99 .99 .97  .98 .98 .95  .95 .96 .95
+//	every seed has patients of its own        1.00 1.00 1.00  .98 .95 .97  .95 .96 .96
 //
 // Seeds without rows of a target (or a replicate in which the metric is not
 // defined) do not enter its mean; the point estimate is treated alike. With one

@@ -13,13 +13,13 @@ import (
 )
 
 // TestMeasureCoverage prints how often the interval of the paired bootstrap holds
-// the truth, and how often its p is below 0.05 when the arms do not differ.
+// the truth. A true null is rejected as often as an interval misses 0.
 func TestMeasureCoverage(t *testing.T) {
-	const sets, resamples = 1000, 400
+	const sets, resamples = 1000, 300
 	for _, kind := range []string{"same patients", "same patients, trainings see them differently", "patients of their own"} {
 		for _, trainings := range []float64{0, 0.25, 1} {
 			line := fmt.Sprintf("%s, trainings %v:", kind, trainings)
-			for _, seeds := range []int{2, 3, 5, 10} {
+			for _, seeds := range []int{2, 3, 5} {
 				c := crossed{seeds: seeds, patients: 200, prevalence: 0.3, means: [2]float64{1.2, 1.5}, own: 0.5, trainings: trainings}
 				switch kind {
 				case "patients of their own":
@@ -28,10 +28,7 @@ func TestMeasureCoverage(t *testing.T) {
 				default:
 					c.mixed = 0.5
 				}
-				share, _ := c.coverage(t, sets, resamples)
-				c.means[0] = c.means[1]
-				_, rejected := c.coverage(t, sets, resamples)
-				line += fmt.Sprintf("  %d seeds %.3f (null rejected %.3f)", seeds, share, rejected)
+				line += fmt.Sprintf("  %d seeds %.3f", seeds, c.coverage(t, sets, resamples))
 			}
 			t.Log(line)
 		}
@@ -48,12 +45,12 @@ func TestMeasurePower(t *testing.T) {
 		line := fmt.Sprintf("trainings %v:", trainings)
 		for _, seeds := range []int{3, 5, 10} {
 			unit := 1 / math.Sqrt(patients)
-			d := DetectableDifference(trainings*trainings*unit*unit/float64(seeds), unit*unit, seeds, patients, 0.05, 0.8)
+			d := DetectableDifference(trainings*trainings*unit*unit/float64(seeds), unit*unit, seeds, 0.05, 0.8)
 			var found atomic.Int64
 			inParallel(sets, func(k int) {
 				r := rng.Stream(uint64(k), "power")
 				pairs := meanPairs(r, seeds, patients, float64(d.Difference), trainings*unit)
-				if got := resample(pairs, patients, 1, worse, Bootstrap{400, 0.95}, r)[0]; got.P < 0.05 {
+				if got := resample(pairs, patients, 1, worse, Bootstrap{1000, 0.95}, r)[0]; got.P < 0.05 {
 					found.Add(1)
 				}
 			})

@@ -4,8 +4,9 @@
 //
 // It is pure computation: it never imports a database, a plugin or any other
 // package of the host, and every random draw comes from a stream the caller
-// seeds. Start with Evaluate for one set of predictions and with Compare for
-// many runs.
+// seeds. Start with Evaluate for one set of predictions, with Compare for many
+// runs, with Summarize for many tables, and with Design for what a comparison can
+// find.
 //
 // # Conventions
 //

@@ -32,20 +32,24 @@ func DetectableT(freedom, alpha, power float64) float64 {
 }
 
 // noncentralT is P(T ≤ t) of the noncentral t distribution: the expectation of
-// Φ(t s − shift) over s = √(χ²/freedom), taken over log s by the trapezoidal rule,
-// which is exact to rounding for such an integrand.
+// Φ(t s − shift) over s = √(χ²/freedom).
 func noncentralT(t, freedom, shift float64) float64 {
-	const points = 1200
+	return overScale(freedom, 1200, func(s float64) float64 { return distuv.UnitNormal.CDF(t*s - shift) })
+}
+
+// overScale is the expectation of f(s) over s = √(χ²/freedom), taken over log s by
+// the trapezoidal rule, which is exact to rounding for a smooth f.
+func overScale(freedom float64, points int, f func(s float64) float64) float64 {
 	reach := math.Sqrt(40 / freedom)
 	low, high := -reach-40/freedom, min(reach, 3)
-	step := (high - low) / points
+	step := (high - low) / float64(points)
 	logGamma, _ := math.Lgamma(freedom / 2)
 	scale := math.Ln2 + freedom/2*math.Log(freedom/2) - logGamma
 	var sum float64
 	for i := range points + 1 {
 		x := low + float64(i)*step
 		s := math.Exp(x)
-		sum += math.Exp(scale+freedom*x-freedom*s*s/2) * distuv.UnitNormal.CDF(t*s-shift)
+		sum += math.Exp(scale+freedom*x-freedom*s*s/2) * f(s)
 	}
 	return min(1, sum*step)
 }
@@ -75,11 +79,10 @@ type Detectable struct {
 	// Trainings and Patients are the two parts of its standard error.
 	Trainings Number `json:"se_trainings"`
 	Patients  Number `json:"se_patients"`
-	Freedom   Number `json:"degrees_of_freedom"`
 }
 
 // Detectable is the smallest true difference between the AUROCs of two arms that
-// the paired comparison finds with the power of the design. The variance of the
+// PairedBootstrap finds with the power of the design. The variance of the
 // estimated difference is
 //
 //	TrainingSD²/Seeds + 2 (1 − Correlation) V
@@ -87,33 +90,88 @@ type Detectable struct {
 // with V the variance of one AUROC over patients by Hanley and McNeil (Radiology
 // 1982, eq. 2, with their exponential approximation of Q1 and Q2) and the
 // correlation as in Hanley and McNeil (Radiology 1983). Seeds do not shrink the
-// second part: more of them test the same patients again. The test is a t test
-// with the degrees of freedom of Satterthwaite (1946) for the sum of both parts.
+// second part: more of them test the same patients again. See DetectableDifference
+// for the test.
 //
 // Everything is NaN with fewer than two seeds, which give no test, or without
 // events or non-events.
 func (d Design) Detectable() Detectable {
 	none := Number(math.NaN())
 	if d.Seeds < 2 || d.Events < 1 || d.NonEvents < 1 {
-		return Detectable{none, none, none, none}
+		return Detectable{none, none, none}
 	}
 	patients := 2 * (1 - d.Correlation) * HanleyMcNeil(d.AUROC, d.Events, d.NonEvents)
-	trainings := d.TrainingSD * d.TrainingSD / float64(d.Seeds)
-	return DetectableDifference(trainings, patients, d.Seeds, d.Events+d.NonEvents, d.Alpha, d.Power)
+	return DetectableDifference(d.TrainingSD*d.TrainingSD/float64(d.Seeds), patients, d.Seeds, d.Alpha, d.Power)
 }
 
 // DetectableDifference is Detectable from the two parts of the variance of the
-// mean difference: trainings, estimated from so many seeds, and patients.
-func DetectableDifference(trainings, patients float64, seeds, count int, alpha, power float64) Detectable {
-	total := trainings + patients
+// mean difference: trainings, whose variance the test estimates from so many
+// seeds, and patients. As in PairedBootstrap the mean is held against the sum of a
+// Student t with seeds − 1 degrees of freedom, times the estimated standard error
+// over seeds, and a normal variable for the patients; the power is averaged over
+// what that standard error can turn out to be. TestMeasurePower holds it against
+// simulated sweeps. Without a part of patients it is the power of the paired t
+// test.
+func DetectableDifference(trainings, patients float64, seeds int, alpha, power float64) Detectable {
+	d := Detectable{Difference: Number(math.NaN()), Trainings: Number(math.Sqrt(trainings)), Patients: Number(math.Sqrt(patients))}
+	total := math.Sqrt(trainings + patients)
+	if seeds < 2 || !(alpha > 0 && alpha < power && power < 1) || math.IsNaN(total) {
+		return d
+	}
+	if total == 0 {
+		d.Difference = 0
+		return d
+	}
 	freedom := float64(seeds - 1)
-	if patients > 0 {
-		freedom = total * total / (trainings*trainings/float64(seeds-1) + patients*patients/float64(max(1, count-2)))
+	if patients == 0 {
+		d.Difference = Number(DetectableT(freedom, alpha, power) * total)
+		return d
 	}
-	return Detectable{
-		Difference: Number(DetectableT(freedom, alpha, power) * math.Sqrt(total)),
-		Trainings:  Number(math.Sqrt(trainings)), Patients: Number(math.Sqrt(patients)), Freedom: Number(freedom),
+	// Critical values by the standard error over seeds, in the order overScale asks
+	// for them; they do not depend on the difference.
+	const points = 160
+	var criticals []float64
+	overScale(freedom, points, func(s float64) float64 {
+		criticals = append(criticals, mixedCritical(s*math.Sqrt(trainings), math.Sqrt(patients), freedom, alpha))
+		return 0
+	})
+	found := func(shift float64) float64 {
+		i := -1
+		return overScale(freedom, points, func(float64) float64 {
+			i++
+			return distuv.UnitNormal.CDF((shift-criticals[i])/total) + distuv.UnitNormal.CDF((-shift-criticals[i])/total)
+		})
 	}
+	high := total
+	for found(high) < power {
+		high *= 2
+	}
+	d.Difference = Number(bisect(0, high, func(shift float64) bool { return found(shift) < power }))
+	return d
+}
+
+// mixedCritical is the 1 − alpha/2 quantile of trainings·T + patients·Z with T of
+// Student's t and Z standard normal.
+func mixedCritical(trainings, patients, freedom, alpha float64) float64 {
+	below := func(x float64) bool {
+		return overScale(freedom, 160, func(s float64) float64 {
+			return distuv.UnitNormal.CDF(x / math.Hypot(trainings/s, patients))
+		}) < 1-alpha/2
+	}
+	high := trainings + patients
+	for below(high) {
+		high *= 2
+	}
+	low := 0.0
+	for range 40 { // to 12 digits
+		middle := (low + high) / 2
+		if below(middle) {
+			low = middle
+		} else {
+			high = middle
+		}
+	}
+	return (low + high) / 2
 }
 
 // HanleyMcNeil is the variance of an AUROC over samples of patients, from its

@@ -120,7 +120,7 @@ func (a *app) detectable(ctx context.Context, plan *sweeps.Plan, assumed assumpt
 // at is the detectable difference at a level.
 func (e detectableEffect) at(alpha float64) stats.Detectable {
 	if e.Events == 0 || e.NonEvents == 0 {
-		return stats.DetectableDifference(e.Assumed.SD*e.Assumed.SD/float64(e.Seeds), 0, e.Seeds, 0, alpha, detectablePower)
+		return stats.DetectableDifference(e.Assumed.SD*e.Assumed.SD/float64(e.Seeds), 0, e.Seeds, alpha, detectablePower)
 	}
 	return stats.Design{
 		Seeds: e.Seeds, Events: e.Events, NonEvents: e.NonEvents, AUROC: e.Assumed.AUROC, Correlation: e.Assumed.Correlation,
@@ -325,8 +325,8 @@ func printDetectable(w io.Writer, plan *sweeps.Plan, effects []detectableEffect)
 			from = fmt.Sprintf("measured on %d pairs of recorded runs", e.Pairs)
 		}
 		if e.Events > 0 && e.NonEvents > 0 {
-			fmt.Fprintf(w, "%s: the difference varies between seeds with sd %.4f; AUROC %.3f, correlation of the arms' AUROCs over patients %.3f: %s. Variance over patients by Hanley and McNeil, both parts added up, test by Student's t with %.1f degrees of freedom.\n",
-				e.Dataset, e.Assumed.SD, e.Assumed.AUROC, e.Assumed.Correlation, from, float64(e.Alone.Freedom))
+			fmt.Fprintf(w, "%s: the difference varies between seeds with sd %.4f; AUROC %.3f, correlation of the arms' AUROCs over patients %.3f: %s. Variance over patients by Hanley and McNeil, added to that of the seeds; the test is the paired bootstrap.\n",
+				e.Dataset, e.Assumed.SD, e.Assumed.AUROC, e.Assumed.Correlation, from)
 			continue
 		}
 		fmt.Fprintf(w, "%s: the difference varies between seeds with sd %.4f: %s. Patients are left out (that part is known for the AUROC of binary tasks only), so the true figure is larger.\n", e.Dataset, e.Assumed.SD, from)
