@@ -90,6 +90,9 @@ func printMethods(w io.Writer, table stats.Table) {
 		if f.Test == deciding {
 			fmt.Fprintf(w, "%s: %s\n", f.Name, f.Text)
 		}
+		if f.Test == stats.TestDeLong && f.Name == "overall" && f.Tested == 0 {
+			fmt.Fprintln(w, "DeLong tests AUROCs of binary tasks on rows of equal weight, and there are none here.")
+		}
 	}
 	var others []string
 	for _, t := range table.Tests[min(1, len(table.Tests)):] {

@@ -331,14 +331,32 @@ func printDetectable(w io.Writer, plan *sweeps.Plan, effects []detectableEffect)
 		}
 		fmt.Fprintf(w, "%s: the difference varies between seeds with sd %.4f: %s. Patients are left out (that part is known for the AUROC of binary tasks only), so the true figure is larger.\n", e.Dataset, e.Assumed.SD, from)
 	}
-	if len(plan.Seeds) < 2 {
-		fmt.Fprintln(w, "One seed tests nothing: add seeds.")
+}
+
+// registeredInVain says which tests of the analysis can find nothing in this sweep,
+// whatever its results.
+func registeredInVain(plan *sweeps.Plan) []string {
+	var out []string
+	if len(plan.Seeds) < 2 && len(plan.Analysis.Tests) > 0 {
+		out = append(out, "one seed tests nothing but patients (delong); add seeds")
 	}
-	if smallest := math.Exp2(float64(1 - len(plan.Seeds))); smallest >= 1-plan.Analysis.Confidence {
-		for _, test := range plan.Analysis.Tests {
-			if test == sweeps.TestWilcoxon || test == sweeps.TestPermutation {
-				fmt.Fprintf(w, "Warning: with %d seeds %s cannot give a p below %.4g.\n", len(plan.Seeds), test, smallest)
-			}
+	smallest := math.Exp2(float64(1 - len(plan.Seeds)))
+	for _, test := range plan.Analysis.Tests {
+		switch {
+		case (test == sweeps.TestWilcoxon || test == sweeps.TestPermutation) && smallest > 1-plan.Analysis.Confidence:
+			out = append(out, fmt.Sprintf("with %d seeds %s cannot give a p below %.4g", len(plan.Seeds), test, smallest))
+		case test == sweeps.TestFriedman && blocksOf(plan) < 2:
+			out = append(out, "friedman needs two datasets or backbones")
 		}
 	}
+	return out
+}
+
+// blocksOf counts the datasets and backbones of a plan, crossed.
+func blocksOf(plan *sweeps.Plan) int {
+	blocks := map[[2]string]bool{}
+	for _, c := range plan.Cells {
+		blocks[[2]string{c.Cell.Dataset, c.Cell.Backbone}] = true
+	}
+	return len(blocks)
 }

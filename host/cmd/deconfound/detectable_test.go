@@ -89,11 +89,26 @@ func TestPrintDetectable(t *testing.T) {
 	printDetectable(&out, plan, []detectableEffect{binary, stages})
 	golden(t, "detectable.golden", out.String())
 	out.Reset()
-	plan.Analysis.Correction, plan.Seeds = sweeps.CorrectNone, plan.Seeds[:1]
+	plan.Analysis.Correction = sweeps.CorrectNone
 	printDetectable(&out, plan, []detectableEffect{binary})
-	for _, want := range []string{"corrects for nothing", "One seed tests nothing"} {
-		if !strings.Contains(out.String(), want) {
-			t.Errorf("does not say %q:\n%s", want, out.String())
+	if !strings.Contains(out.String(), "corrects for nothing") {
+		t.Errorf("got\n%s", out.String())
+	}
+}
+
+func TestRegisteredInVain(t *testing.T) {
+	plan := &sweeps.Plan{Analysis: sweeps.Analysis{Confidence: 0.95, Tests: []string{sweeps.TestBootstrap, sweeps.TestWilcoxon, sweeps.TestFriedman}}}
+	for _, backbone := range []string{"a", "b"} {
+		plan.Cells = append(plan.Cells, sweeps.CellPlan{Cell: sweeps.Cell{Dataset: "d", Backbone: backbone}})
+	}
+	for seeds, want := range map[int]int{1: 2, 3: 1, 5: 1, 6: 0} {
+		plan.Seeds = make([]int, seeds)
+		if got := registeredInVain(plan); len(got) != want {
+			t.Errorf("%d seeds: %q", seeds, got)
 		}
+	}
+	plan.Seeds, plan.Cells = make([]int, 6), plan.Cells[:1]
+	if got := registeredInVain(plan); len(got) != 1 || !strings.Contains(got[0], "friedman") {
+		t.Errorf("one block: %q", got)
 	}
 }

@@ -67,18 +67,23 @@ much the differences vary.`,
 			if err != nil {
 				return err
 			}
+			warnings := registeredInVain(plan)
 			return a.print(struct {
 				Name       string             `json:"name"`
 				Summary    sweeps.Summary     `json:"summary"`
 				Detectable []detectableEffect `json:"detectable"`
+				Warnings   []string           `json:"warnings,omitempty"`
 				Existing   *int               `json:"existing_runs,omitempty"`
 				Done       *int               `json:"done_runs,omitempty"`
-			}{plan.Name, summary, detectable, past.existing, past.done}, func(w io.Writer) {
+			}{plan.Name, summary, detectable, warnings, past.existing, past.done}, func(w io.Writer) {
 				printPlan(w, plan, summary)
 				if past.existing != nil {
 					fmt.Fprintf(w, "%d of the runs exist, %d of them done\n", *past.existing, *past.done)
 				}
 				printDetectable(w, plan, detectable)
+				for _, warning := range warnings {
+					fmt.Fprintf(w, "Warning: %s.\n", warning)
+				}
 			})
 		},
 	}
