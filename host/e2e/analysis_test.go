@@ -120,6 +120,16 @@ correction = "bh"
 		t.Error("net benefit was not registered, and compare does not say so")
 	}
 
+	curves := decode[struct {
+		Curves []struct {
+			Points []struct{ Threshold, Model, All *float64 }
+		} `json:"decision_curves"`
+	}](t, h.must("compare", "--json", "--decision-curve", "0.1,0.3", "--resamples", "100", "tested")).Curves
+	if len(curves) != 4 || len(curves[0].Points) != 2 || *curves[0].Points[1].Threshold != 0.3 || curves[0].Points[1].Model == nil {
+		t.Errorf("decision curves %+v", curves)
+	}
+	h.expect(2, "compare", "--decision-curve", "1.5", "tested")
+
 	h.auditsSelection()
 }
 

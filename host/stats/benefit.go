@@ -57,6 +57,33 @@ func DecisionCurve(scores, labels, weights, thresholds []float64) []Benefit {
 	return out
 }
 
+// MeanDecisionCurve is the mean over seeds of the decision curves of a binary task.
+// Seeds with fewer than MinEvents events or non-events do not enter; it is nil
+// without any.
+func MeanDecisionCurve(runs []Run, thresholds []float64) []Benefit {
+	var mean []Benefit
+	seeds := Number(0)
+	for _, run := range runs {
+		var count Report
+		if _, reason := count.count(Task{Kind: Binary}, run.Sample, sequence(len(run.Labels))); reason != "" {
+			continue
+		}
+		curve := DecisionCurve(run.Scores, run.Labels, run.Weights, thresholds)
+		if mean == nil {
+			mean = make([]Benefit, len(curve))
+		}
+		seeds++
+		for i, b := range curve {
+			mean[i] = Benefit{b.Threshold, mean[i].Model + b.Model, mean[i].All + b.All}
+		}
+	}
+	for i := range mean {
+		mean[i].Model /= seeds
+		mean[i].All /= seeds
+	}
+	return mean
+}
+
 // netBenefitPrefix begins the name of a net benefit; its threshold follows.
 const netBenefitPrefix = "net_benefit@"
 

@@ -24,3 +24,23 @@ func TestNetBenefit_Reference(t *testing.T) {
 		nan(t, "net benefit at an impossible threshold", NetBenefit([]float64{0.5}, []float64{1}, nil, threshold))
 	}
 }
+
+func TestMeanDecisionCurve(t *testing.T) {
+	in := input(MetricAUROC)
+	runs, thresholds := in.Cells[1].Runs[:2], []float64{0.1, 0.4}
+	few := Run{Sample: Sample{Scores: []float64{0.1, 0.9}, Labels: []float64{0, 1}}}
+	got := MeanDecisionCurve(append(runs, few), thresholds)
+	for i, threshold := range thresholds {
+		var model float64
+		for _, r := range runs {
+			model += NetBenefit(r.Scores, r.Labels, nil, threshold) / 2
+		}
+		near(t, "mean net benefit", float64(got[i].Model), model, 1e-12)
+		if got[i].Threshold != threshold || !(got[i].All < got[i].Model) {
+			t.Errorf("got %+v", got[i])
+		}
+	}
+	if MeanDecisionCurve([]Run{few}, thresholds) != nil || MeanDecisionCurve(nil, thresholds) != nil {
+		t.Error("a curve of too few events")
+	}
+}

@@ -39,6 +39,7 @@ was stored before the first trial: no other test is printed.`,
 	cmd.Flags().StringVar(&request.test, "test", plainTestSet, "test set: id, or the name of a shift such as do or flip")
 	cmd.Flags().BoolVar(&audit, "audit-selection", false, "show instead which trial every selection rule would have chosen, and what that is worth on the test sets")
 	cmd.Flags().BoolVar(&request.patterns, "patterns", true, "print every availability pattern")
+	cmd.Flags().Float64SliceVar(&request.thresholds, "decision-curve", nil, "also print the net benefit at these thresholds of risk, e.g. 0.05,0.1,0.2 (binary tasks)")
 	cmd.Flags().IntVar(&request.resamples, "resamples", 2000, "bootstrap resamples")
 	return cmd
 }
@@ -48,6 +49,7 @@ type comparison struct {
 	sweep, baseline, metric, test string
 	patterns                      bool
 	resamples                     int
+	thresholds                    []float64 // of the decision curves
 }
 
 // compared is the answer, one table for each dataset.
@@ -59,11 +61,21 @@ type compared struct {
 	Correction string        `json:"correction"`
 	// Joint are the tests and estimates over all datasets and backbones; nil if the
 	// analysis asks for none.
-	Joint         *stats.Joint `json:"joint,omitempty"`
-	PreRegistered bool         `json:"pre_registered"`
-	Notes         []string     `json:"notes,omitempty"`
+	Joint *stats.Joint `json:"joint,omitempty"`
+	// Curves are those of --decision-curve, cell by cell.
+	Curves        []decisionCurve `json:"decision_curves,omitempty"`
+	PreRegistered bool            `json:"pre_registered"`
+	Notes         []string        `json:"notes,omitempty"`
 	// Caveats are about how the sweep was made.
 	Caveats []string `json:"caveats,omitempty"`
+}
+
+// decisionCurve is that of a cell, the mean over its seeds.
+type decisionCurve struct {
+	Dataset  string          `json:"dataset"`
+	Backbone string          `json:"backbone"`
+	Variant  string          `json:"variant"`
+	Points   []stats.Benefit `json:"points"`
 }
 
 func (a *app) compare(ctx context.Context, request comparison) error {
@@ -79,6 +91,11 @@ func (a *app) compare(ctx context.Context, request comparison) error {
 }
 
 func compareSweep(ctx context.Context, store *tracker.Store, request comparison) (compared, error) {
+	for _, t := range request.thresholds {
+		if !(t > 0 && t < 1) {
+			return compared{}, withExit(exitUsage, fmt.Errorf("--decision-curve %v: a threshold is a risk between 0 and 1", t))
+		}
+	}
 	sweep, err := store.Sweep(ctx, "", request.sweep)
 	if err != nil {
 		return compared{}, err
@@ -155,6 +172,13 @@ func compareSweep(ctx context.Context, store *tracker.Store, request comparison)
 			return compared{}, fmt.Errorf("compare the cells of %s: %w", name, err)
 		}
 		result.Tables = append(result.Tables, table)
+		if task.Kind == stats.Binary && len(request.thresholds) > 0 {
+			for _, c := range cells {
+				if points := stats.MeanDecisionCurve(c.Runs, request.thresholds); points != nil {
+					result.Curves = append(result.Curves, decisionCurve{c.Dataset, c.Backbone, c.Variant, points})
+				}
+			}
+		}
 	}
 	result.Joint = stats.Summarize(result.Tables, tests, 1)
 	return result, nil

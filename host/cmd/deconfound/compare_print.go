@@ -37,6 +37,10 @@ func printComparison(w io.Writer, c compared, patterns bool) {
 		fmt.Fprintln(w)
 		printJoint(w, *c.Joint, c.Tables[0])
 	}
+	if len(c.Curves) > 0 {
+		fmt.Fprintln(w)
+		printCurves(w, c.Curves)
+	}
 	for _, caveat := range c.Caveats {
 		fmt.Fprintf(w, "! %s\n", caveat)
 	}
@@ -197,6 +201,35 @@ func printJoint(w io.Writer, j stats.Joint, table stats.Table) {
 	for _, note := range j.Notes {
 		fmt.Fprintf(w, "! %s\n", note)
 	}
+}
+
+// printCurves prints the net benefit, a column a threshold.
+func printCurves(w io.Writer, curves []decisionCurve) {
+	header := []any{"dataset", "backbone", "net benefit of"}
+	for _, p := range curves[0].Points {
+		header = append(header, fmt.Sprintf("risk >= %g", p.Threshold))
+	}
+	t := newTable(w, 3, header...)
+	last := ""
+	row := func(c decisionCurve, name string, value func(stats.Benefit) stats.Number) {
+		cells := []any{c.Dataset, c.Backbone, name}
+		for _, p := range c.Points {
+			cells = append(cells, decimals(float64(value(p)), 4))
+		}
+		t.AppendRow(cells)
+	}
+	for _, c := range curves {
+		if place := c.Dataset + "/" + c.Backbone; place != last {
+			if last != "" {
+				t.AppendSeparator()
+			}
+			last = place
+			row(c, "(treat all)", func(p stats.Benefit) stats.Number { return p.All })
+		}
+		row(c, c.Variant, func(p stats.Benefit) stats.Number { return p.Model })
+	}
+	t.Render()
+	fmt.Fprintln(w, "Net benefit: share of true positives, less false positives at the odds of the threshold; means over the seeds, untested. To treat nobody has 0.")
 }
 
 // printPatterns prints the patterns in which some cell has a value; the others

@@ -105,9 +105,15 @@ func TestPrintComparison(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
+			var curves []decisionCurve
+			for _, cell := range in.Cells {
+				if c.name == "all" {
+					curves = append(curves, decisionCurve{cell.Dataset, cell.Backbone, cell.Variant, stats.MeanDecisionCurve(cell.Runs, []float64{0.1, 0.3})})
+				}
+			}
 			var out bytes.Buffer
 			printComparison(&out, compared{
-				Sweep: "made", Test: "id", Tables: []stats.Table{table}, Joint: stats.Summarize([]stats.Table{table}, c.tests, 1),
+				Sweep: "made", Test: "id", Tables: []stats.Table{table}, Joint: stats.Summarize([]stats.Table{table}, c.tests, 1), Curves: curves,
 				Notes: []string{"the baseline erm was not named in the sweep's analysis"},
 			}, c.name == "all")
 			golden(t, "compare_"+c.name+".golden", out.String())
