@@ -1,0 +1,67 @@
+package diagnose
+
+import (
+	"math"
+
+	"github.com/deconfound/deconfound/host/stats"
+)
+
+// The bounds of |SMD| (Stuart, Lee and Leacy, J Clin Epidemiol 2013): good up to
+// the first, bad beyond the second.
+const (
+	Balanced   = 0.10
+	Unbalanced = 0.25
+)
+
+// Balance compares a covariate between rows with and without a block.
+type Balance struct {
+	Covariate string       `json:"covariate"`
+	Present   stats.Number `json:"mean_present"`
+	Absent    stats.Number `json:"mean_absent"`
+	// SMD is (mean present − mean absent)/s*, s* = √((s₁²+s₀²)/2) of the
+	// unweighted rows, also under weights (Austin, Stat Med 2009; as cobalt). NaN
+	// where the covariate does not vary.
+	SMD         stats.Number `json:"smd"`
+	WeightedSMD stats.Number `json:"weighted_smd"`
+	// VarianceRatio is s₁²/s₀², unweighted.
+	VarianceRatio stats.Number `json:"variance_ratio"`
+}
+
+// CompareCovariates compares every column of x, [n, width]. names may be nil.
+// Weights are those of StabilisedWeights; nil leaves WeightedSMD equal to SMD.
+func CompareCovariates(names []string, x []float64, width int, available, weights []float64) []Balance {
+	n := len(available)
+	check("values", len(x), n*width)
+	w := orOnes(weights, n)
+	out := make([]Balance, width)
+	for j := range out {
+		var count, sum, weight, weighted [2]float64
+		for i, a := range available {
+			k, v := int(a), x[i*width+j]
+			count[k]++
+			sum[k] += v
+			weight[k] += w[i]
+			weighted[k] += w[i] * v
+		}
+		mean := [2]float64{sum[0] / count[0], sum[1] / count[1]}
+		var variance [2]float64
+		for i, a := range available {
+			k := int(a)
+			d := x[i*width+j] - mean[k]
+			variance[k] += d * d / (count[k] - 1)
+		}
+		s := math.Sqrt((variance[0] + variance[1]) / 2)
+		if s == 0 {
+			s = math.NaN()
+		}
+		b := Balance{
+			Present: number(mean[1]), Absent: number(mean[0]), SMD: number((mean[1] - mean[0]) / s),
+			WeightedSMD: number((weighted[1]/weight[1] - weighted[0]/weight[0]) / s), VarianceRatio: number(variance[1] / variance[0]),
+		}
+		if names != nil {
+			b.Covariate = names[j]
+		}
+		out[j] = b
+	}
+	return out
+}
