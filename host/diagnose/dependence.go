@@ -1,0 +1,243 @@
+package diagnose
+
+import (
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"slices"
+
+	"gonum.org/v1/gonum/mathext"
+)
+
+// The dependence measures take two representations of the same n rows, x of
+// [n, wx] and y of [n, wy]. They need O(n²) time and memory: give them a sample of
+// some hundred rows. Fewer than 4 rows, or a representation in which all rows
+// coincide, give NaN.
+
+const minDependence = 4
+
+// HSIC is the Hilbert-Schmidt independence criterion tr(KHLH)/n² (Gretton et al.,
+// ALT 2005, the biased estimator with 1/n²), Gaussian kernels
+// exp(−‖a−b‖²/s) with s the median squared distance between different rows.
+func HSIC(x []float64, wx int, y []float64, wy int) float64 {
+	k, l := gaussian(x, wx), gaussian(y, wy)
+	if k == nil || l == nil {
+		return math.NaN()
+	}
+	n := rowsOf(x, wx)
+	return inner(k, l) / float64(n*n)
+}
+
+// KernelCKA is HSIC(x,y)/√(HSIC(x,x) HSIC(y,y)) (Kornblith et al., ICML 2019) with
+// the kernels of HSIC: 0 to 1.
+func KernelCKA(x []float64, wx int, y []float64, wy int) float64 {
+	return aligned(gaussian(x, wx), gaussian(y, wy))
+}
+
+// LinearCKA is ‖YᵀX‖²/(‖XᵀX‖ ‖YᵀY‖) of centred columns, Frobenius norms
+// (Kornblith et al., ICML 2019, eq. 3 with linear kernels).
+func LinearCKA(x []float64, wx int, y []float64, wy int) float64 {
+	return aligned(linear(x, wx), linear(y, wy))
+}
+
+// DistanceCorrelation is the sample distance correlation (Székely, Rizzo and
+// Bakirov, Ann Stat 2007, definition 4, not squared): 0 to 1, in the limit 0 only
+// for independence, but biased upwards in small samples.
+func DistanceCorrelation(x []float64, wx int, y []float64, wy int) float64 {
+	return math.Sqrt(aligned(distances(x, wx), distances(y, wy)))
+}
+
+// MutualInformation is the first estimator of Kraskov, Stögbauer and Grassberger
+// (Phys Rev E 2004, eq. 8), in nats, with the k-th neighbour in the maximum of
+// the Euclidean distances of x and y. It is not cut off at 0. Rows that coincide
+// in both x and y break its assumption and give NaN when k of them do.
+func MutualInformation(x []float64, wx int, y []float64, wy, k int) float64 {
+	n := rowsOf(x, wx)
+	check("rows", rowsOf(y, wy), n)
+	if n < minDependence || k < 1 || k >= n {
+		return math.NaN()
+	}
+	dx, dy := euclidean(x, wx), euclidean(y, wy)
+	joint, sum := make([]float64, n), 0.0
+	for i := range n {
+		for j := range n {
+			joint[j] = math.Max(dx[i*n+j], dy[i*n+j])
+		}
+		joint[i] = math.Inf(1)
+		slices.Sort(joint)
+		radius := joint[k-1]
+		if radius == 0 {
+			return math.NaN()
+		}
+		var nx, ny int
+		for j := range n {
+			if j == i {
+				continue
+			}
+			if dx[i*n+j] < radius {
+				nx++
+			}
+			if dy[i*n+j] < radius {
+				ny++
+			}
+		}
+		sum += mathext.Digamma(float64(nx+1)) + mathext.Digamma(float64(ny+1))
+	}
+	return mathext.Digamma(float64(k)) + mathext.Digamma(float64(n)) - sum/float64(n)
+}
+
+// Independence judges whether two representations depend on each other, by
+// kernel CKA and a permutation test of the HSIC: rows of y are shuffled. A
+// dependence that is significant at 0.05 is a warning, and a failure when the
+// alignment exceeds 0.1: little data finds no weak dependence, much data finds
+// any.
+func Independence(name string, x []float64, wx int, y []float64, wy, permutations int, r *rand.Rand) Finding {
+	n := rowsOf(x, wx)
+	check("rows", rowsOf(y, wy), n)
+	k, l := gaussian(x, wx), gaussian(y, wy)
+	value := aligned(k, l)
+	if math.IsNaN(value) {
+		return unknown(name, n, "one of the representations does not vary over the %d rows", n)
+	}
+	f := found(name, value, n, float64(n))
+	p := permutationP(k, l, permutations, r)
+	f.P = number(p)
+	switch {
+	case p >= .05:
+		return f.judge(OK, "no dependence is found in %d rows", n)
+	case value <= .1:
+		return f.judge(Warn, "the two depend on each other, weakly (alignment %.3f)", value)
+	}
+	return f.judge(Fail, "the two depend on each other (alignment %.3f)", value)
+}
+
+// permutationP is (1 + hits)/(1 + permutations) of tr(KHLH).
+func permutationP(k, l []float64, permutations int, r *rand.Rand) float64 {
+	n := int(math.Sqrt(float64(len(k))))
+	observed, hits := inner(k, l), 0
+	for range permutations {
+		order := r.Perm(n)
+		sum := 0.0
+		for i, pi := range order {
+			for j, pj := range order {
+				sum += k[i*n+j] * l[pi*n+pj]
+			}
+		}
+		if sum >= observed-1e-12*math.Abs(observed) {
+			hits++
+		}
+	}
+	return float64(1+hits) / float64(1+permutations)
+}
+
+// aligned is ⟨K,L⟩/√(⟨K,K⟩⟨L,L⟩) of centred matrices.
+func aligned(k, l []float64) float64 {
+	if k == nil || l == nil {
+		return math.NaN()
+	}
+	scale := math.Sqrt(inner(k, k) * inner(l, l))
+	if !(scale > 0) {
+		return math.NaN()
+	}
+	return math.Max(0, inner(k, l)/scale)
+}
+
+func inner(k, l []float64) float64 {
+	check("entries", len(l), len(k))
+	return dot(k, l)
+}
+
+func rowsOf(x []float64, width int) int {
+	if width < 1 || len(x)%width != 0 {
+		panic(fmt.Sprintf("diagnose: %d values are no rows of %d", len(x), width))
+	}
+	return len(x) / width
+}
+
+func euclidean(x []float64, width int) []float64 {
+	n := rowsOf(x, width)
+	out := make([]float64, n*n)
+	for i := range n {
+		for j := range i {
+			sum := 0.0
+			for c := range width {
+				d := x[i*width+c] - x[j*width+c]
+				sum += d * d
+			}
+			out[i*n+j] = math.Sqrt(sum)
+			out[j*n+i] = out[i*n+j]
+		}
+	}
+	return out
+}
+
+// gaussian is the centred kernel matrix; nil without variation.
+func gaussian(x []float64, width int) []float64 {
+	n := rowsOf(x, width)
+	if n < minDependence {
+		return nil
+	}
+	d := euclidean(x, width)
+	var square []float64
+	for i := range n {
+		for j := range i {
+			square = append(square, d[i*n+j]*d[i*n+j])
+		}
+	}
+	slices.Sort(square)
+	scale := square[len(square)/2]
+	if len(square)%2 == 0 {
+		scale = (scale + square[len(square)/2-1]) / 2
+	}
+	if scale == 0 { // more than half of the rows coincide: take the mean distance
+		for _, s := range square {
+			scale += s / float64(len(square))
+		}
+	}
+	if !(scale > 0) {
+		return nil
+	}
+	for i, v := range d {
+		d[i] = math.Exp(-v * v / scale)
+	}
+	return centred(d, n)
+}
+
+func linear(x []float64, width int) []float64 {
+	n := rowsOf(x, width)
+	if n < minDependence {
+		return nil
+	}
+	k := make([]float64, n*n)
+	for i := range n {
+		for j := range n {
+			k[i*n+j] = dot(x[i*width:(i+1)*width], x[j*width:(j+1)*width])
+		}
+	}
+	return centred(k, n)
+}
+
+func distances(x []float64, width int) []float64 {
+	n := rowsOf(x, width)
+	if n < minDependence {
+		return nil
+	}
+	return centred(euclidean(x, width), n)
+}
+
+// centred subtracts the means of rows and columns of a symmetric matrix.
+func centred(k []float64, n int) []float64 {
+	mean, grand := make([]float64, n), 0.0
+	for i := range n {
+		for _, v := range k[i*n : (i+1)*n] {
+			mean[i] += v / float64(n)
+		}
+		grand += mean[i] / float64(n)
+	}
+	for i := range n {
+		for j := range n {
+			k[i*n+j] += grand - mean[i] - mean[j]
+		}
+	}
+	return k
+}
