@@ -168,24 +168,28 @@ func fourfold(exposed, event []bool) (a, b, c, d float64) {
 // AdjustedOddsRatio is the odds ratio of y when exposure is 1 rather than 0, given
 // the covariates x, [n, width], by logistic regression, with Wald's 95 % limits;
 // clusters, if not nil, make them robust to rows that share a patient. Columns of
-// x that repeat others are left out. A fit that does not exist is an error.
+// x that repeat others are left out. ErrDependent says that the covariates
+// determine the exposure, so that nobody with other exposure is comparable; other
+// errors are those of FitLogit.
 func AdjustedOddsRatio(exposure, y, x []float64, width int, clusters []int64) (stats.Interval, error) {
 	n := len(y)
 	check("exposures", len(exposure), n)
+	check("values", len(x), n*width)
 	joined := make([]float64, 0, n*(width+1))
 	for i := range n {
-		joined = append(joined, exposure[i])
 		joined = append(joined, x[i*width:(i+1)*width]...)
+		joined = append(joined, exposure[i])
 	}
 	columns := Independent(joined, width+1)
-	if len(columns) == 0 || columns[0] != 0 {
+	last := len(columns) - 1
+	if last < 0 || columns[last] != width {
 		return undefined(), ErrDependent
 	}
 	model, err := FitLogit(takeColumns(joined, width+1, columns), len(columns), y, LogitOptions{Clusters: clusters})
 	if err != nil {
 		return undefined(), err
 	}
-	return logInterval(model.Coefficients[1], math.Sqrt(model.Covariance.At(1, 1))), nil
+	return logInterval(model.Coefficients[last+1], math.Sqrt(model.Covariance.At(last+1, last+1))), nil
 }
 
 // Independent lists the columns of x, [n, width], that are not constant and no

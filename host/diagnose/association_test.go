@@ -82,6 +82,9 @@ func TestAdjustedOddsRatio_Reference(t *testing.T) {
 	if _, err := AdjustedOddsRatio(make([]float64, len(c.Y)), c.Y, c.X, c.Width, nil); !errors.Is(err, ErrDependent) {
 		t.Errorf("a constant exposure: got %v, want %v", err, ErrDependent)
 	}
+	if _, err := AdjustedOddsRatio(c.Exposure, c.Y, c.Exposure, 1, nil); !errors.Is(err, ErrDependent) {
+		t.Errorf("an exposure that the covariates determine: got %v, want %v", err, ErrDependent)
+	}
 }
 
 func TestIndependent_DropsConstantsAndRepeats(t *testing.T) {

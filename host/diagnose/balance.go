@@ -2,6 +2,7 @@ package diagnose
 
 import (
 	"math"
+	"slices"
 
 	"github.com/deconfound/deconfound/host/stats"
 )
@@ -15,12 +16,15 @@ const (
 
 // Balance compares a covariate between rows with and without a block.
 type Balance struct {
-	Covariate string       `json:"covariate"`
+	Covariate string `json:"covariate"`
+	// Indicator says that the covariate takes two values only.
+	Indicator bool         `json:"indicator"`
 	Present   stats.Number `json:"mean_present"`
 	Absent    stats.Number `json:"mean_absent"`
 	// SMD is (mean present − mean absent)/s*, s* = √((s₁²+s₀²)/2) of the
 	// unweighted rows, also under weights (Austin, Stat Med 2009; as cobalt). NaN
-	// where the covariate does not vary.
+	// where the covariate does not vary, ±Inf where it varies between the two kinds
+	// of rows only.
 	SMD         stats.Number `json:"smd"`
 	WeightedSMD stats.Number `json:"weighted_smd"`
 	// VarianceRatio is s₁²/s₀², unweighted.
@@ -51,17 +55,30 @@ func CompareCovariates(names []string, x []float64, width int, available, weight
 			variance[k] += d * d / (count[k] - 1)
 		}
 		s := math.Sqrt((variance[0] + variance[1]) / 2)
-		if s == 0 {
+		if s == 0 && mean[0] == mean[1] {
 			s = math.NaN()
 		}
 		b := Balance{
 			Present: number(mean[1]), Absent: number(mean[0]), SMD: number((mean[1] - mean[0]) / s),
 			WeightedSMD: number((weighted[1]/weight[1] - weighted[0]/weight[0]) / s), VarianceRatio: number(variance[1] / variance[0]),
 		}
+		b.Indicator = twoValued(x, width, j)
 		if names != nil {
 			b.Covariate = names[j]
 		}
 		out[j] = b
 	}
 	return out
+}
+
+func twoValued(x []float64, width, column int) bool {
+	var seen []float64
+	for i := column; i < len(x); i += width {
+		if !slices.Contains(seen, x[i]) {
+			if seen = append(seen, x[i]); len(seen) > 2 {
+				return false
+			}
+		}
+	}
+	return len(seen) == 2
 }

@@ -5,9 +5,9 @@
 //
 // It is pure computation over slices: no database, no process, no other package
 // of the host but stats. Every random draw comes from a generator of the caller.
-// Start with Propensity and Little for a dataset, with Residual for the
-// predictions of a run, and with EValue for an effect that was found; all
-// give Findings, the form in which a diagnostic is shown and stored.
+// Start with Audit for a dataset, with JudgeResidual for the predictions of a run,
+// and with EValue and Refuters for an effect that was found. A Finding is the form
+// in which a diagnostic is shown and stored.
 //
 // # Conventions
 //
