@@ -51,22 +51,34 @@ describe data that may not be copied.`,
 }
 
 func newDataAudit(a *app) *cobra.Command {
-	return &cobra.Command{
+	var resamples int
+	cmd := &cobra.Command{
 		Use: "audit NAME", Aliases: []string{"show"}, Args: cobra.ExactArgs(1),
 		Short: "Show what is missing from a dataset and how the label goes with it",
-		Long: `Shows rows, modalities and availability patterns of a dataset. Of every modality:
-the share of rows that miss it, the share of positive labels in rows with and
-without it, and the association of the two (Cramér's V; 0 is none). The label is
-class 1, the last of several classes, or the first of several labels.`,
+		Long: `A page about what is missing and why. The label is class 1, the last of several
+classes, or the first of several labels.
+
+First rows, modalities and availability patterns: the share of rows that miss a
+modality, the share of positive labels in rows with and without it, and the
+association of the two (Cramér's V; 0 is none). Then, for every modality that
+some rows miss, whether the always-observed covariates (those of the manifest and
+the environment) tell who has it, whether there is somebody to compare with in
+every group (positivity, effective size under weights), how the odds of the label
+go with missing it, without and given the covariates, and how strong a cause that
+nobody recorded would have to be to explain that away (E-value). The sentences at
+the end say what can and what cannot be adjusted. Intervals are 95 %, by
+resampling patients or, for odds ratios, Wald's.`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			store, err := openNamed(cmd.Context(), args[0])
 			if err != nil {
 				return err
 			}
 			defer store.Close()
-			return a.printAudit(store)
+			return a.printAuditPage(store, resamples)
 		},
 	}
+	cmd.Flags().IntVar(&resamples, "resamples", 1000, "bootstrap replicates of an interval, and permutations of a test")
+	return cmd
 }
 
 func openNamed(ctx context.Context, name string) (*dataset.Store, error) {
@@ -124,29 +136,42 @@ func newDataLs(a *app) *cobra.Command {
 
 func (a *app) printAudit(store *dataset.Store) error {
 	audit := store.Audit()
-	return a.print(audit, func(w io.Writer) {
-		fmt.Fprintf(w, "%s: %d rows, %d patients, %s task, content %.12s\n", audit.Card.Name, audit.Rows, audit.Patients, audit.Task.Kind, audit.Hash)
-		if audit.Card.Title != "" {
-			fmt.Fprintln(w, audit.Card.Title)
+	return a.print(audit, func(w io.Writer) { writeAudit(w, audit) })
+}
+
+// maxPatterns is the number of patterns that a page lists.
+const maxPatterns = 20
+
+func writeAudit(w io.Writer, audit dataset.Audit) {
+	fmt.Fprintf(w, "%s: %d rows, %d patients, %s task, content %.12s\n", audit.Card.Name, audit.Rows, audit.Patients, audit.Task.Kind, audit.Hash)
+	if audit.Card.Title != "" {
+		fmt.Fprintln(w, audit.Card.Title)
+	}
+	for _, d := range audit.Dropped {
+		fmt.Fprintf(w, "left out: %d (%s)\n", d.Count, d.Reason)
+	}
+	fmt.Fprintln(w)
+	t := newTable(w, 2, "modality", "kind", "columns", "missing", "label with it", "label without", "association")
+	for _, m := range audit.Modalities {
+		without := "-"
+		if m.Missing > 0 {
+			without = decimal(m.Absent)
 		}
-		for _, d := range audit.Dropped {
-			fmt.Fprintf(w, "left out: %d (%s)\n", d.Count, d.Reason)
-		}
-		fmt.Fprintln(w)
-		t := newTable(w, 2, "modality", "kind", "columns", "missing", "label with it", "label without", "association")
-		for _, m := range audit.Modalities {
-			without := "-"
-			if m.Missing > 0 {
-				without = decimal(m.Absent)
-			}
-			t.AppendRow([]any{m.Name, m.Kind, m.Width, decimal(m.Missing), decimal(m.Observed), without, decimal(m.Association)})
-		}
-		t.Render()
-		fmt.Fprintln(w)
-		t = newTable(w, 1, "availability pattern", "rows", "share", "label")
-		for _, p := range audit.Patterns {
+		t.AppendRow([]any{m.Name, m.Kind, m.Width, decimal(m.Missing), decimal(m.Observed), without, decimal(m.Association)})
+	}
+	t.Render()
+	fmt.Fprintln(w)
+	t = newTable(w, 1, "availability pattern", "rows", "share", "label")
+	rest := 0
+	for i, p := range audit.Patterns {
+		if i < maxPatterns {
 			t.AppendRow([]any{p.Name, p.Rows, decimal(p.Share), decimal(p.Prevalence)})
+		} else {
+			rest += p.Rows
 		}
-		t.Render()
-	})
+	}
+	t.Render()
+	if rest > 0 {
+		fmt.Fprintf(w, "and %d rarer patterns with %d rows; --json has them all\n", len(audit.Patterns)-maxPatterns, rest)
+	}
 }
