@@ -249,7 +249,7 @@ func (c Cohort) explain(a *BlockAudit, available []float64, o AuditOptions) {
 	a.EffectiveWith = number(d.EffectiveAvailable / float64(d.Available))
 	a.EffectiveWithout = number(d.EffectiveMissing / float64(n-d.Available))
 	a.Balance = CompareCovariates(c.Covariates, c.W, width, available, w)
-	a.Positivity = Positivity("positivity", p, boot("positivity"))
+	a.Positivity = Positivity("positivity", p, float64(d.Available)/float64(n), boot("positivity"))
 	a.Effective = EffectiveSize("effective_size", w, boot("effective"))
 	b := boot("propensity")
 	f := found("propensity", d.AUROC, n, float64(distinct(c.Patients, n)))
@@ -343,7 +343,7 @@ func (a BlockAudit) adjustable(n, covariates int) Finding {
 			reason(Fail, "weighted, the rows %s it are worth %.0f %% of their number: too few of them resemble the others", group.which, 100*float64(group.share))
 		}
 	}
-	if a.Positivity.Verdict == Fail {
+	if a.Positivity.Verdict == Fail || a.Positivity.Verdict == Warn {
 		reason(Warn, "%s", a.Positivity.Reason)
 	}
 	if left := a.unbalanced(Balanced, true); len(left) > 0 && !math.IsInf(float64(left[0].WeightedSMD), 0) {

@@ -124,3 +124,10 @@ func sequence(n int) []int {
 	}
 	return out
 }
+
+// FitPropensity fits P(block available | W) as CrossFit does, on some rows, and
+// predicts others.
+func FitPropensity(w []float64, width int, available []float64, fit, predict []int) ([]float64, error) {
+	check("values", len(w), len(available)*width)
+	return fitPredict(w, width, available, fit, predict, 1)
+}

@@ -1,6 +1,7 @@
 package diagnose
 
 import (
+	"fmt"
 	"math"
 	"math/rand/v2"
 	"slices"
@@ -160,22 +161,38 @@ func (b Bootstrap) interval(statistic func(weights []float64) float64) stats.Int
 }
 
 // Positivity judges the share of rows whose propensity lies outside the bounds:
-// ok up to 5 %, a failure beyond 20 %.
-func Positivity(name string, propensity []float64, b Bootstrap) Finding {
+// ok up to 5 %. Beyond 20 % it fails, unless that is only so because the block is
+// rare or common: then the preference scores, the propensities as they would be if
+// share, the share of rows with the block, were a half (logit F = logit p − logit
+// share; Walker et al., Comparative Effectiveness Research 2013), lie inside.
+func Positivity(name string, propensity []float64, share float64, b Bootstrap) Finding {
 	n := len(propensity)
 	if n == 0 {
 		return unknown(name, 0, "there are no rows")
 	}
 	f := found(name, outsideShare(propensity, nil), n, float64(distinct(b.Clusters, n)))
 	f.Interval = b.interval(func(w []float64) float64 { return outsideShare(propensity, w) })
-	verdict := OK
-	if f.Estimate > .05 {
-		verdict = Warn
+	preferred := outsideShare(preference(propensity, share), nil)
+	const few, many = .05, .20
+	text := fmt.Sprintf("%.1f %% of rows have a probability of being measured below %.2f or above %.2f", 100*float64(f.Estimate), PositivityLow, PositivityHigh)
+	switch {
+	case f.Estimate <= few:
+		return f.judge(OK, "%s", text)
+	case f.Estimate > many && preferred > many:
+		return f.judge(Fail, "%s", text)
+	case f.Estimate > many:
+		return f.judge(Warn, "%s, mostly because %.0f %% have the block at all", text, 100*share)
 	}
-	if f.Estimate > .20 {
-		verdict = Fail
+	return f.judge(Warn, "%s", text)
+}
+
+func preference(propensity []float64, share float64) []float64 {
+	out := make([]float64, len(propensity))
+	for i, p := range propensity {
+		with, without := p*(1-share), (1-p)*share
+		out[i] = with / (with + without)
 	}
-	return f.judge(verdict, "%.1f %% of rows have a probability of being measured below %.2f or above %.2f", 100*float64(f.Estimate), PositivityLow, PositivityHigh)
+	return out
 }
 
 // EffectiveSize judges Kish's effective size of the weighted rows relative to

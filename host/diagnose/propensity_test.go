@@ -68,7 +68,7 @@ func TestJudges_FollowTheirBounds(t *testing.T) {
 				p[i] = .01
 			}
 		}
-		f := Positivity("positivity", p, boot())
+		f := Positivity("positivity", p, .5, boot())
 		if f.Verdict != c.want || f.N != n || !(f.Low <= f.Estimate && f.Estimate <= f.High) {
 			t.Errorf("%d rows outside: got %+v, want %q", c.outside, f, c.want)
 		}
@@ -87,7 +87,14 @@ func TestJudges_FollowTheirBounds(t *testing.T) {
 			t.Errorf("three rows of weight %v: got %+v, want %q", c.heavy, f, c.want)
 		}
 	}
-	if f := Positivity("positivity", nil, boot()); f.Verdict != None || f.Reason == "" {
+	rare := make([]float64, n) // a block that 2 % have, whoever they are
+	for i := range rare {
+		rare[i] = .02
+	}
+	if f := Positivity("positivity", rare, .02, boot()); f.Verdict != Warn || f.Estimate != 1 {
+		t.Errorf("a rare block: got %+v", f)
+	}
+	if f := Positivity("positivity", nil, .5, boot()); f.Verdict != None || f.Reason == "" {
 		t.Errorf("no rows: got %+v", f)
 	}
 }

@@ -27,6 +27,8 @@ type runner struct {
 	// reconnect brings a private database back; nil for a server.
 	reconnect func(context.Context) error
 
+	overlaps overlaps
+
 	mu       sync.Mutex
 	datasets map[string]*dataset.Store // by name
 }
@@ -48,7 +50,7 @@ func (r *runner) close() {
 // runSlice is the sweeps.RunFunc of this program.
 func (r *runner) runSlice(ctx context.Context, spec sweeps.RunSpec, checkpoint []byte, recorder sweeps.Recorder, _ time.Duration) (_ sweeps.Slice, err error) {
 	defer func() { err = coded(err) }()
-	run, err := r.open(ctx, spec)
+	run, data, err := r.open(ctx, spec)
 	if err != nil {
 		return sweeps.Slice{}, err
 	}
@@ -77,38 +79,40 @@ func (r *runner) runSlice(ctx context.Context, spec sweeps.RunSpec, checkpoint [
 		return sweeps.Slice{}, err
 	}
 	slice.Outcome = convertOutcome(outcome, run.Epoch(), spec.Epochs)
+	slice.Outcome.Diagnostics = r.overlaps.of(spec, data, outcome)
 	return slice, nil
 }
 
-// open prepares a run from its spec.
-func (r *runner) open(ctx context.Context, spec sweeps.RunSpec) (*train.Run, error) {
+// open prepares a run from its spec, and the data that it trains and tests on.
+func (r *runner) open(ctx context.Context, spec sweeps.RunSpec) (*train.Run, train.Data, error) {
 	store, err := r.dataset(ctx, spec.Dataset)
 	if err != nil {
-		return nil, err
+		return nil, train.Data{}, err
 	}
 	data, err := r.data(store, spec)
 	if err != nil {
-		return nil, err
+		return nil, train.Data{}, err
 	}
 	cfg, err := trainConfig(spec)
 	if err != nil {
-		return nil, err
+		return nil, train.Data{}, err
 	}
 	backbone, err := r.plugin(ctx, sdk.KindBackbone, spec.Backbone)
 	if err != nil {
-		return nil, err
+		return nil, train.Data{}, err
 	}
 	plugins := train.Plugins{Backbone: backbone.info}
 	opener := &plugin.Opener{Pool: r.pool, Backbone: backbone.entry}
 	if spec.Strategy != nil {
 		strategy, err := r.plugin(ctx, sdk.KindStrategy, *spec.Strategy)
 		if err != nil {
-			return nil, err
+			return nil, train.Data{}, err
 		}
 		plugins.Strategy, opener.Strategy = &strategy.info, strategy.entry
 	}
 	plugins.Opener = opener
-	return train.Open(ctx, cfg, data, plugins)
+	run, err := train.Open(ctx, cfg, data, plugins)
+	return run, data, err
 }
 
 // dataset opens a dataset once and refuses one whose content is not what the

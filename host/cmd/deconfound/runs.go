@@ -10,6 +10,8 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/jedib0t/go-pretty/v6/table"
+	"github.com/jedib0t/go-pretty/v6/text"
 	"github.com/spf13/cobra"
 
 	"github.com/deconfound/deconfound/tracker"
@@ -87,11 +89,15 @@ func newRunsShow(a *app) *cobra.Command {
 			if err != nil {
 				return err
 			}
+			diagnostics, err := store.Diagnostics(cmd.Context(), id)
+			if err != nil {
+				return err
+			}
 			values := map[string]number{}
 			for m, v := range results[id] {
 				values[m.String()] = number(v)
 			}
-			return a.print(map[string]any{"run": run, "results": values}, func(w io.Writer) {
+			return a.print(map[string]any{"run": run, "results": values, "diagnostics": shownDiagnostics(diagnostics)}, func(w io.Writer) {
 				fmt.Fprintf(w, "run %d: %s / %s / %s, %s, trial %d, seed %d: %s after %d of %d epochs\n",
 					run.ID, run.Dataset, run.Backbone, run.Variant, run.Phase, run.Trial, run.SplitSeed, run.State, run.Epoch, run.Epochs)
 				fmt.Fprintf(w, "program %s, commit %s, dataset %.12s, backbone %.12s\n", run.HostVersion, cmp.Or(run.GitCommit, "unknown"), run.DatasetHash, run.BackboneHash)
@@ -113,9 +119,48 @@ func newRunsShow(a *app) *cobra.Command {
 					t.AppendRow([]any{name, decimal(float64(values[name]))})
 				}
 				t.Render()
+				writeDiagnostics(w, diagnostics)
 			})
 		},
 	}
+}
+
+// shownDiagnostic is a diagnostic as JSON.
+type shownDiagnostic struct {
+	Name     string          `json:"name"`
+	Estimate number          `json:"estimate"`
+	Low      number          `json:"low"`
+	High     number          `json:"high"`
+	P        number          `json:"p"`
+	Verdict  string          `json:"verdict"`
+	Detail   json.RawMessage `json:"detail"`
+}
+
+func shownDiagnostics(list []tracker.Diagnostic) []shownDiagnostic {
+	out := make([]shownDiagnostic, len(list))
+	for i, d := range list {
+		out[i] = shownDiagnostic{d.Name, number(d.Estimate), number(d.Lo), number(d.Hi), number(d.P), d.Verdict, d.Detail}
+	}
+	return out
+}
+
+// writeDiagnostics prints what the run's own rows say about relying on it.
+func writeDiagnostics(w io.Writer, list []tracker.Diagnostic) {
+	if len(list) == 0 {
+		return
+	}
+	fmt.Fprintln(w)
+	t := newTable(w, 2, "diagnostic", "verdict", "value", "low", "high", "p", "reason")
+	t.SetColumnConfigs([]table.ColumnConfig{
+		{Number: 3, Align: text.AlignRight}, {Number: 4, Align: text.AlignRight}, {Number: 5, Align: text.AlignRight}, {Number: 6, Align: text.AlignRight},
+		{Number: 7, WidthMax: 72, WidthMaxEnforcer: text.WrapSoft},
+	})
+	for _, d := range list {
+		var detail struct{ Reason string }
+		_ = json.Unmarshal(d.Detail, &detail) // without a reason the row still stands
+		t.AppendRow([]any{d.Name, cmp.Or(d.Verdict, "-"), decimal(d.Estimate), decimal(d.Lo), decimal(d.Hi), decimal(d.P), detail.Reason})
+	}
+	t.Render()
 }
 
 func newRunsLogs(a *app) *cobra.Command {

@@ -1,0 +1,229 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"math"
+	"sync"
+
+	"github.com/deconfound/deconfound/host/dataset"
+	"github.com/deconfound/deconfound/host/diagnose"
+	"github.com/deconfound/deconfound/host/stats"
+	"github.com/deconfound/deconfound/host/train"
+	"github.com/deconfound/deconfound/sdk"
+	"github.com/deconfound/deconfound/sdk/rng"
+	"github.com/deconfound/deconfound/sweeps"
+	"github.com/deconfound/deconfound/tracker"
+)
+
+// diagnosticResamples is the number of bootstrap replicates behind an interval in
+// the view of diagnostics.
+const diagnosticResamples = 1000
+
+// overlaps keeps what depends on dataset and split alone: the runs of a sweep
+// share it. It is safe for use by many workers.
+type overlaps struct {
+	mu    sync.Mutex
+	known map[string][]diagnostic
+}
+
+// diagnostic is a finding with what stands beside it in the column detail.
+type diagnostic struct {
+	diagnose.Finding
+	detail map[string]any
+}
+
+func (d diagnostic) stored() tracker.Diagnostic {
+	detail := map[string]any{"n": d.N, "effective_n": d.EffectiveN, "reason": d.Reason}
+	for key, value := range d.detail {
+		detail[key] = value
+	}
+	text, err := json.Marshal(detail)
+	if err != nil { // numbers, strings and slices of them: a mistake of this file
+		text = nil
+	}
+	return tracker.Diagnostic{
+		Name: d.Name, Estimate: float64(d.Estimate), Lo: float64(d.Low), Hi: float64(d.High), P: float64(d.P),
+		Verdict: string(d.Verdict), Detail: text,
+	}
+}
+
+// of judges the test rows as they are, and the predictions of a run for them.
+func (o *overlaps) of(spec sweeps.RunSpec, data train.Data, outcome train.Outcome) []tracker.Diagnostic {
+	seed := rng.Derive(uint64(spec.SplitSeed), "diagnostics")
+	tested := testedRows(data, outcome)
+	found := tested.residual()
+	if spec.Missingness != nil || spec.DualBranch != nil {
+		found = append(found, tested.gap(trainingAssociation(data), seed)...)
+	}
+	found = append(found, o.shared(spec, data, seed)...)
+	out := make([]tracker.Diagnostic, len(found))
+	for i, d := range found {
+		out[i] = d.stored()
+	}
+	return out
+}
+
+// shared returns the overlap of the blocks, measured once for a split.
+func (o *overlaps) shared(spec sweeps.RunSpec, data train.Data, seed uint64) []diagnostic {
+	key := fmt.Sprintf("%s %+v %d", spec.Dataset.Hash, spec.Split, spec.SplitSeed)
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	found, ok := o.known[key]
+	if !ok {
+		found = overlap(data, seed)
+		if o.known == nil {
+			o.known = map[string][]diagnostic{}
+		}
+		o.known[key] = found
+	}
+	return found
+}
+
+// overlap judges, for every block that some training rows have and others miss,
+// whether the covariates leave somebody to compare the test rows with.
+func overlap(data train.Data, seed uint64) []diagnostic {
+	store := data.Store
+	rows := append(append([]int32(nil), data.Split.Train...), data.Split.Test...)
+	names, w := adjustmentSet(store, rows, data.Split.Train)
+	fit, predict := make([]int, len(data.Split.Train)), make([]int, len(data.Split.Test))
+	for i := range fit {
+		fit[i] = i
+	}
+	for i := range predict {
+		predict[i] = len(fit) + i
+	}
+	var out []diagnostic
+	for b, modality := range store.Modalities() {
+		available, have := make([]float64, len(rows)), 0
+		for i, row := range rows {
+			available[i] = float64(store.Availability()[row] >> b & 1)
+			if i < len(fit) {
+				have += int(available[i])
+			}
+		}
+		if have < diagnose.MinAuditRows || len(fit)-have < diagnose.MinAuditRows || len(names) == 0 {
+			continue
+		}
+		p, err := diagnose.FitPropensity(w, len(names), available, fit, predict)
+		if err != nil {
+			continue // one kind of row: there is nothing to tell apart
+		}
+		tested := available[len(fit):]
+		d := diagnose.DescribePropensity(p, tested)
+		detail := map[string]any{
+			"covariates": names, "auroc": stats.Number(d.AUROC), "brier": stats.Number(d.Brier), "slope": stats.Number(d.Slope),
+			"overlap": stats.Number(d.Overlap), "effective_with": stats.Number(d.EffectiveAvailable), "effective_without": stats.Number(d.EffectiveMissing),
+			"heaviest": stats.Number(d.Heaviest),
+		}
+		boot := func(what string) diagnose.Bootstrap {
+			return diagnose.Bootstrap{Clusters: patientsOf(store, data.Split.Test), Resamples: diagnosticResamples, Rand: rng.Stream(seed, what, modality.Name)}
+		}
+		out = append(out,
+			diagnostic{diagnose.Positivity("positivity/"+modality.Name, p, float64(have)/float64(len(fit)), boot("positivity")), detail},
+			diagnostic{diagnose.EffectiveSize("effective_size/"+modality.Name, diagnose.StabilisedWeights(p, tested), boot("effective")), detail})
+	}
+	return out
+}
+
+func patientsOf(store *dataset.Store, rows []int32) []int64 {
+	out := make([]int64, len(rows))
+	for i, row := range rows {
+		out[i] = int64(store.PatientIndex()[row])
+	}
+	return out
+}
+
+// tested are the test rows as they are with what the run predicts for the event:
+// class 1, the last of several classes, the first of several labels.
+type tested struct {
+	scores, observed, labels []float64
+	levels                   []string
+	patients                 []int64
+}
+
+func testedRows(data train.Data, outcome train.Outcome) tested {
+	store := data.Store
+	row := make(map[int64]int32, len(data.Split.Test))
+	units := store.UnitHash()
+	for _, r := range data.Split.Test {
+		row[units[r]] = r
+	}
+	class := eventClass(store.Task())
+	var t tested
+	for _, p := range outcome.Predictions {
+		r, known := row[p.Unit]
+		if p.TestSet != "test" || p.Class != class || !known {
+			continue
+		}
+		t.scores, t.observed = append(t.scores, float64(p.Score)), append(t.observed, float64(p.Observed))
+		t.labels = append(t.labels, float64(p.Label))
+		t.levels = append(t.levels, store.PatternName(p.Pattern))
+		t.patients = append(t.patients, int64(store.PatientIndex()[r]))
+	}
+	return t
+}
+
+// eventClass is the output whose label events returns.
+func eventClass(task sdk.Task) int {
+	switch task.Kind {
+	case sdk.Multiclass:
+		return task.Classes - 1
+	case sdk.Multilabel:
+		if task.Classes > 1 {
+			return 0
+		}
+	}
+	return 1
+}
+
+// residual tests whether the pattern says more about the label than the model's
+// own prediction. An adjusted prediction leaves out on purpose what the pattern
+// says, so that its test is told but not judged.
+func (t tested) residual() []diagnostic {
+	var out []diagnostic
+	finding, test := diagnose.JudgeResidual("residual_confounding", t.observed, t.labels, t.levels, t.patients)
+	out = append(out, diagnostic{finding, residualDetail(test)})
+	for i := range t.scores {
+		if t.scores[i] != t.observed[i] {
+			finding, test := diagnose.JudgeResidual("residual_of_adjusted", t.scores, t.labels, t.levels, t.patients)
+			finding.Verdict = diagnose.None
+			finding.Reason += "; not judged, as adjusting leaves out what the pattern says"
+			return append(out, diagnostic{finding, residualDetail(test)})
+		}
+	}
+	return out
+}
+
+func residualDetail(r diagnose.Residual) map[string]any {
+	return map[string]any{"df": r.DF, "patterns": r.Patterns}
+}
+
+// gap is how far the adjustment moves the predictions, overall and by pattern.
+func (t tested) gap(association float64, seed uint64) []diagnostic {
+	boot := diagnose.Bootstrap{Clusters: t.patients, Resamples: diagnosticResamples, Rand: rng.Stream(seed, "gap")}
+	finding := diagnose.InterventionalGap("interventional_gap", t.observed, t.scores, 1, association, boot)
+	sum, n := map[string]float64{}, map[string]float64{}
+	for i, level := range t.levels {
+		sum[level] += math.Abs(t.observed[i] - t.scores[i])
+		n[level]++
+	}
+	for level := range sum {
+		sum[level] /= n[level]
+	}
+	return []diagnostic{{finding, map[string]any{
+		"kl": stats.Number(diagnose.CompareFactual(t.observed, t.scores, 1).KL), "by_pattern": sum, "cramers_v": stats.Number(association),
+	}}}
+}
+
+// trainingAssociation is Cramér's V of pattern and label in the training rows.
+func trainingAssociation(data train.Data) float64 {
+	labels := events(data.Store)
+	var patterns, y []int
+	for _, row := range data.Split.Train {
+		if v := labels[row]; !math.IsNaN(v) {
+			patterns, y = append(patterns, int(data.Store.Availability()[row])), append(y, int(v))
+		}
+	}
+	return diagnose.Associate(patterns, y, 0, nil).CramersV
+}

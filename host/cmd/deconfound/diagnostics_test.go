@@ -1,0 +1,115 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"testing"
+
+	"github.com/deconfound/deconfound/host/dataset"
+	"github.com/deconfound/deconfound/host/train"
+	"github.com/deconfound/deconfound/sweeps"
+	"github.com/deconfound/deconfound/tracker"
+)
+
+// splitCohort is the bundled cohort, split.
+func splitCohort(t *testing.T) train.Data {
+	t.Helper()
+	store, err := home(t.TempDir()).openDataset(t.Context(), "nafld")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { store.Close() })
+	split, err := store.Split(dataset.SplitSpec{Scheme: "holdout"}, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return train.Data{Store: store, Split: split}
+}
+
+// predicted makes the outcome of a run that predicts the given probability for
+// every test row, and another without the adjustment. A test set that is shifted
+// must not enter.
+func predicted(data train.Data, score, observed func(row int32) float64) train.Outcome {
+	var out train.Outcome
+	for _, set := range []string{"test", "flip"} {
+		for _, row := range data.Split.Test {
+			out.Predictions = append(out.Predictions, train.Prediction{
+				TestSet: set, Unit: data.Store.UnitHash()[row], Class: 1, Label: data.Store.Labels()[row],
+				Score: float32(score(row)), Observed: float32(observed(row)), Pattern: data.Store.Availability()[row], Weight: 1,
+			})
+		}
+	}
+	return out
+}
+
+func byName(list []tracker.Diagnostic) map[string]tracker.Diagnostic {
+	out := map[string]tracker.Diagnostic{}
+	for _, d := range list {
+		out[d.Name] = d
+	}
+	return out
+}
+
+func TestDiagnostics_OfARun(t *testing.T) {
+	data := splitCohort(t)
+	var events, n [2]float64 // by whether fibrosis was measured
+	fibrosis, _ := data.Store.Lookup("fibrosis")
+	has := func(row int32) int { return int(data.Store.Availability()[row] >> fibrosis & 1) }
+	for _, row := range data.Split.Test {
+		n[has(row)]++
+		events[has(row)] += float64(data.Store.Labels()[row])
+	}
+	overall := (events[0] + events[1]) / (n[0] + n[1])
+	constant := func(int32) float64 { return overall }
+	aware := func(row int32) float64 { return events[has(row)] / n[has(row)] }
+
+	var o overlaps
+	blind := byName(o.of(sweeps.RunSpec{Variant: "erm"}, data, predicted(data, constant, constant)))
+	if d := blind["residual_confounding"]; d.Verdict != "fail" || !(d.P < 1e-6) {
+		t.Errorf("a prediction that ignores the pattern: got %+v", d)
+	}
+	if _, ok := blind["interventional_gap"]; ok {
+		t.Error("a gap of a variant that adjusts nothing")
+	}
+	if d := blind["positivity/lipid"]; d.Verdict != "fail" || !(d.Lo <= d.Estimate && d.Estimate <= d.Hi) {
+		t.Errorf("got %+v", d)
+	}
+	if d := blind["effective_size/bp"]; d.Verdict != "ok" {
+		t.Errorf("got %+v", d)
+	}
+	if _, ok := blind["positivity/base"]; ok {
+		t.Error("positivity of a modality that everybody has")
+	}
+	for name, d := range blind {
+		var detail struct {
+			N      int
+			Reason string
+		}
+		if err := json.Unmarshal(d.Detail, &detail); err != nil || detail.N != len(data.Split.Test) || detail.Reason == "" {
+			t.Errorf("%s: got detail %s of %d test rows", name, d.Detail, len(data.Split.Test))
+		}
+	}
+
+	spec := sweeps.RunSpec{Variant: "md", Missingness: sweeps.Settings{}}
+	list := o.of(spec, data, predicted(data, constant, aware))
+	adjusted := byName(list)
+	if before, after := adjusted["residual_confounding"], blind["residual_confounding"]; !(before.Estimate < after.Estimate/2) {
+		t.Errorf("knowing of fibrosis: got %v, without %v", before.Estimate, after.Estimate)
+	}
+	if d := adjusted["residual_of_adjusted"]; d.Verdict != "" || !(d.P < 1e-6) {
+		t.Errorf("got %+v", d)
+	}
+	gap := adjusted["interventional_gap"]
+	var detail struct {
+		ByPattern map[string]float64 `json:"by_pattern"`
+	}
+	if err := json.Unmarshal(gap.Detail, &detail); err != nil {
+		t.Fatal(err)
+	}
+	if !(gap.Lo < gap.Estimate && gap.Estimate < gap.Hi) || !(detail.ByPattern["base+anthro+lipid+bp+fibrosis"] > 5*detail.ByPattern["base"]) {
+		t.Errorf("got %+v, %s", gap, gap.Detail)
+	}
+	if again := new(overlaps).of(spec, data, predicted(data, constant, aware)); fmt.Sprintf("%+v", again) != fmt.Sprintf("%+v", list) {
+		t.Error("the same run in another process has other diagnostics")
+	}
+}
