@@ -63,8 +63,7 @@ func calibrate(level string, scores, labels []float64) PatternCalibration {
 	for i, p := range scores {
 		c.Events += int(labels[i])
 		c.Large += (labels[i] - p) / float64(len(labels))
-		p = math.Min(math.Max(p, probabilityClip), 1-probabilityClip)
-		x[i] = math.Log(p / (1 - p))
+		x[i] = clippedLogit(p)
 	}
 	if c.Events < stats.MinEvents || c.N-c.Events < stats.MinEvents {
 		return c

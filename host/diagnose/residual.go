@@ -4,6 +4,8 @@ import (
 	"math"
 	"slices"
 
+	"gonum.org/v1/gonum/mat"
+
 	"github.com/deconfound/deconfound/host/stats"
 )
 
@@ -23,6 +25,11 @@ type Residual struct {
 	Common    float64 // a
 	Patterns  []ResidualPattern
 	N         int
+	// Clustered says that P is not of the likelihood ratio but of the score test
+	// with the sandwich variance of patients (Boos, American Statistician 1992),
+	// because patients have several rows; Score is then its statistic, else NaN.
+	Clustered bool
+	Score     float64
 }
 
 // ResidualPattern is one level of the test. The level "pooled" holds patterns too
@@ -44,8 +51,9 @@ const PooledLevel = "pooled"
 // TestResidual tests predictions of rows whose label is 0, 1 or NaN (unknown).
 // Patterns with fewer than minRows rows or fewer than 5 expected events or
 // non-events, judged by the predictions and not by the labels, are pooled. All is
-// NaN when fewer than two levels remain or the labels have one class.
-func TestResidual(scores, labels []float64, levels []string, minRows int) Residual {
+// NaN when fewer than two levels remain or the labels have one class. clusters, if
+// not nil, is the patient of every row.
+func TestResidual(scores, labels []float64, levels []string, clusters []int64, minRows int) Residual {
 	check("labels", len(labels), len(scores))
 	check("levels", len(levels), len(scores))
 	rows := map[string][]int{}
@@ -81,7 +89,7 @@ func TestResidual(scores, labels []float64, levels []string, minRows int) Residu
 		kept = append(kept, PooledLevel)
 	}
 	nan := math.NaN()
-	r := Residual{Statistic: nan, P: nan, Common: nan}
+	r := Residual{Statistic: nan, P: nan, Common: nan, Score: nan}
 	var all []int
 	for _, name := range kept {
 		all = append(all, rows[name]...)
@@ -106,7 +114,67 @@ func TestResidual(scores, labels []float64, levels []string, minRows int) Residu
 	}
 	r.Statistic, r.DF = math.Max(0, 2*(full-null)), len(kept)-1
 	r.P = chiSquareTail(r.Statistic, float64(r.DF))
+	if distinct(clusters, len(scores)) < len(scores) {
+		r.Clustered = true
+		r.Score = clusteredScore(scores, labels, rows, kept, clusters, common)
+		r.P = chiSquareTail(r.Score, float64(r.DF))
+	}
 	return r
+}
+
+// clusteredScore is the statistic of the score test of the shifts of all levels but
+// the first: Uᵀ(Σ_c S_c S_cᵀ)⁻¹U, where S_c sums over the rows of patient c the
+// residual times the indicator of the level less what the common shift takes of
+// it, and U sums over the patients. NaN when the matrix is singular, as with fewer
+// patients than levels.
+func clusteredScore(scores, labels []float64, rows map[string][]int, kept []string, clusters []int64, common float64) float64 {
+	level, residual := make([]int, len(scores)), make([]float64, len(scores))
+	share, total := make([]float64, len(kept)), 0.0
+	var used []int
+	for k, name := range kept {
+		for _, i := range rows[name] {
+			p := sigmoid(clippedLogit(scores[i]) + common)
+			level[i], residual[i] = k, labels[i]-p
+			share[k] += p * (1 - p)
+			total += p * (1 - p)
+		}
+		used = append(used, rows[name]...)
+	}
+	for k := range share {
+		share[k] /= total
+	}
+	slices.Sort(used)
+	sums := map[int64][]float64{}
+	for _, i := range used {
+		s := sums[clusters[i]]
+		if s == nil {
+			s = make([]float64, len(kept)-1)
+			sums[clusters[i]] = s
+		}
+		for k := range s {
+			s[k] -= residual[i] * share[k+1]
+		}
+		if level[i] > 0 {
+			s[level[i]-1] += residual[i]
+		}
+	}
+	u, meat := mat.NewVecDense(len(kept)-1, nil), mat.NewSymDense(len(kept)-1, nil)
+	for _, c := range sortedKeys(sums) {
+		s := mat.NewVecDense(len(kept)-1, sums[c])
+		u.AddVec(u, s)
+		meat.SymRankOne(meat, 1, s)
+	}
+	var factor mat.Cholesky
+	var solved mat.VecDense
+	if !factor.Factorize(meat) || factor.SolveVecTo(&solved, u) != nil {
+		return math.NaN()
+	}
+	return mat.Dot(u, &solved)
+}
+
+func clippedLogit(p float64) float64 {
+	p = math.Min(math.Max(p, probabilityClip), 1-probabilityClip)
+	return math.Log(p / (1 - p))
 }
 
 // shiftOf maximises the log-likelihood over a common shift of the logits; with one
@@ -116,8 +184,7 @@ func shiftOf(scores, labels []float64, rows []int) (shift, value float64) {
 	z := make([]float64, len(rows))
 	for k, i := range rows {
 		events += labels[i]
-		p := math.Min(math.Max(scores[i], probabilityClip), 1-probabilityClip)
-		z[k] = math.Log(p / (1 - p))
+		z[k] = clippedLogit(scores[i])
 	}
 	if len(rows) == 0 {
 		return 0, 0
@@ -161,10 +228,9 @@ const MinPatternRows = 20
 
 // JudgeResidual turns the test into a finding. The value is the statistic; it
 // fails at 0.01 and warns at 0.05. With fewer than 10 events or non-events there
-// is no verdict. clusters, if not nil, is the patient of every row; several rows
-// of one count as independent, which makes the test too ready to reject.
+// is no verdict. clusters is as in TestResidual.
 func JudgeResidual(name string, scores, labels []float64, levels []string, clusters []int64) (Finding, Residual) {
-	r := TestResidual(scores, labels, levels, MinPatternRows)
+	r := TestResidual(scores, labels, levels, clusters, MinPatternRows)
 	events := 0
 	for _, y := range labels {
 		if y == 1 {
@@ -174,8 +240,8 @@ func JudgeResidual(name string, scores, labels []float64, levels []string, clust
 	if events < stats.MinEvents || r.N-events < stats.MinEvents {
 		return unknown(name, r.N, "%d events and %d non-events are too few; at least %d of both are needed", events, r.N-events, stats.MinEvents), r
 	}
-	if math.IsNaN(r.Statistic) {
-		return unknown(name, r.N, "there are no two patterns with enough rows"), r
+	if math.IsNaN(r.P) {
+		return unknown(name, r.N, "there are no two patterns with enough rows, or too few patients"), r
 	}
 	f := found(name, r.Statistic, r.N, float64(distinct(clusters, len(labels))))
 	f.P = number(r.P)

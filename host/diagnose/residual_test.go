@@ -9,10 +9,12 @@ func TestResidual_Reference(t *testing.T) {
 	c := fixture[struct {
 		Scores, Labels, Shifts values
 		Levels                 []string
+		Clusters               []int64
 		DF                     int
+		Score, Clustered       float64
 		Statistic, P, Common   float64
 	}](t, "residual")
-	got := TestResidual(c.Scores, c.Labels, c.Levels, MinPatternRows)
+	got := TestResidual(c.Scores, c.Labels, c.Levels, nil, MinPatternRows)
 	near(t, "statistic", got.Statistic, c.Statistic)
 	near(t, "p", got.P, c.P)
 	near(t, "common shift", got.Common, c.Common)
@@ -22,6 +24,12 @@ func TestResidual_Reference(t *testing.T) {
 	for i, p := range got.Patterns {
 		near(t, "shift of "+p.Level, p.Shift, c.Shifts[i])
 	}
+	if got.Clustered || !math.IsNaN(got.Score) {
+		t.Errorf("one row a patient: got %+v", got)
+	}
+	clustered := TestResidual(c.Scores, c.Labels, c.Levels, c.Clusters, MinPatternRows)
+	near(t, "score statistic", clustered.Score, c.Score)
+	near(t, "p with several rows a patient", clustered.P, c.Clustered)
 	if f, _ := JudgeResidual("residual", c.Scores, c.Labels, c.Levels, nil); f.Verdict != Fail || f.N != len(c.Scores) {
 		t.Errorf("got %+v", f)
 	}
@@ -35,7 +43,7 @@ func TestResidual_PatternWithoutEvents(t *testing.T) {
 		scores, levels = append(scores, .5), append(levels, []string{"a", "b"}[i%2])
 		labels = append(labels, float64(i%2*(i/2%2)))
 	}
-	got := TestResidual(scores, labels, levels, MinPatternRows)
+	got := TestResidual(scores, labels, levels, nil, MinPatternRows)
 	// Null: 25 of 100; alternative: 0 of 50 and 25 of 50.
 	near(t, "statistic", got.Statistic, 2*(50*math.Log(.5)-25*math.Log(.25)-75*math.Log(.75)))
 	if !math.IsInf(got.Patterns[0].Shift, -1) {

@@ -219,7 +219,19 @@ def residual():
     glm = lambda x: sm.GLM(y, x, family=sm.families.Binomial(), offset=logit(p)).fit(tol=1e-14, maxiter=200)
     null, full = glm(np.ones((n, 1))), glm(dummies)
     lr = float(null.deviance - full.deviance)
+    # The score test of the dummies with the sandwich variance of groups of rows: the information removes the common
+    # shift from the scores.
+    cluster = np.arange(n) // 2
+    fitted = null.fittedvalues
+    x = np.c_[np.ones(n), dummies[:, 1:]]
+    score = x * (y - fitted)[:, None]
+    info = (x * (fitted * (1 - fitted))[:, None]).T @ x
+    project = np.c_[-(info[1:, :1] / info[0, 0]), np.eye(3)]
+    grouped = np.stack([score[cluster == k].sum(axis=0) for k in np.unique(cluster)])
+    u = project @ score.sum(axis=0)
+    robust = float(u @ np.linalg.solve(project @ grouped.T @ grouped @ project.T, u))
     return dict(scores=flat(p), labels=flat(y), levels=level.tolist(), statistic=lr, df=3, p=float(stats.chi2.sf(lr, 3)),
+                clusters=cluster.tolist(), score=robust, clustered=float(stats.chi2.sf(robust, 3)),
                 common=float(null.params[0]), shifts=flat(full.params))
 
 
