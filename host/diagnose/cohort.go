@@ -35,6 +35,9 @@ type Cohort struct {
 type AuditOptions struct {
 	Seed      uint64
 	Resamples int // also the number of permutations
+	// Refute runs the refuters on every adjusted odds ratio, which takes some
+	// hundred regressions a block.
+	Refute bool
 }
 
 // MinAuditRows is how many rows must have a block, and how many must miss it,
@@ -81,6 +84,9 @@ type BlockAudit struct {
 	Crude    stats.Interval `json:"odds_ratio_missing"`
 	Adjusted stats.Interval `json:"odds_ratio_missing_given_covariates"`
 	EValue   EValue         `json:"e_value"`
+	// Refuters are what Adjusted should survive; the placebo mask is permuted
+	// within tenths of the propensity.
+	Refuters []Finding `json:"refuters,omitempty"`
 	// Adjustable says whether the covariates can take account of what is missing.
 	Adjustable Finding `json:"adjustable"`
 	// Words say the same in sentences.
@@ -219,15 +225,35 @@ func (c Cohort) auditBlock(b int, o AuditOptions) (BlockAudit, bool) {
 		a.Words = []string{reason + "."}
 		return a, true
 	}
-	c.explain(&a, available, o)
-	c.associate(&a, available)
+	propensity := c.explain(&a, available, o)
+	study := c.associate(&a, available)
+	if o.Refute && a.Adjusted.Estimate.Defined() && propensity != nil {
+		a.Refuters = Refuters{
+			Repeats: refuterRepeats, Strata: tenths(pick(propensity, c.known())), Subset: .8, Rand: rng.Stream(o.Seed, "audit", "refute", a.Name),
+		}.All(study, LogOddsRatio)
+	}
 	a.Adjustable = a.adjustable(n, len(c.Covariates))
 	a.Words = a.words()
 	return a, true
 }
 
-// explain asks what the covariates know about who has the block.
-func (c Cohort) explain(a *BlockAudit, available []float64, o AuditOptions) {
+// refuterRepeats is how often each refuter is drawn.
+const refuterRepeats = 20
+
+// tenths numbers ten groups of rows of increasing value.
+func tenths(values []float64) []int {
+	order := sequence(len(values))
+	slices.SortStableFunc(order, func(a, b int) int { return cmp.Compare(values[a], values[b]) })
+	out := make([]int, len(values))
+	for place, i := range order {
+		out[i] = place * 10 / len(order)
+	}
+	return out
+}
+
+// explain asks what the covariates know about who has the block, and returns the
+// propensities; nil when there are none.
+func (c Cohort) explain(a *BlockAudit, available []float64, o AuditOptions) []float64 {
 	n, width := len(available), len(c.Covariates)
 	all := sequence(n)
 	boot := func(what string) Bootstrap { return c.bootstrap(o, all, "audit", what, a.Name) }
@@ -236,12 +262,12 @@ func (c Cohort) explain(a *BlockAudit, available []float64, o AuditOptions) {
 	}
 	if width == 0 {
 		undo("the dataset names no covariates")
-		return
+		return nil
 	}
 	p, err := CrossFit(c.W, width, available, Folds(c.Patients, auditFolds, rng.Stream(o.Seed, "audit", "folds")), 1)
 	if err != nil {
 		undo(err.Error())
-		return
+		return nil
 	}
 	d := DescribePropensity(p, available)
 	w := StabilisedWeights(p, available)
@@ -260,10 +286,12 @@ func (c Cohort) explain(a *BlockAudit, available []float64, o AuditOptions) {
 	default:
 		a.Propensity = f.judge(OK, "the covariates say little about who has the block")
 	}
+	return p
 }
 
-// associate asks how the label goes with missing the block.
-func (c Cohort) associate(a *BlockAudit, available []float64) {
+// associate asks how the label goes with missing the block, and returns what it
+// looked at.
+func (c Cohort) associate(a *BlockAudit, available []float64) Study {
 	rows := c.known()
 	width := len(c.Covariates)
 	y, missing, x := pick(c.Events, rows), make([]float64, len(rows)), make([]float64, 0, len(rows)*width)
@@ -274,22 +302,28 @@ func (c Cohort) associate(a *BlockAudit, available []float64) {
 		x = append(x, c.W[row*width:(row+1)*width]...)
 	}
 	a.Crude = OddsRatio(absent, event)
-	if width == 0 {
-		return
-	}
+	study := Study{Exposure: missing, Outcome: y, Covariates: x, Width: width, Patients: c.bootstrap(AuditOptions{}, rows).Clusters}
 	var clusters []int64
 	if distinct(c.Patients, len(c.Patients)) < len(c.Patients) {
-		clusters = c.bootstrap(AuditOptions{}, rows).Clusters
+		clusters = study.Patients
+		// The same odds ratio with limits that know of the patients.
+		if crude, err := AdjustedOddsRatio(missing, y, nil, 0, clusters); err == nil {
+			a.Crude = crude
+		}
+	}
+	if width == 0 {
+		return study
 	}
 	adjusted, err := AdjustedOddsRatio(missing, y, x, width, clusters)
 	if err != nil {
-		return
+		return study
 	}
 	prevalence := 0.0
 	for _, v := range y {
 		prevalence += v / float64(len(y))
 	}
 	a.Adjusted, a.EValue = adjusted, OddsRatioEValue(adjusted, prevalence)
+	return study
 }
 
 // unbalanced lists the covariates whose |SMD|, weighted or not, exceeds a bound,
@@ -354,6 +388,11 @@ func (a BlockAudit) adjustable(n, covariates int) Finding {
 		reason(Warn, "the label goes with missing it also among people with the same covariates")
 	case !a.Adjusted.Estimate.Defined():
 		reason(Warn, "how the label goes with missing it among people with the same covariates is not known")
+	}
+	for _, r := range a.Refuters {
+		if r.Verdict == Fail {
+			reason(Warn, "the odds ratio does not survive the refuter %s: %s", r.Name, r.Reason)
+		}
 	}
 	if verdict == OK {
 		return f.judge(OK, "the covariates account for who has it, and no association with the label is left")

@@ -101,6 +101,24 @@ func TestAudit_TellsTheMechanismsApart(t *testing.T) {
 	}
 }
 
+// The odds ratio of a block that the covariate alone decides survives; the page
+// marks one that does not.
+func TestAudit_Refutes(t *testing.T) {
+	c := mixedCohort(600)
+	c.Blocks = c.Blocks[:3]
+	m := Audit(c, AuditOptions{Seed: 1, Resamples: 50, Refute: true})
+	for _, b := range m.Blocks {
+		if len(b.Refuters) != 6 || Worst(b.Refuters...) != OK {
+			t.Errorf("%s: got %+v", b.Name, b.Refuters)
+		}
+	}
+	b := m.Blocks[1]
+	b.Refuters[0].Verdict = Fail
+	if f := b.adjustable(600, 2); f.Verdict != Warn || !strings.Contains(f.Reason, "placebo_mask") {
+		t.Errorf("got %+v", f)
+	}
+}
+
 func text(t *testing.T, m Missingness) string {
 	t.Helper()
 	out, err := json.Marshal(m)

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"math"
@@ -21,15 +22,16 @@ type auditPage struct {
 	Missingness diagnose.Missingness `json:"missingness"`
 }
 
-func (a *app) printAuditPage(store *dataset.Store, resamples int) error {
-	if resamples < 1 {
-		return withExit(exitUsage, fmt.Errorf("--resamples is %d; at least 1 is needed", resamples))
+func (a *app) printAuditPage(store *dataset.Store, options diagnose.AuditOptions) error {
+	if options.Resamples < 1 {
+		return withExit(exitUsage, fmt.Errorf("--resamples is %d; at least 1 is needed", options.Resamples))
 	}
 	cohort, err := cohortOf(store)
 	if err != nil {
 		return err
 	}
-	page := auditPage{store.Audit(), diagnose.Audit(cohort, diagnose.AuditOptions{Seed: auditSeed, Resamples: resamples})}
+	options.Seed = auditSeed
+	page := auditPage{store.Audit(), diagnose.Audit(cohort, options)}
 	return a.print(page, func(w io.Writer) {
 		writeAudit(w, page.Audit)
 		writeMissingness(w, page.Missingness)
@@ -65,6 +67,7 @@ func writeMissingness(w io.Writer, m diagnose.Missingness) {
 		t.AppendRow([]any{b.Name, ranged(b.Crude), ranged(b.Adjusted), decimal(float64(b.EValue.Estimate)), decimal(float64(b.EValue.Limit))})
 	}
 	t.Render()
+	writeRefuters(w, m.Blocks)
 	fmt.Fprintln(w, "\nIn words")
 	for _, b := range m.Blocks {
 		fmt.Fprintf(w, "  %s\n", b.Name)
@@ -73,6 +76,20 @@ func writeMissingness(w io.Writer, m diagnose.Missingness) {
 		}
 	}
 	fmt.Fprintln(w, "\nWhether what is missing depends on the missing values themselves cannot be told from data. An odds\nratio given the covariates that is not 1 is no effect of measuring: it says that something beyond\nthe covariates goes with both.")
+}
+
+// writeRefuters prints a line for every refuter of every odds ratio, if they ran.
+func writeRefuters(w io.Writer, blocks []diagnose.BlockAudit) {
+	t := newTable(w, 9, "modality", "refuter", "verdict", "log odds ratio", "reason")
+	for _, b := range blocks {
+		for _, r := range b.Refuters {
+			t.AppendRow([]any{b.Name, r.Name, cmp.Or(string(r.Verdict), "-"), ranged(r.Interval), r.Reason})
+		}
+	}
+	if t.Length() > 0 {
+		fmt.Fprintln(w, "\nWhat the odds ratios given the covariates survive")
+		t.Render()
+	}
 }
 
 // largest is the covariate with the largest difference; NaN without any.
