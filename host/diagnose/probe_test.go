@@ -28,6 +28,32 @@ func TestLinearProbe_Reference(t *testing.T) {
 	}
 }
 
+// Whether two signs agree is in the representation, but not linearly.
+func TestNetworkProbe_FindsWhatIsNotLinear(t *testing.T) {
+	r := rng.Stream(5, "xor")
+	var h, target []float64
+	var held []bool
+	for i := range 900 {
+		a, b := r.NormFloat64(), r.NormFloat64()
+		y := 0.
+		if a*b > 0 {
+			y = 1
+		}
+		h, target, held = append(h, a, b), append(target, y), append(held, i%3 == 0)
+	}
+	if p := LinearProbe(h, 2, target, held, 3, r); math.Abs(p.AUROC-.5) > .1 {
+		t.Errorf("a linear probe: got %+v", p)
+	}
+	p := NetworkProbe(h, 2, target, held, 3, rng.Stream(6, "probe"))
+	if p.AUROC < .95 || math.Abs(p.Chance-.5) > .1 || p.Train != 600 || p.Test != 300 {
+		t.Errorf("a network: got %+v", p)
+	}
+	if again := NetworkProbe(h, 2, target, held, 3, rng.Stream(6, "probe")); again != p {
+		t.Errorf("got %+v and then %+v", p, again)
+	}
+	nan(t, "one class", NetworkProbe(h, 2, make([]float64, 900), held, 3, r).AUROC)
+}
+
 func TestHoldOut_WholePatients(t *testing.T) {
 	var patients []int64
 	for i := range int64(1000) {
