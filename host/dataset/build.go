@@ -20,12 +20,17 @@ const (
 	sumsFile   = "SHA256SUMS"
 	metaFile   = "private.json"
 	idsFile    = "ids.json"
+	givenArray = "given"
+	truthArray = "truth"
 )
 
 // storeFormat is the version of the private side; it is part of the hash, so a
 // program with another format builds a store of its own. Stores of format 1, which
 // do not say what is one-hot, mean what they meant when they were built.
 const storeFormat = 2
+
+// madeFormat is that of a dataset that was made with its parts.
+const madeFormat = 3
 
 // meta is the content of private/private.json.
 type meta struct {
@@ -43,6 +48,7 @@ type meta struct {
 	Groups      []metaAxis `json:"groups,omitempty"`
 	Environment *metaAxis  `json:"environment,omitempty"`
 	Time        bool       `json:"time,omitempty"`
+	Given       *metaGiven `json:"given,omitempty"`
 }
 
 type metaAxis struct {
@@ -160,7 +166,16 @@ func (src *Source) writePrivate(dir string, key []byte) error {
 		m.Environment = &metaAxis{c.environment.Name, c.environment.Levels}
 		environment = c.environment.Values
 	}
+	var parts error
+	if c.given != nil {
+		var rows []int32
+		var truth []float64
+		m.Format = madeFormat
+		m.Given, rows, truth = c.given.meta()
+		parts = errors.Join(writeArray(dir, givenArray, rows), writeArray(dir, truthArray, truth))
+	}
 	return errors.Join(
+		parts,
 		writeJSON(dir, metaFile, m),
 		writeJSON(dir, idsFile, ids{c.ids, c.patients}),
 		writeArray(dir, "availability", c.availability),

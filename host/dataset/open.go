@@ -39,8 +39,8 @@ func readMeta(dir string) (meta, error) {
 	if err := readJSON(filepath.Join(dir, privateDir), metaFile, &m); err != nil {
 		return meta{}, fmt.Errorf("open store: %w", err)
 	}
-	if m.Format < 1 || m.Format > storeFormat {
-		return meta{}, fmt.Errorf("open store: %s has format %d, this program reads up to %d; build it again", dir, m.Format, storeFormat)
+	if m.Format < 1 || m.Format > madeFormat {
+		return meta{}, fmt.Errorf("open store: %s has format %d, this program reads up to %d; build it again", dir, m.Format, madeFormat)
 	}
 	if m.Format == 1 { // levels were standardised like numbers
 		m.OneHot = make([][]int, len(m.Always))
@@ -81,6 +81,11 @@ func (s *Store) readPrivate(m meta) error {
 	}
 	if m.Time {
 		err = errors.Join(err, readArray(dir, "time", &s.time, m.Rows))
+	}
+	if m.Given != nil {
+		var failed error
+		s.given, failed = m.Given.read(dir)
+		err = errors.Join(err, failed)
 	}
 	if err != nil {
 		return err

@@ -46,11 +46,16 @@ type TestSet struct {
 	// for 1.
 	Availability []uint64
 	Weights      []float32
+	// Truth is P(Y = 1 | do(x)) by position; nil where it is not known.
+	Truth []float64
 }
 
 // Tests returns the test part as it is, named "test", followed by the shifted
-// test sets.
+// test sets. Those of a made dataset were made with it.
 func (s *Store) Tests(names []string, split Split, seed int) ([]TestSet, error) {
+	if s.given != nil {
+		return s.given.named(names)
+	}
 	shifts, err := s.Shifts(names, split, seed)
 	if err != nil {
 		return nil, err
@@ -61,7 +66,7 @@ func (s *Store) Tests(names []string, split Split, seed int) ([]TestSet, error) 
 // Shifts returns the named shifted test sets of a split. Interventions depend on
 // the dataset's name, the seed and raw row identifiers alone. What a test set
 // needs to learn from data, such as the modality to flip, it learns from the
-// training rows.
+// training rows. A made dataset has none but its own, see Tests.
 func (s *Store) Shifts(names []string, split Split, seed int) ([]TestSet, error) {
 	for _, rows := range [][]int32{split.Train, split.Test, split.SourceTest} {
 		if err := s.checkRows(rows); err != nil {

@@ -57,8 +57,11 @@ type Split struct {
 	SourceTest []int32
 }
 
+// plainTest is the name of the test part as it is.
+const plainTest = "test"
+
 // AsIs is the test part as a test set named "test".
-func (s Split) AsIs() TestSet { return TestSet{Name: "test", Rows: s.Test} }
+func (s Split) AsIs() TestSet { return TestSet{Name: plainTest, Rows: s.Test} }
 
 // Split divides the patients. It depends on the dataset's name, the seed and
 // the raw patient identifiers alone, not on the order of rows, and so gives the
@@ -69,6 +72,9 @@ func (s *Store) Split(spec SplitSpec, seed int) (Split, error) {
 	}
 	if seed < 0 {
 		return Split{}, fmt.Errorf("split seed is %d, it must not be negative", seed)
+	}
+	if s.given != nil {
+		return s.given.split(s.card.Name, spec.Scheme)
 	}
 	cuts, err := spec.cuts()
 	if err != nil {

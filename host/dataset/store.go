@@ -73,6 +73,7 @@ type content struct {
 	groups       []Group
 	environment  *Group
 	time         []float64
+	given        *given // nil if it was read from tables
 }
 
 // Dropped counts rows or cells that loading left out, and says why.

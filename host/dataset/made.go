@@ -1,0 +1,164 @@
+package dataset
+
+import (
+	"fmt"
+	"slices"
+
+	"github.com/deconfound/deconfound/sdk"
+	"github.com/deconfound/deconfound/sdk/features"
+)
+
+// Given is the scheme of a dataset that was made with its parts and test sets. It
+// has no other, and no other dataset has it.
+const Given = "given"
+
+// Made is a binary dataset that a program makes instead of reading tables. Every
+// row is a patient of its own and belongs to one part or test set.
+type Made struct {
+	// Hash identifies the content: equal hashes, equal bits.
+	Hash         string
+	Card         Card
+	Modalities   []Modality
+	Values       []features.Values // by modality
+	Availability []uint64
+	Labels       []float32 // 0 or 1
+	IDs          []string
+	// Covariates are [rows, len(CovariateNames)].
+	CovariateNames []string
+	Covariates     []float32
+	// Train and Validation are rows in ascending order.
+	Train, Validation []int32
+	// Tests begins with the test rows as they are, named "test"; the others are
+	// shifted. None is re-weighted or changes availability.
+	Tests []TestSet
+}
+
+// given is how a made dataset was divided.
+type given struct {
+	train, validation []int32
+	tests             []TestSet
+}
+
+// Make checks a made dataset. The answer keeps the slices.
+func Make(m Made) (*Source, error) {
+	rows := len(m.Availability)
+	if len(m.Labels) != rows || len(m.IDs) != rows || len(m.Covariates) != rows*len(m.CovariateNames) || len(m.Values) != len(m.Modalities) {
+		return nil, fmt.Errorf("make dataset %s: %d labels, %d identifiers, %d covariates and %d arrays for %d rows of %d modalities",
+			m.Card.Name, len(m.Labels), len(m.IDs), len(m.Covariates), len(m.Values), rows, len(m.Modalities))
+	}
+	if len(m.Tests) == 0 || m.Tests[0].Name != plainTest {
+		return nil, fmt.Errorf("make dataset %s: the first test set is not %q", m.Card.Name, plainTest)
+	}
+	seen := make([]bool, rows)
+	parts := [][]int32{m.Train, m.Validation}
+	for _, t := range m.Tests {
+		if t.Availability != nil || t.Weights != nil || t.Truth != nil && len(t.Truth) != len(t.Rows) {
+			return nil, fmt.Errorf("make dataset %s: test set %s has weights, other availability or %d truths for %d rows", m.Card.Name, t.Name, len(t.Truth), len(t.Rows))
+		}
+		parts = append(parts, t.Rows)
+	}
+	for _, part := range parts {
+		for _, row := range part {
+			if row < 0 || int(row) >= rows || seen[row] {
+				return nil, fmt.Errorf("make dataset %s: row %d of %d is in two parts, or is none", m.Card.Name, row, rows)
+			}
+			seen[row] = true
+		}
+	}
+	src := &Source{hash: m.Hash, values: m.Values}
+	src.content = content{
+		card: m.Card, task: sdk.Task{Kind: sdk.Binary, Classes: 2}, classes: []string{"0", "1"}, modalities: m.Modalities,
+		availability: m.Availability, labels: m.Labels, ids: m.IDs, patients: m.IDs,
+		covariate: m.CovariateNames, covariates: m.Covariates,
+		given: &given{train: m.Train, validation: m.Validation, tests: m.Tests},
+	}
+	for row := range rows {
+		src.patient = append(src.patient, int32(row))
+	}
+	return src, nil
+}
+
+// named returns the first test set and those with the given names.
+func (g *given) named(names []string) ([]TestSet, error) {
+	out := []TestSet{g.tests[0]}
+	for _, name := range names {
+		i := slices.IndexFunc(g.tests, func(t TestSet) bool { return t.Name == name })
+		if i < 1 {
+			return nil, fmt.Errorf("shifted test set %q: the dataset was made without it%s", name, didYouMean(name, g.names()[1:]))
+		}
+		out = append(out, g.tests[i])
+	}
+	return out, nil
+}
+
+func (g *given) names() []string {
+	var names []string
+	for _, t := range g.tests {
+		names = append(names, t.Name)
+	}
+	return names
+}
+
+// split refuses every scheme but Given.
+func (g *given) split(name, scheme string) (Split, error) {
+	if scheme != Given {
+		return Split{}, fmt.Errorf("split scheme %q: dataset %s was made with its parts, use %q", scheme, name, Given)
+	}
+	return Split{Train: g.train, Validation: g.validation, Test: g.tests[0].Rows}, nil
+}
+
+// metaGiven is what private.json says of a made dataset. The rows are one after
+// the other in given.npy, training and validation first, and the truth of the
+// test rows in truth.npy.
+type metaGiven struct {
+	Train      int         `json:"train"`
+	Validation int         `json:"validation"`
+	Tests      []metaTests `json:"tests"`
+}
+
+type metaTests struct {
+	Name  string `json:"name"`
+	Rows  int    `json:"rows"`
+	Truth bool   `json:"truth"`
+}
+
+// meta describes the arrays rows and truth.
+func (g *given) meta() (m *metaGiven, rows []int32, truth []float64) {
+	m = &metaGiven{Train: len(g.train), Validation: len(g.validation)}
+	rows = slices.Concat(g.train, g.validation)
+	for _, t := range g.tests {
+		m.Tests = append(m.Tests, metaTests{Name: t.Name, Rows: len(t.Rows), Truth: t.Truth != nil})
+		rows, truth = append(rows, t.Rows...), append(truth, t.Truth...)
+	}
+	return m, rows, truth
+}
+
+// read is the reverse of meta.
+func (m *metaGiven) read(dir string) (*given, error) {
+	rows, truths := m.Train+m.Validation, 0
+	for _, t := range m.Tests {
+		rows += t.Rows
+		if t.Truth {
+			truths += t.Rows
+		}
+	}
+	var all []int32
+	if err := readArray(dir, givenArray, &all, rows); err != nil {
+		return nil, err
+	}
+	var truth []float64
+	if err := readArray(dir, truthArray, &truth, truths); err != nil {
+		return nil, err
+	}
+	g := &given{train: all[:m.Train], validation: all[m.Train:][:m.Validation]}
+	all = all[m.Train+m.Validation:]
+	for _, t := range m.Tests {
+		set := TestSet{Name: t.Name, Rows: all[:t.Rows]}
+		all = all[t.Rows:]
+		if t.Truth {
+			set.Truth, truth = truth[:t.Rows], truth[t.Rows:]
+		}
+		g.tests = append(g.tests, set)
+	}
+	return g, nil
+}
