@@ -47,7 +47,7 @@ var goals = map[string]string{
 	"balanced_accuracy": "maximize", "sensitivity": "maximize", "specificity": "maximize",
 	"brier": "minimize", "ece": "minimize", "ece_mass": "minimize", "log_loss": "minimize", "loss": "minimize",
 	"brier_reliability": "minimize", "brier_resolution": "maximize",
-	"cross_entropy": "minimize", "nll": "minimize",
+	"cross_entropy": "minimize", "nll": "minimize", "irmse": "minimize", "excess_log_loss": "minimize",
 }
 
 func goalOf(name string) *string {

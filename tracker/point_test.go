@@ -210,7 +210,7 @@ func TestFinish(t *testing.T) {
 	predictions := []tracker.Prediction{
 		{TestSet: "id", Unit: 7, Label: 1, Score: 0.75, Observed: nan, Pattern: 3, Weight: 1},
 		{TestSet: "id", Unit: -5, Label: nan, Score: 0.25, Observed: 0.5, Pattern: 1 << 63, Weight: 1},
-		{TestSet: "flip", Unit: 7, Label: 1, Score: 0.5, Observed: nan, Pattern: 2, Weight: 0.5},
+		{TestSet: "flip", Unit: 7, Label: 1, Score: 0.5, Observed: nan, Pattern: 2, Weight: 0.5, Truth: 0.25},
 	}
 	l := b.claim(b.plan(true, replicate(1, 0, "md"))[0])
 	out := tracker.Outcome{Epoch: 3, Reason: "early_stop", Metrics: map[tracker.Metric]float64{auroc: 0.75, aurocMen: math.NaN()},
@@ -224,11 +224,11 @@ func TestFinish(t *testing.T) {
 		t.Fatalf("got %d sets of predictions, %v; want 2", len(got), err)
 	}
 	want := &tracker.RunPredictions{Run: b.run(l.Run.ID), TestSet: "id", Unit: []int64{-5, 7}, Class: []int16{0, 0}, Label: []float32{nan, 1},
-		Score: []float32{0.25, 0.75}, Observed: []float32{0.5, nan}, Pattern: []uint64{1 << 63, 3}, Weight: []float32{1, 1}}
+		Score: []float32{0.25, 0.75}, Observed: []float32{0.5, nan}, Pattern: []uint64{1 << 63, 3}, Weight: []float32{1, 1}, Truth: []float32{0, 0}}
 	if d := cmp.Diff(want, got[1], cmpopts.EquateNaNs(), cmpopts.IgnoreFields(tracker.RunPredictions{}, "Run")); d != "" || got[1].Run.ID != l.Run.ID {
 		t.Errorf("predictions (-want +got):\n%s", d)
 	}
-	if only, err := b.store.Predictions(t.Context(), tracker.RunFilter{}, "flip"); err != nil || len(only) != 1 || only[0].Weight[0] != 0.5 {
+	if only, err := b.store.Predictions(t.Context(), tracker.RunFilter{}, "flip"); err != nil || len(only) != 1 || only[0].Weight[0] != 0.5 || only[0].Truth[0] != 0.25 {
 		t.Errorf("one test set: got %+v, %v", only, err)
 	}
 	results, err := b.store.Results(t.Context(), tracker.RunFilter{SweepID: b.sweep.ID})
@@ -246,7 +246,7 @@ func TestFinish(t *testing.T) {
 	if got := b.rows(`select unit, label, score, pattern from predictions order by unit`); got != "-5 <nil> 0.25 far\n7 1 0.75 base+lipid\n" {
 		t.Errorf("view predictions: got %s", got)
 	}
-	if got := b.rows(`select test_set, pattern from all_predictions where test_set <> 'id'`); got != "flip 2\n" {
+	if got := b.rows(`select test_set, pattern, truth, score - truth from all_predictions where test_set <> 'id'`); got != "flip 2 0.25 0.25\n" {
 		t.Errorf("view all_predictions: got %s", got)
 	}
 	if got := b.rows(`select lvl, count(*) from predictions p join runs using (run_id) join unit_groups u using (dataset_hash, unit) where grp = 'sex' group by 1 order by 1`); got != "f 1\nm 1\n" {

@@ -19,6 +19,7 @@ type Prediction struct {
 	Observed float32 // that of its own stratum or branch; NaN = it has none
 	Pattern  uint64  // availability as the model saw it
 	Weight   float32 // 1 where rows are not re-weighted
+	Truth    float32 // P(Y = 1 | do(x)), which is above 0; 0 = not known
 }
 
 // predictionChunk bounds the memory of one insert.
@@ -40,22 +41,22 @@ func (s *Store) writePredictions(ctx context.Context, tx pgx.Tx, runID int64, pr
 	if err != nil {
 		return err
 	}
-	const insert = `insert into prediction (run_id, test_set_id, unit_hash, class, label, score, score_observed, pattern, weight)
-		select $1, t, u, c, nullif(l, 'NaN'), s, nullif(o, 'NaN'), p, w
-		  from unnest($2::smallint[], $3::bigint[], $4::smallint[], $5::real[], $6::real[], $7::real[], $8::bigint[], $9::real[])
-		       x(t, u, c, l, s, o, p, w)
+	const insert = `insert into prediction (run_id, test_set_id, unit_hash, class, label, score, score_observed, pattern, weight, truth)
+		select $1, t, u, c, nullif(l, 'NaN'), s, nullif(o, 'NaN'), p, w, nullif(h, 0)
+		  from unnest($2::smallint[], $3::bigint[], $4::smallint[], $5::real[], $6::real[], $7::real[], $8::bigint[], $9::real[], $10::real[])
+		       x(t, u, c, l, s, o, p, w, h)
 		on conflict do nothing`
 	for len(predictions) > 0 {
 		n := min(len(predictions), predictionChunk)
 		sets, units, classes := make([]int16, n), make([]int64, n), make([]int16, n)
 		labels, scores, observed := make([]float32, n), make([]float32, n), make([]float32, n)
-		patterns, weights := make([]int64, n), make([]float32, n)
+		patterns, weights, truths := make([]int64, n), make([]float32, n), make([]float32, n)
 		for i, p := range predictions[:n] {
 			sets[i], units[i], classes[i] = ids[p.TestSet], p.Unit, p.Class
 			labels[i], scores[i], observed[i] = p.Label, p.Score, p.Observed
-			patterns[i], weights[i] = int64(p.Pattern), p.Weight
+			patterns[i], weights[i], truths[i] = int64(p.Pattern), p.Weight, p.Truth
 		}
-		if _, err := tx.Exec(ctx, insert, runID, sets, units, classes, labels, scores, observed, patterns, weights); err != nil {
+		if _, err := tx.Exec(ctx, insert, runID, sets, units, classes, labels, scores, observed, patterns, weights, truths); err != nil {
 			return err
 		}
 		predictions = predictions[n:]
@@ -76,6 +77,7 @@ type RunPredictions struct {
 	Observed []float32 // NaN = none
 	Pattern  []uint64
 	Weight   []float32
+	Truth    []float32 // 0 = not known
 }
 
 // Predictions reads the predictions of the runs that f selects. An empty
@@ -95,7 +97,7 @@ func (r Reader) Predictions(ctx context.Context, f RunFilter, testSet string) ([
 }
 
 func (r Reader) runPredictions(ctx context.Context, out []*RunPredictions, run Run, testSet string) ([]*RunPredictions, error) {
-	const query = `select t.name, p.unit_hash, p.class, p.label, p.score, p.score_observed, p.pattern, p.weight
+	const query = `select t.name, p.unit_hash, p.class, p.label, p.score, p.score_observed, p.pattern, p.weight, coalesce(p.truth, 0)
 		from test_set t join prediction p using (test_set_id)
 		where p.run_id = $1 and ($2 = '' or t.name = $2) order by t.name, p.unit_hash, p.class`
 	rows, err := r.db.Query(ctx, query, pgx.QueryResultFormats{pgx.BinaryFormatCode}, run.ID, testSet)
@@ -117,6 +119,7 @@ func (r Reader) runPredictions(ctx context.Context, out []*RunPredictions, run R
 		p.Observed = append(p.Observed, float4(v[5]))
 		p.Pattern = append(p.Pattern, binary.BigEndian.Uint64(v[6]))
 		p.Weight = append(p.Weight, float4(v[7]))
+		p.Truth = append(p.Truth, float4(v[8]))
 	}
 	return out, rows.Err()
 }

@@ -14,7 +14,7 @@ func TestNetBenefit_Reference(t *testing.T) {
 			near(t, "net benefit", float64(got.Model), want.Model, 1e-12)
 			near(t, "net benefit of treating all", float64(got.All), want.All, 1e-12)
 		}
-		e, err := newEvaluator("net_benefit@0.3", binary, Sample{c.Scores, c.Labels, c.Weights}, sequence(len(c.Labels)), []int{0})
+		e, err := newEvaluator("net_benefit@0.3", binary, Sample{Scores: c.Scores, Labels: c.Labels, Weights: c.Weights}, sequence(len(c.Labels)), []int{0})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -235,6 +235,9 @@ func (s Sample) take(task Task, rows []int32) Sample {
 		out.Scores = append(out.Scores, s.Scores[int(i)*task.Outputs():(int(i)+1)*task.Outputs()]...)
 		out.Labels = append(out.Labels, s.Labels[int(i)*task.LabelWidth():(int(i)+1)*task.LabelWidth()]...)
 		out.Weights = append(out.Weights, s.weight(int(i)))
+		if s.Truth != nil {
+			out.Truth = append(out.Truth, s.Truth[i])
+		}
 	}
 	return out
 }

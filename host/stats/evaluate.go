@@ -36,7 +36,7 @@ func Evaluate(task Task, s Sample) (Report, error) {
 	if err != nil {
 		return Report{}, err
 	}
-	return evaluate(task, s, sequence(n), Metrics())
+	return evaluate(task, s, sequence(n), s.Metrics())
 }
 
 // EvaluateGroups measures all metrics for every level of a grouping, e.g. the
@@ -52,7 +52,7 @@ func EvaluateGroups(task Task, s Sample, levels []string) (map[string]Report, er
 	}
 	reports := map[string]Report{}
 	for level, rows := range byLevel(levels, sequence(n)) {
-		if reports[level], err = evaluate(task, s, rows, Metrics()); err != nil {
+		if reports[level], err = evaluate(task, s, rows, s.Metrics()); err != nil {
 			return nil, fmt.Errorf("evaluate level %q: %w", level, err)
 		}
 	}

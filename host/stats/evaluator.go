@@ -3,6 +3,7 @@ package stats
 import (
 	"fmt"
 	"math"
+	"slices"
 )
 
 // evaluator is a metric of fixed scores and labels as a function of the row
@@ -30,6 +31,9 @@ func (m macro) value(weights []float64) float64 {
 // the ones that have enough events; they matter to metrics that are averaged
 // over outputs.
 func newEvaluator(metric Metric, task Task, s Sample, rows []int32, outputs []int) (evaluator, error) {
+	if slices.Contains(TruthMetrics(), metric) {
+		return newTruth(metric, task, s, rows)
+	}
 	if task.Kind == Multiclass {
 		if e := newMulticlass(metric, task, s, rows); e != nil {
 			return e, nil

@@ -24,15 +24,26 @@ const (
 	// The parts of the Brier score of Murphy, over ECEBins bins.
 	MetricBrierReliability Metric = "brier_reliability"
 	MetricBrierResolution  Metric = "brier_resolution"
+	MetricIRMSE            Metric = "irmse"
+	MetricExcessLogLoss    Metric = "excess_log_loss"
 )
 
-// Metrics returns every metric of Evaluate in the order they are reported.
+// Metrics returns the metrics of Evaluate in the order they are reported, without
+// the TruthMetrics.
 func Metrics() []Metric {
 	return []Metric{
 		MetricAUROC, MetricAUPRC, MetricBrier, MetricLogLoss, MetricECE, MetricECEMass,
 		MetricAccuracy, MetricBalancedAccuracy, MetricCalibrationSlope, MetricCalibrationIntercept,
 		MetricBrierReliability, MetricBrierResolution,
 	}
+}
+
+// Metrics returns the metrics of Evaluate on a sample.
+func (s Sample) Metrics() []Metric {
+	if s.Truth == nil {
+		return Metrics()
+	}
+	return append(Metrics(), TruthMetrics()...)
 }
 
 // Direction says which way a metric improves.
@@ -54,22 +65,22 @@ func (m Metric) Better() Direction {
 	switch m {
 	case MetricAUROC, MetricAUPRC, MetricAccuracy, MetricBalancedAccuracy, MetricBrierResolution:
 		return Higher
-	case MetricBrier, MetricLogLoss, MetricECE, MetricECEMass, MetricBrierReliability:
+	case MetricBrier, MetricLogLoss, MetricECE, MetricECEMass, MetricBrierReliability, MetricIRMSE, MetricExcessLogLoss:
 		return Lower
 	default:
 		return Neither
 	}
 }
 
-// ParseMetric returns the metric with the given name: one of Metrics, or
-// net_benefit@t with a threshold t between 0 and 1.
+// ParseMetric returns the metric with the given name: one of Metrics or
+// TruthMetrics, or net_benefit@t with a threshold t between 0 and 1.
 func ParseMetric(name string) (Metric, error) {
-	m := Metric(name)
-	if _, ok := m.threshold(); ok || slices.Contains(Metrics(), m) {
+	m, known := Metric(name), append(Metrics(), TruthMetrics()...)
+	if _, ok := m.threshold(); ok || slices.Contains(known, m) {
 		return m, nil
 	}
-	names := make([]string, 0, len(Metrics()))
-	for _, m := range Metrics() {
+	names := make([]string, 0, len(known))
+	for _, m := range known {
 		names = append(names, string(m))
 	}
 	return "", fmt.Errorf("unknown metric %q: use one of %s, or %s with a threshold, such as %s0.1", name, strings.Join(names, ", "), netBenefitPrefix, netBenefitPrefix)

@@ -13,7 +13,7 @@ func TestDecomposeBrier_Reference(t *testing.T) {
 		near(t, "within covariance", got.WithinCovariance, want.WithinCovariance, 1e-12)
 		sum := got.Reliability - got.Resolution + got.Uncertainty + got.WithinVariance - got.WithinCovariance
 		near(t, "brier", sum, Brier(c.Scores, c.Labels, c.Weights), 1e-12)
-		report, err := Evaluate(binary, Sample{c.Scores, c.Labels, c.Weights})
+		report, err := Evaluate(binary, Sample{Scores: c.Scores, Labels: c.Labels, Weights: c.Weights})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -60,6 +60,8 @@ type Sample struct {
 	Labels []float64
 	// Weights are one a row, or nil for 1 each.
 	Weights []float64
+	// Truth is P(Y = 1 | do(x)) of every row of a Binary task; nil: not known.
+	Truth []float64
 }
 
 // rows returns the number of rows, or an error that says what does not fit.
@@ -73,6 +75,14 @@ func (s Sample) rows(task Task) (int, error) {
 	}
 	if s.Weights != nil && len(s.Weights) != n {
 		return 0, fmt.Errorf("%d weights for %d rows", len(s.Weights), n)
+	}
+	if s.Truth != nil && (task.Kind != Binary || len(s.Truth) != n) {
+		return 0, fmt.Errorf("%d truths for %d rows of a %s task", len(s.Truth), n, task.Kind)
+	}
+	for i, p := range s.Truth {
+		if !(p >= 0 && p <= 1) {
+			return 0, fmt.Errorf("truth of row %d is %v, not a probability", i, p)
+		}
 	}
 	for i, p := range s.Scores {
 		if !(p >= 0 && p <= 1) {

@@ -6,6 +6,7 @@ import (
 	"maps"
 	"math"
 
+	"github.com/deconfound/deconfound/host/dataset"
 	"github.com/deconfound/deconfound/host/stats"
 )
 
@@ -49,24 +50,28 @@ func (r *Run) measureValidation(ctx context.Context, values Values) error {
 	if err != nil {
 		return fmt.Errorf("score validation rows: %w", err)
 	}
-	return r.measure(values, "val", rows, gather(r.availability, rows, 1), nil, s, []string{PatternGroup})
+	return r.measure(values, dataset.TestSet{Name: "val", Rows: rows}, gather(r.availability, rows, 1), s, []string{PatternGroup})
 }
 
 // measure adds the metrics of scored rows to values: all rows together, the
 // worst pattern, and every level of the given groups. n and events are always
 // there; a metric that is not defined (too few events) is NaN, never a guess.
-func (r *Run) measure(values Values, split string, rows []int32, availability []uint64, weights []float32, s scores, groups []string) error {
+// Where the set has a truth, the errors against it are among them. availability is
+// what the rows were scored with.
+func (r *Run) measure(values Values, set dataset.TestSet, availability []uint64, s scores, groups []string) error {
+	split, rows := set.Name, set.Rows
 	task := stats.Task{Kind: stats.Kind(r.task.Kind), Classes: r.task.Classes}
 	sample := stats.Sample{
 		Scores:  widen(s.Do),
 		Labels:  widen(gather(r.labels, rows, r.labelWidth)),
-		Weights: widen(weights),
+		Weights: widen(set.Weights),
+		Truth:   set.Truth,
 	}
 	report, err := stats.Evaluate(task, sample)
 	if err != nil {
 		return fmt.Errorf("measure %s: %w", split, err)
 	}
-	values.add(split, "", "", report)
+	values.add(split, "", "", sample.Metrics(), report)
 	values[Metric{Name: "interventional_gap", Split: split}] = meanGap(s)
 	maps.Copy(values, s.Terms.values(split))
 
@@ -77,12 +82,12 @@ func (r *Run) measure(values Values, split string, rows []int32, availability []
 			return fmt.Errorf("measure %s by %s: %w", split, group, err)
 		}
 		for level, report := range reports {
-			values.add(split, group, level, report)
+			values.add(split, group, level, sample.Metrics(), report)
 		}
 		if group != PatternGroup {
 			continue
 		}
-		for _, metric := range stats.Metrics() {
+		for _, metric := range sample.Metrics() {
 			if metric.Better() == stats.Neither {
 				continue
 			}
@@ -95,7 +100,7 @@ func (r *Run) measure(values Values, split string, rows []int32, availability []
 }
 
 // add records one report.
-func (v Values) add(split, group, level string, report stats.Report) {
+func (v Values) add(split, group, level string, metrics []stats.Metric, report stats.Report) {
 	metric := Metric{Split: split, Group: group, Level: level}
 	set := func(name string, value float64) {
 		metric.Name = name
@@ -103,7 +108,7 @@ func (v Values) add(split, group, level string, report stats.Report) {
 	}
 	set("n", float64(report.N))
 	set("events", float64(report.Events))
-	for _, name := range stats.Metrics() {
+	for _, name := range metrics {
 		if value, defined := report.Values[name]; defined {
 			set(string(name), value)
 		} else {

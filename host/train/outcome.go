@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"math"
+
+	"github.com/deconfound/deconfound/host/dataset"
 )
 
 // Outcome is what a finished run leaves behind.
@@ -31,6 +33,8 @@ type Prediction struct {
 	Pattern uint64
 	// Weight is 1 but in re-weighted test sets.
 	Weight float32
+	// Truth is P(Y = 1 | do(x)), which is above 0; 0 where it is not known.
+	Truth float32
 }
 
 // Test restores the best epoch and scores every test set. It is called once,
@@ -62,10 +66,10 @@ func (r *Run) Test(ctx context.Context) (Outcome, error) {
 		if availability == nil {
 			availability = gather(r.availability, test.Rows, 1)
 		}
-		if err := r.measure(outcome.Values, test.Name, test.Rows, availability, test.Weights, s, r.testGroups()); err != nil {
+		if err := r.measure(outcome.Values, test, availability, s, r.testGroups()); err != nil {
 			return Outcome{}, err
 		}
-		outcome.Predictions = append(outcome.Predictions, r.predictions(test.Name, test.Rows, availability, test.Weights, s)...)
+		outcome.Predictions = append(outcome.Predictions, r.predictions(test, availability, s)...)
 	}
 	outcome.Values[Metric{Name: "best_epoch"}] = float64(r.best.Epoch)
 	outcome.Values[Metric{Name: "epochs"}] = float64(r.epoch)
@@ -86,14 +90,17 @@ func (r *Run) testGroups() []string {
 	return groups
 }
 
-func (r *Run) predictions(set string, rows []int32, availability []uint64, weights []float32, s scores) []Prediction {
+func (r *Run) predictions(set dataset.TestSet, availability []uint64, s scores) []Prediction {
 	outputs := r.task.Outputs()
 	units := r.data.Store.UnitHash()
-	out := make([]Prediction, 0, len(rows)*outputs)
-	for i, row := range rows {
-		weight := float32(1)
-		if weights != nil {
-			weight = weights[i]
+	out := make([]Prediction, 0, len(set.Rows)*outputs)
+	for i, row := range set.Rows {
+		weight, truth := float32(1), float32(0)
+		if set.Weights != nil {
+			weight = set.Weights[i]
+		}
+		if set.Truth != nil {
+			truth = float32(set.Truth[i])
 		}
 		for c := range outputs {
 			label := r.outputLabel(row, c)
@@ -105,9 +112,9 @@ func (r *Run) predictions(set string, rows []int32, availability []uint64, weigh
 				class = 1
 			}
 			out = append(out, Prediction{
-				TestSet: set, Unit: units[row], Class: class, Label: label,
+				TestSet: set.Name, Unit: units[row], Class: class, Label: label,
 				Score: s.Do[i*outputs+c], Observed: s.Observed[i*outputs+c],
-				Pattern: availability[i], Weight: weight,
+				Pattern: availability[i], Weight: weight, Truth: truth,
 			})
 		}
 	}

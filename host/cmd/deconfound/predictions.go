@@ -95,6 +95,9 @@ func (d described) run(p *tracker.RunPredictions) stats.Run {
 		run.Units = append(run.Units, unit)
 		run.Patterns = append(run.Patterns, d.patterns[p.Pattern[i]])
 		run.Weights = append(run.Weights, float64(p.Weight[i]))
+		if p.Truth[i] > 0 {
+			run.Truth = append(run.Truth, float64(p.Truth[i]))
+		}
 		if d.patients != nil {
 			run.Clusters = append(run.Clusters, d.patients[unit])
 		}

@@ -271,7 +271,7 @@ func convertOutcome(o train.Outcome, epoch, epochs int) *tracker.Outcome {
 		}
 		out.Predictions = append(out.Predictions, tracker.Prediction{
 			TestSet: set, Unit: p.Unit, Class: int16(p.Class), Label: p.Label,
-			Score: p.Score, Observed: p.Observed, Pattern: p.Pattern, Weight: p.Weight,
+			Score: p.Score, Observed: p.Observed, Pattern: p.Pattern, Weight: p.Weight, Truth: p.Truth,
 		})
 	}
 	return out

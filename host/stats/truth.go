@@ -1,0 +1,56 @@
+package stats
+
+import (
+	"fmt"
+	"math"
+)
+
+// TruthMetrics are those that hold scores against P(Y = 1 | do(x)), which is known
+// of generated data alone: Sample.Truth.
+func TruthMetrics() []Metric { return []Metric{MetricIRMSE, MetricExcessLogLoss} }
+
+// IRMSE is the interventional root mean squared error, the root of the weighted
+// mean of (score − truth)². NaN without rows.
+func IRMSE(scores, truth, weights []float64) float64 {
+	checkLengths(scores, truth, weights)
+	w := orOnes(weights, len(scores))
+	if !validWeights(w) {
+		return math.NaN()
+	}
+	e := rootOf(newLosses(scores, truth, sequence(len(scores)), brierLoss))
+	return e.value(w)
+}
+
+// ExcessLogLoss is the LogLoss of the scores less that of the truth on the same
+// rows: on rows under intervention its expectation is never negative. NaN without
+// rows.
+func ExcessLogLoss(scores, labels, truth, weights []float64) float64 {
+	return LogLoss(scores, labels, weights) - LogLoss(truth, labels, weights)
+}
+
+func rootOf(l losses) evaluator {
+	return weighted(func(w []float64) float64 { return math.Sqrt(l.value(w)) })
+}
+
+// newTruth prepares a truth metric on some rows of a binary sample.
+func newTruth(metric Metric, task Task, s Sample, rows []int32) (evaluator, error) {
+	if s.Truth == nil {
+		return nil, fmt.Errorf("metric %s: the truth of these rows is not known", metric)
+	}
+	scores, labels := s.output(task, rows, 0)
+	l := make(losses, 0, len(rows))
+	for k, i := range rows {
+		if math.IsNaN(labels[k]) {
+			continue
+		}
+		loss := brierLoss(scores[k], s.Truth[i])
+		if metric == MetricExcessLogLoss {
+			loss = logLoss(scores[k], labels[k]) - logLoss(s.Truth[i], labels[k])
+		}
+		l = append(l, rowLoss{loss: loss, row: i})
+	}
+	if metric == MetricIRMSE {
+		return rootOf(l), nil
+	}
+	return l, nil
+}
