@@ -32,6 +32,9 @@ type Cell struct {
 
 func (c Cell) String() string { return c.Dataset + "/" + c.Backbone + "/" + c.Variant }
 
+// axisCharacters may stand in the names on an axis: mm_conf/S2.
+var axisCharacters = map[string]string{"dataset": "/"}
+
 var axisNames = []string{"dataset", "backbone", "variant"}
 
 // values returns the values of an axis by its name.
@@ -63,7 +66,9 @@ func (a Axes) Cells() []Cell {
 	return cells
 }
 
-func readAxes(v value) Axes {
+// readAxes reads the axes; a dataset that the file defines stands for all that its
+// definition makes.
+func readAxes(v value, defined map[string][]Generated) Axes {
 	var a Axes
 	if !v.present() {
 		v.report("is missing; write [axes] with dataset, backbone and variant, each a list of names")
@@ -85,14 +90,22 @@ func readAxes(v value) Axes {
 			whole = false
 			continue
 		}
-		names := list.names()
+		names := list.names(axisCharacters[axis])
 		if items, ok := list.list(); ok && len(items) == 0 {
 			list.report("is empty; list at least one name")
 		}
 		whole = whole && len(names) > 0
 		switch axis {
 		case "dataset":
-			a.Dataset = names
+			for _, name := range names {
+				if made, ok := defined[name]; ok {
+					for _, g := range made {
+						a.Dataset = append(a.Dataset, g.Name)
+					}
+					continue
+				}
+				a.Dataset = append(a.Dataset, name)
+			}
 		case "backbone":
 			a.Backbone = names
 		case "variant":

@@ -33,15 +33,30 @@ type CatalogWithComponents interface {
 	Components(data DatasetInfo, missingness, dualBranch Settings) error
 }
 
+// CatalogWithGenerators is an optional interface of a Catalog: datasets that are
+// made by a program instead of being added.
+type CatalogWithGenerators interface {
+	// Generator lists the settings of a generator.
+	Generator(name string) ([]Parameter, error)
+	// Generate describes the dataset, of a name in the sweep, that a generator makes
+	// of settings which are right one by one. It makes nothing. An error about a
+	// setting begins with its name.
+	Generate(name, generator string, settings Settings) (DatasetInfo, error)
+}
+
 // DatasetInfo describes a dataset.
 type DatasetInfo struct {
 	Name, Hash string
 	Modalities []string
 	Groups     []string // subgroup columns; "pattern" is always known
-	Shifts     []string // shifted tests it supports, without arguments; nil is not checked
+	Shifts     []string // shifted tests it supports, by name or name:argument; nil is not checked
 	Rows       int
 	Task       string // binary, multiclass, multilabel
 	Classes    int    // of the task
+	// Generator makes the dataset of Settings, which are complete, and of the seed
+	// of a run. Hash is then of generator, name and settings.
+	Generator string
+	Settings  Settings
 }
 
 // PluginInfo describes a backbone or strategy plugin. Hash identifies the

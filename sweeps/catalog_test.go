@@ -22,6 +22,27 @@ func (fakeCatalog) Dataset(name string) (DatasetInfo, error) {
 	}, nil
 }
 
+func (fakeCatalog) Generator(name string) ([]Parameter, error) {
+	if name != "mm_conf" {
+		return nil, fmt.Errorf("no generator %q", name)
+	}
+	return []Parameter{
+		{Name: "scenario", Type: "string", Default: "S0", Values: []any{"S0", "S2"}},
+		{Name: "kappa", Type: "float", Default: 0.0, Min: bound(0), Max: bound(1)},
+		{Name: "rows", Type: "int", Default: int64(100), Min: bound(50)},
+	}, nil
+}
+
+func (fakeCatalog) Generate(name, generator string, settings Settings) (DatasetInfo, error) {
+	if rows, ok := settings.Int("rows"); ok && rows%2 == 1 {
+		return DatasetInfo{}, fmt.Errorf("rows is %d, it must be even", rows)
+	}
+	return DatasetInfo{
+		Name: name, Hash: fmt.Sprint("g", name, settings), Generator: generator, Settings: settings,
+		Shifts: []string{"do", "rate:0.5"}, Task: "binary",
+	}, nil
+}
+
 func (fakeCatalog) Backbone(name string) (PluginInfo, error) {
 	info := PluginInfo{Name: name, Version: "1.0.0", Hash: "b" + name, Parameters: []Parameter{
 		{Name: "dropout", Type: "float", Default: 0.1, Min: bound(0), Max: bound(0.9)},

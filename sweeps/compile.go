@@ -85,10 +85,14 @@ type compiler struct {
 }
 
 func (c *compiler) names(kind string) []string {
+	var names []string
 	if named, ok := c.catalog.(CatalogWithNames); ok {
-		return named.Names(kind)
+		names = named.Names(kind)
 	}
-	return nil
+	if kind == "dataset" {
+		names = append(slices.Clone(names), slices.Sorted(maps.Keys(c.file.Generated))...)
+	}
+	return names
 }
 
 // missing says why a name cannot be used, and what may have been meant unless the
@@ -104,6 +108,10 @@ func (c *compiler) missing(kind, name string, reason error) string {
 func (c *compiler) lookUp() {
 	axes := keyPath{"axes"}
 	for _, name := range c.file.Axes.Dataset {
+		if g, ok := c.file.Generated[name]; ok {
+			c.datasets[name] = c.generate(g)
+			continue
+		}
 		info, err := c.catalog.Dataset(name)
 		if err != nil {
 			c.doc.report(c.doc.item(axes.child("dataset"), name), "%s", c.missing("dataset", name, err))
@@ -131,6 +139,7 @@ func (c *compiler) lookUp() {
 }
 
 func (c *compiler) checkData() {
+	c.checkGenerated()
 	data := keyPath{"data"}
 	for _, dataset := range c.file.Axes.Dataset {
 		info := c.datasets[dataset]
@@ -145,7 +154,10 @@ func (c *compiler) checkData() {
 		}
 		for _, shift := range c.file.Data.Shifts {
 			kind, _, _ := strings.Cut(shift, ":")
-			if info.Shifts != nil && !slices.Contains(info.Shifts, kind) {
+			if info.Shifts != nil && !slices.Contains(info.Shifts, kind) && !slices.Contains(info.Shifts, shift) {
+				if info.Generator != "" {
+					kind = shift
+				}
 				c.doc.report(c.doc.item(data.child("shifts"), shift), "dataset %s has no shifted test %q%s", dataset, kind, suggest(kind, info.Shifts))
 			}
 		}

@@ -18,7 +18,8 @@ type File struct {
 
 	Name       string
 	Axes       Axes
-	Variants   []Variant // those of Axes.Variant, in that order
+	Generated  map[string]Generated // datasets that the file defines, by name
+	Variants   []Variant            // those of Axes.Variant, in that order
 	Data       Data
 	Metric     Metric
 	Search     *Search        // nil: replicates only
@@ -71,7 +72,7 @@ func Parse(path string, text []byte) (*File, error) {
 }
 
 func (f *File) read(root value) {
-	root.table("version", "name", "axes", "variants", "data", "metric", "search", "parameters",
+	root.table("version", "name", "axes", "datasets", "variants", "data", "metric", "search", "parameters",
 		"replicates", "optimizer", "head", "run", "analysis")
 
 	switch version := root.get("version"); {
@@ -88,7 +89,14 @@ func (f *File) read(root value) {
 		name.report("is missing; a sweep is stored and resumed under its name")
 	}
 
-	f.Axes = readAxes(root.get("axes"))
+	defined := readDatasets(root.get("datasets"))
+	f.Generated = map[string]Generated{}
+	for _, made := range defined {
+		for _, g := range made {
+			f.Generated[g.Name] = g
+		}
+	}
+	f.Axes = readAxes(root.get("axes"), defined)
 	f.Variants = readVariants(root.get("variants"), root.get("axes"), f.Axes.Variant)
 	f.Data = readData(root.get("data"))
 	f.Metric = readMetric(root.get("metric"))

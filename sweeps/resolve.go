@@ -261,7 +261,7 @@ func (c *compiler) spec(cell Cell, parameters Settings) RunSpec {
 	integer := func(key string) int { n, _ := run.Int(key); return int(n) }
 	spec := RunSpec{
 		Version: SpecVersion,
-		Dataset: DatasetRef{Name: cell.Dataset, Hash: dataset.Hash},
+		Dataset: DatasetRef{Name: cell.Dataset, Hash: dataset.Hash, Generator: dataset.Generator, Settings: dataset.Settings},
 		Backbone: PluginRef{
 			Name: cell.Backbone, Version: backbone.Version, Hash: backbone.Hash,
 			Settings: c.settings(cell, "backbone", parameters),
@@ -278,6 +278,9 @@ func (c *compiler) spec(cell Cell, parameters Settings) RunSpec {
 		Groups:     append([]string{}, c.file.Data.Groups...),
 		Shifts:     append([]string{}, c.file.Data.Shifts...),
 		Metric:     c.file.Metric,
+	}
+	if dataset.Generator != "" {
+		spec.Split = Split{Scheme: givenSplit, By: "patient"}
 	}
 	if variant.Missingness != nil {
 		spec.Missingness = c.settings(cell, "missingness", parameters)

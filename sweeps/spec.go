@@ -42,16 +42,19 @@ type RunSpec struct {
 	Metric     Metric   `json:"metric"`
 	Phase      string   `json:"phase"`
 	Trial      int      `json:"trial"` // from 0, within the cell
-	// SplitSeed picks the split; InitSeed is the stream of weights, batch order
+	// SplitSeed picks the split, or makes a generated dataset; InitSeed is the stream of weights, batch order
 	// and every other draw. Replicate s has the same two in every cell.
 	SplitSeed int `json:"split_seed"`
 	InitSeed  int `json:"init_seed"`
 }
 
-// DatasetRef pins a dataset.
+// DatasetRef pins a dataset. A generated one is pinned by generator and settings,
+// together with RunSpec.SplitSeed, which is its seed.
 type DatasetRef struct {
-	Name string `json:"name"`
-	Hash string `json:"hash"`
+	Name      string   `json:"name"`
+	Hash      string   `json:"hash"`
+	Generator string   `json:"generator,omitempty"`
+	Settings  Settings `json:"settings,omitempty"`
 }
 
 // PluginRef pins a plugin and its settings.

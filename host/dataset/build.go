@@ -101,6 +101,16 @@ func Build(src *Source, root string, key []byte) (*Store, error) {
 	return Open(dir)
 }
 
+// Find opens the store below root with the given hash, as Build does with one that
+// is there already. The error is fs.ErrNotExist when there is none.
+func Find(root, hash string, key []byte) (*Store, error) {
+	dir := filepath.Join(root, hash)
+	if _, err := os.Lstat(dir); err != nil {
+		return nil, fmt.Errorf("open store: %w", err)
+	}
+	return reuse(dir, key)
+}
+
 func reuse(dir string, key []byte) (*Store, error) {
 	m, err := readMeta(dir)
 	if err != nil {

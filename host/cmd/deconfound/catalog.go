@@ -28,6 +28,7 @@ var (
 	_ sweeps.CatalogWithNames      = (*catalog)(nil)
 	_ sweeps.CatalogWithCodes      = (*catalog)(nil)
 	_ sweeps.CatalogWithComponents = (*catalog)(nil)
+	_ sweeps.CatalogWithGenerators = (*catalog)(nil)
 )
 
 func (a *app) catalog(ctx context.Context) (*catalog, error) {
@@ -38,8 +39,11 @@ func (a *app) catalog(ctx context.Context) (*catalog, error) {
 	return &catalog{ctx: ctx, home: h, registry: a.plugins(), pool: a.processes()}, nil
 }
 
-// Dataset describes a dataset by its store.
+// Dataset describes a dataset by its store, or one that is generated.
 func (c *catalog) Dataset(name string) (sweeps.DatasetInfo, error) {
+	if isGenerated(name) {
+		return describeScenario(name)
+	}
 	store, err := c.home.openDataset(c.ctx, name)
 	if err != nil {
 		return sweeps.DatasetInfo{}, err
@@ -131,7 +135,7 @@ func settingOf(kind, name string, byDefault any, low, high float64, values []str
 // Names lists what exists, for suggestions.
 func (c *catalog) Names(kind string) []string {
 	if kind == "dataset" {
-		return c.home.datasetNames()
+		return append(c.home.datasetNames(), scenarioNames()...)
 	}
 	var names []string
 	for _, e := range c.registry.List(sdk.Kind(kind)) {
@@ -165,6 +169,9 @@ func (c *catalog) checkVariants(file *sweeps.File, plan *sweeps.Plan) error {
 	var problems sweeps.Problems
 	for _, spec := range specs {
 		task, known := tasks[spec.Dataset.Name]
+		if spec.Dataset.Generator != "" {
+			task, known = causal.Task{Kind: causal.Binary, Classes: 2}, true
+		}
 		if !known {
 			store, err := c.home.openDataset(c.ctx, spec.Dataset.Name)
 			if err != nil {

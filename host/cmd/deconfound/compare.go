@@ -35,7 +35,7 @@ was stored before the first trial: no other test is printed.`,
 		},
 	}
 	cmd.Flags().StringVar(&request.baseline, "baseline", "", "variant to compare with (default: that of the sweep's analysis)")
-	cmd.Flags().StringVar(&request.metric, "metric", "", "auroc, auprc, brier, log_loss, net_benefit@0.1, ... (default: the sweep's metric)")
+	cmd.Flags().StringVar(&request.metric, "metric", "", "auroc, auprc, brier, log_loss, net_benefit@0.1, irmse where the truth is known, ... (default: the sweep's metric)")
 	cmd.Flags().StringVar(&request.test, "test", plainTestSet, "test set: id, or the name of a shift such as do or flip")
 	cmd.Flags().BoolVar(&audit, "audit-selection", false, "show instead which trial every selection rule would have chosen, and what that is worth on the test sets")
 	cmd.Flags().BoolVar(&request.patterns, "patterns", true, "print every availability pattern")

@@ -15,8 +15,12 @@ func printComparison(w io.Writer, c compared, patterns bool) {
 		if i > 0 {
 			fmt.Fprintln(w)
 		}
-		fmt.Fprintf(w, "%s, test set %s, %s (%s is better), %d seeds; differences are variant - %s\n\n",
-			c.Sweep, c.Test, table.Metric, table.Better, len(table.Seeds), table.Baseline)
+		data := ""
+		if len(c.Tables) > 1 && len(table.Rows) > 0 {
+			data = ", dataset " + table.Rows[0].Dataset
+		}
+		fmt.Fprintf(w, "%s%s, test set %s, %s (%s is better), %d seeds; differences are variant - %s\n\n",
+			c.Sweep, data, c.Test, table.Metric, table.Better, len(table.Seeds), table.Baseline)
 		printSummary(w, table)
 		if patterns {
 			fmt.Fprintln(w)

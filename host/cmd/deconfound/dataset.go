@@ -43,6 +43,9 @@ func (h home) addDataset(manifest, tables string) (*dataset.Store, error) {
 }
 
 func (h home) register(store *dataset.Store) error {
+	if isGenerated(store.Name()) {
+		return fmt.Errorf("the name %s belongs to generated datasets; choose another in the manifest", store.Name())
+	}
 	if err := os.MkdirAll(h.datasets(), 0o755); err != nil {
 		return err
 	}
@@ -65,8 +68,15 @@ func (h home) register(store *dataset.Store) error {
 }
 
 // openDataset opens a registered dataset; one that ships with the program is
-// added on first use.
+// added on first use, and a scenario such as mm_conf/S2 is generated with seed 0.
 func (h home) openDataset(_ context.Context, name string) (*dataset.Store, error) {
+	if isGenerated(name) {
+		cfg, err := scenarioOf(name)
+		if err != nil {
+			return nil, err
+		}
+		return h.generated(cfg, 0)
+	}
 	text, err := os.ReadFile(filepath.Join(h.datasets(), filepath.Base(name)+".json"))
 	if errors.Is(err, fs.ErrNotExist) {
 		return h.addBundled(name)

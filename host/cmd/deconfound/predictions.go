@@ -8,6 +8,7 @@ import (
 
 	"github.com/deconfound/deconfound/host/dataset"
 	"github.com/deconfound/deconfound/host/stats"
+	"github.com/deconfound/deconfound/sweeps"
 	"github.com/deconfound/deconfound/tracker"
 )
 
@@ -17,10 +18,11 @@ const patientGroup = "patient"
 
 // describeDataset tells the tracker what its views and compare need to know of a
 // dataset: task, pattern names, subgroup levels and which rows share a patient.
-// Identifiers go as keyed hashes.
-func describeDataset(ctx context.Context, store *tracker.Store, data *dataset.Store) error {
+// Identifiers go as keyed hashes. ref is how runs refer to it: the stores of a
+// generated dataset, one for each seed, share a name and a hash.
+func describeDataset(ctx context.Context, store *tracker.Store, data *dataset.Store, ref sweeps.DatasetRef) error {
 	info := tracker.DatasetInfo{
-		Name: data.Name(), Hash: data.Hash(), Patterns: map[uint64]string{},
+		Name: ref.Name, Hash: ref.Hash, Patterns: map[uint64]string{},
 		Task: string(data.Task().Kind), Classes: data.Task().Classes,
 	}
 	units := data.UnitHash()

@@ -30,7 +30,7 @@ type runner struct {
 	overlaps overlaps
 
 	mu       sync.Mutex
-	datasets map[string]*dataset.Store // by name
+	datasets map[string]*dataset.Store // by name, or by hash and seed if generated
 }
 
 func newRunner(h home, registry *plugin.Registry, pool *plugin.Pool, store *tracker.Store) *runner {
@@ -85,7 +85,7 @@ func (r *runner) runSlice(ctx context.Context, spec sweeps.RunSpec, checkpoint [
 
 // open prepares a run from its spec, and the data that it trains and tests on.
 func (r *runner) open(ctx context.Context, spec sweeps.RunSpec) (*train.Run, train.Data, error) {
-	store, err := r.dataset(ctx, spec.Dataset)
+	store, err := r.dataset(ctx, spec)
 	if err != nil {
 		return nil, train.Data{}, err
 	}
@@ -117,23 +117,33 @@ func (r *runner) open(ctx context.Context, spec sweeps.RunSpec) (*train.Run, tra
 
 // dataset opens a dataset once and refuses one whose content is not what the
 // sweep was planned with.
-func (r *runner) dataset(ctx context.Context, ref sweeps.DatasetRef) (*dataset.Store, error) {
+func (r *runner) dataset(ctx context.Context, spec sweeps.RunSpec) (*dataset.Store, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	store := r.datasets[ref.Name]
+	ref, key := spec.Dataset, spec.Dataset.Name
+	open := func() (*dataset.Store, error) { return r.home.openDataset(ctx, ref.Name) }
+	if ref.Generator != "" {
+		key = fmt.Sprintf("%s seed %d", ref.Hash, spec.SplitSeed)
+		open = func() (*dataset.Store, error) { return r.home.openGenerated(ref, spec.SplitSeed) }
+	}
+	store := r.datasets[key]
 	if store == nil {
 		var err error
-		if store, err = r.home.openDataset(ctx, ref.Name); err != nil {
+		if store, err = open(); err != nil {
 			return nil, err
 		}
-		err = sweeps.Survive(ctx, r.reconnect, func(ctx context.Context) error { return describeDataset(ctx, r.store, store) })
+		described := sweeps.DatasetRef{Name: store.Name(), Hash: store.Hash()}
+		if ref.Generator != "" {
+			described = ref
+		}
+		err = sweeps.Survive(ctx, r.reconnect, func(ctx context.Context) error { return describeDataset(ctx, r.store, store, described) })
 		if err != nil {
 			store.Close()
 			return nil, err
 		}
-		r.datasets[ref.Name] = store
+		r.datasets[key] = store
 	}
-	if store.Hash() != ref.Hash {
+	if ref.Generator == "" && store.Hash() != ref.Hash {
 		return nil, sdk.Errorf(codeDataDrift, "dataset %s has content %.12s here, the sweep was planned with %.12s; add the same data, or run the sweep file again to plan with this one", ref.Name, store.Hash(), ref.Hash)
 	}
 	return store, nil
