@@ -130,8 +130,10 @@ func (k knob) value() (kind string, value any) {
 		return "float", *f
 	case *int:
 		return "int", int64(*f)
+	case *string:
+		return "string", *f
 	}
-	return "string", *k.field.(*string)
+	return "", nil
 }
 
 func (k knob) set(v any) error {
@@ -160,7 +162,7 @@ func (k knob) set(v any) error {
 func (k knob) check() error {
 	_, value := k.value()
 	if k.values != nil {
-		if !slices.Contains(k.values, value.(string)) {
+		if text, ok := value.(string); !ok || !slices.Contains(k.values, text) {
 			return fmt.Errorf("%s is %q, it is one of %s", k.name, value, strings.Join(k.values, ", "))
 		}
 		return nil
