@@ -15,13 +15,14 @@ import (
 )
 
 const (
-	featureDir = "features"
-	privateDir = "private"
-	sumsFile   = "SHA256SUMS"
-	metaFile   = "private.json"
-	idsFile    = "ids.json"
-	givenArray = "given"
-	truthArray = "truth"
+	featureDir  = "features"
+	privateDir  = "private"
+	sumsFile    = "SHA256SUMS"
+	metaFile    = "private.json"
+	idsFile     = "ids.json"
+	givenArray  = "given"
+	truthArray  = "truth"
+	latentArray = "confounder"
 )
 
 // storeFormat is the version of the private side; it is part of the hash, so a
@@ -179,10 +180,10 @@ func (src *Source) writePrivate(dir string, key []byte) error {
 	var parts error
 	if c.given != nil {
 		var rows []int32
-		var truth []float64
+		var truth, latent []float64
 		m.Format = madeFormat
-		m.Given, rows, truth = c.given.meta()
-		parts = errors.Join(writeArray(dir, givenArray, rows), writeArray(dir, truthArray, truth))
+		m.Given, rows, truth, latent = c.given.meta()
+		parts = errors.Join(writeArray(dir, givenArray, rows), writeArray(dir, truthArray, truth), writeArray(dir, latentArray, latent))
 	}
 	return errors.Join(
 		parts,

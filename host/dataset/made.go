@@ -1,6 +1,7 @@
 package dataset
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 
@@ -52,8 +53,8 @@ func Make(m Made) (*Source, error) {
 	seen := make([]bool, rows)
 	parts := [][]int32{m.Train, m.Validation}
 	for _, t := range m.Tests {
-		if t.Availability != nil || t.Weights != nil || t.Truth != nil && len(t.Truth) != len(t.Rows) {
-			return nil, fmt.Errorf("make dataset %s: test set %s has weights, other availability or %d truths for %d rows", m.Card.Name, t.Name, len(t.Truth), len(t.Rows))
+		if t.Availability != nil || t.Weights != nil || t.Truth != nil && len(t.Truth) != len(t.Rows) || t.Confounder != nil && len(t.Confounder) != len(t.Rows) {
+			return nil, fmt.Errorf("make dataset %s: test set %s has weights, other availability, or %d truths and %d confounders for %d rows", m.Card.Name, t.Name, len(t.Truth), len(t.Confounder), len(t.Rows))
 		}
 		parts = append(parts, t.Rows)
 	}
@@ -108,8 +109,8 @@ func (g *given) split(name, scheme string) (Split, error) {
 }
 
 // metaGiven is what private.json says of a made dataset. The rows are one after
-// the other in given.npy, training and validation first, and the truth of the
-// test rows in truth.npy.
+// the other in given.npy, training and validation first, and the truth and the
+// confounder of the test rows in truth.npy and confounder.npy.
 type metaGiven struct {
 	Train      int         `json:"train"`
 	Validation int         `json:"validation"`
@@ -117,37 +118,41 @@ type metaGiven struct {
 }
 
 type metaTests struct {
-	Name  string `json:"name"`
-	Rows  int    `json:"rows"`
-	Truth bool   `json:"truth"`
+	Name       string `json:"name"`
+	Rows       int    `json:"rows"`
+	Truth      bool   `json:"truth"`
+	Confounder bool   `json:"confounder"`
 }
 
-// meta describes the arrays rows and truth.
-func (g *given) meta() (m *metaGiven, rows []int32, truth []float64) {
+// meta describes the arrays rows, truth and latent.
+func (g *given) meta() (m *metaGiven, rows []int32, truth, latent []float64) {
 	m = &metaGiven{Train: len(g.train), Validation: len(g.validation)}
 	rows = slices.Concat(g.train, g.validation)
 	for _, t := range g.tests {
-		m.Tests = append(m.Tests, metaTests{Name: t.Name, Rows: len(t.Rows), Truth: t.Truth != nil})
-		rows, truth = append(rows, t.Rows...), append(truth, t.Truth...)
+		m.Tests = append(m.Tests, metaTests{Name: t.Name, Rows: len(t.Rows), Truth: t.Truth != nil, Confounder: t.Confounder != nil})
+		rows, truth, latent = append(rows, t.Rows...), append(truth, t.Truth...), append(latent, t.Confounder...)
 	}
-	return m, rows, truth
+	return m, rows, truth, latent
 }
 
 // read is the reverse of meta.
 func (m *metaGiven) read(dir string) (*given, error) {
-	rows, truths := m.Train+m.Validation, 0
+	rows, truths, latents := m.Train+m.Validation, 0, 0
 	for _, t := range m.Tests {
 		rows += t.Rows
 		if t.Truth {
 			truths += t.Rows
+		}
+		if t.Confounder {
+			latents += t.Rows
 		}
 	}
 	var all []int32
 	if err := readArray(dir, givenArray, &all, rows); err != nil {
 		return nil, err
 	}
-	var truth []float64
-	if err := readArray(dir, truthArray, &truth, truths); err != nil {
+	var truth, latent []float64
+	if err := errors.Join(readArray(dir, truthArray, &truth, truths), readArray(dir, latentArray, &latent, latents)); err != nil {
 		return nil, err
 	}
 	g := &given{train: all[:m.Train], validation: all[m.Train:][:m.Validation]}
@@ -157,6 +162,9 @@ func (m *metaGiven) read(dir string) (*given, error) {
 		all = all[t.Rows:]
 		if t.Truth {
 			set.Truth, truth = truth[:t.Rows], truth[t.Rows:]
+		}
+		if t.Confounder {
+			set.Confounder, latent = latent[:t.Rows], latent[t.Rows:]
 		}
 		g.tests = append(g.tests, set)
 	}

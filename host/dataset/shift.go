@@ -48,6 +48,8 @@ type TestSet struct {
 	Weights      []float32
 	// Truth is P(Y = 1 | do(x)) by position; nil where it is not known.
 	Truth []float64
+	// Confounder is the latent U by position; nil where it is not known.
+	Confounder []float64
 }
 
 // Tests returns the test part as it is, named "test", followed by the shifted

@@ -88,6 +88,9 @@ func TestRun_Generated(t *testing.T) {
 			}
 		}
 	}
+	if rows := h.sqlRows(`select run_id from results where metric = 'confounder_r2' and split = 'test' and value between -0.5 and 1`); len(rows) != 8 {
+		t.Errorf("%d of 8 runs say how much of the confounder their representation holds", len(rows))
+	}
 	// A replicate has data of its own: no unit is in two seeds.
 	for _, row := range h.sqlRows(`select count(*) from (select unit from all_predictions where test_set = 'id' group by unit having count(distinct seed) > 1) x`) {
 		if row[0].(float64) != 0 {

@@ -171,16 +171,20 @@ func sequence(cells []float32, x []float64, steps int, normal func() float64) in
 	return steps
 }
 
-// test is a test set with rows in ascending order.
+// test is a test set with rows in ascending order. The confounder is that of the
+// outcome, which the columns know of in rows of the training law: there it is kept.
 func (w *writer) test(name string, rows []int32, of *Rows) dataset.TestSet {
-	truth := make(map[int32]float64, len(rows))
+	truth, u := make(map[int32]float64, len(rows)), make(map[int32]float64, len(rows))
 	for i, p := range of.Truth() {
-		truth[rows[i]] = p
+		truth[rows[i]], u[rows[i]] = p, of.U[i]
 	}
 	slices.Sort(rows)
 	set := dataset.TestSet{Name: name, Rows: rows}
 	for _, row := range rows {
 		set.Truth = append(set.Truth, truth[row])
+		if name == "test" {
+			set.Confounder = append(set.Confounder, u[row])
+		}
 	}
 	return set
 }

@@ -69,6 +69,9 @@ func (r *Run) Test(ctx context.Context) (Outcome, error) {
 		if err := r.measure(outcome.Values, test, availability, s, r.testGroups()); err != nil {
 			return Outcome{}, err
 		}
+		if err := r.probe(ctx, outcome.Values, test, availability); err != nil {
+			return Outcome{}, err
+		}
 		outcome.Predictions = append(outcome.Predictions, r.predictions(test, availability, s)...)
 	}
 	outcome.Values[Metric{Name: "best_epoch"}] = float64(r.best.Epoch)

@@ -1,0 +1,24 @@
+package causal
+
+import "fmt"
+
+// Branches returns z_c and z_b of representations [rows, Width], both in the shape
+// of their input; nil for a head without a dual branch.
+func (h *Head) Branches(representations []float32) (causal, biased []float32, err error) {
+	n, ok := h.network.(*branches)
+	if !ok {
+		return nil, nil, nil
+	}
+	width := h.cfg.Width
+	if len(representations)%width != 0 {
+		return nil, nil, fmt.Errorf("%d values for representations of width %d", len(representations), width)
+	}
+	for from := 0; from < len(representations); from += refreshRows * width {
+		chunk := representations[from:min(from+refreshRows*width, len(representations))]
+		h.quiet.ResetForward()
+		x := h.quiet.Const(len(chunk)/width, width, chunk)
+		causal = append(causal, branch(h.quiet, n.causal, x).Value...)
+		biased = append(biased, branch(h.quiet, n.biased, x).Value...)
+	}
+	return causal, biased, nil
+}
