@@ -146,6 +146,9 @@ func (c *compiler) checkData() {
 		if info.Name == "" {
 			continue // unknown, reported
 		}
+		if info.Generator == "" && c.file.Metric.needsTruth() {
+			c.doc.report(keyPath{"metric", "name"}, "needs the causal truth, which dataset %s does not have; generated ones do", dataset)
+		}
 		for _, group := range c.file.Data.Groups {
 			known := append(slices.Clone(info.Groups), "pattern")
 			if !slices.Contains(known, group) {

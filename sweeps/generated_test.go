@@ -117,3 +117,12 @@ func TestCompile_generatedRunHashes(t *testing.T) {
 		t.Errorf("with one level more %d runs stay, want 10", n)
 	}
 }
+
+// A sweep can be about the error against the truth, and selects without it.
+func TestCompile_metricAgainstTheTruth(t *testing.T) {
+	text := strings.NewReplacer(`, "nafld"`, "", `name = "val/auroc"`, "name = \"test/irmse\"\nselect = \"val/log_loss\"").Replace(generatedSweep)
+	want := Metric{Name: "test/irmse", Goal: "minimize", Select: "val/log_loss", SelectGoal: "minimize"}
+	if diff := cmp.Diff(want, generatedPlan(t, text).Metric); diff != "" {
+		t.Errorf("metric (-want +got):\n%s", diff)
+	}
+}

@@ -1,6 +1,7 @@
 package sweeps
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"regexp"
@@ -49,6 +50,16 @@ var metricGoals = map[string]string{
 	"brier": "minimize", "log_loss": "minimize",
 }
 
+// truthGoals are the metrics against the causal truth, which only test rows of
+// generated datasets have: a sweep can be about them, and never choose by them.
+var truthGoals = map[string]string{"irmse": "minimize", "excess_log_loss": "minimize"}
+
+// needsTruth reports whether the sweep is about a metric against the truth.
+func (m Metric) needsTruth() bool {
+	s, err := ParseSelection(m.Name)
+	return err == nil && truthGoals[s.Name] != ""
+}
+
 var selectionPattern = regexp.MustCompile(`^([a-z]+)/([a-z0-9_]+)(?:@worst\(([A-Za-z0-9_.-]+)\))?$`)
 
 // ParseSelection reads a metric as users write it. The error says what to write
@@ -59,6 +70,12 @@ func ParseSelection(text string) (Selection, error) {
 		return Selection{}, fmt.Errorf("%q is not a metric; write val/auroc or val/auroc@worst(pattern)", text)
 	}
 	s := Selection{Split: m[1], Name: m[2], Worst: m[3]}
+	if _, truth := truthGoals[s.Name]; truth {
+		if s.Split != "test" || s.Worst != "" {
+			return Selection{}, fmt.Errorf("%s needs the causal truth, which test rows of generated data alone have; write name = \"test/%s\" and select by a metric of val", s.Name, s.Name)
+		}
+		return s, nil
+	}
 	if _, ok := metricGoals[s.Name]; !ok {
 		return Selection{}, fmt.Errorf("%q is not measured%s", s.Name, suggest(s.Name, slices.Collect(maps.Keys(metricGoals))))
 	}
@@ -96,7 +113,7 @@ func readMetric(v value) Metric {
 	if !ok {
 		return m
 	}
-	m.Name, m.Goal = s.String(), metricGoals[s.Name]
+	m.Name, m.Goal = s.String(), cmp.Or(metricGoals[s.Name], truthGoals[s.Name])
 	if goal, ok := v.get("goal").choice("maximize", "minimize"); ok && goal != m.Goal {
 		v.get("goal").report("is %q, but %s is better when it is %s; remove goal or write %q", goal, s.Name,
 			map[string]string{"maximize": "larger", "minimize": "smaller"}[m.Goal], m.Goal)
@@ -107,6 +124,10 @@ func readMetric(v value) Metric {
 		if s, ok = rule.selection(); !ok {
 			return m
 		}
+	}
+	if truthGoals[s.Name] != "" {
+		from.report("models must not be chosen on test rows; write select = \"val/log_loss\"")
+		return m
 	}
 	if s.Split != "val" {
 		s.Split = "val"
