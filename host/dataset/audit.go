@@ -68,25 +68,42 @@ type LevelAudit struct {
 	Prevalence float64 `json:"prevalence"`
 }
 
-// Audit computes the summary. Prevalence is that of class 1, or of the last
+// Natural are the rows whose availability and labels are as they came about: all
+// of a dataset of tables, and of a made one those of the parts and of the first
+// test set, without the shifted ones.
+func (s *Store) Natural() []int32 {
+	if s.given != nil {
+		rows := slices.Concat(s.given.train, s.given.validation, s.given.tests[0].Rows)
+		slices.Sort(rows)
+		return rows
+	}
+	rows := make([]int32, s.Rows())
+	for row := range rows {
+		rows[row] = int32(row)
+	}
+	return rows
+}
+
+// Audit computes the summary, of the Natural rows. Prevalence is that of class 1, or of the last
 // class of a multiclass task, or of the first label of a multilabel one.
 func (s *Store) Audit() Audit {
+	all := s.Natural()
 	a := Audit{
-		Card: s.card, Hash: s.hash, Rows: s.Rows(), Patients: s.Patients(), Task: s.task, Dropped: s.dropped,
-		Covariates: s.covariate,
+		Card: s.card, Hash: s.hash, Rows: len(all), Patients: s.Patients() - (s.Rows() - len(all)), Task: s.task, Dropped: s.dropped,
+		Covariates: s.covariate, // every shifted row of a made dataset is a patient
 	}
-	a.Classes = s.classShares()
+	a.Classes = s.classShares(all)
 	for m := range s.modalities {
-		a.Modalities = append(a.Modalities, s.auditModality(m))
+		a.Modalities = append(a.Modalities, s.auditModality(m, all))
 	}
 	rows := map[uint64][]int32{}
-	for row, pattern := range s.availability {
-		rows[pattern] = append(rows[pattern], int32(row))
+	for _, row := range all {
+		rows[s.availability[row]] = append(rows[s.availability[row]], row)
 	}
 	for pattern, of := range rows {
 		a.Patterns = append(a.Patterns, PatternAudit{
 			Pattern: pattern, Name: s.PatternName(pattern), Rows: len(of),
-			Share: float64(len(of)) / float64(s.Rows()), Prevalence: s.prevalence(of),
+			Share: float64(len(of)) / float64(len(all)), Prevalence: s.prevalence(of),
 		})
 	}
 	slices.SortFunc(a.Patterns, func(x, y PatternAudit) int {
@@ -142,15 +159,15 @@ func ratio(a, b int) float64 {
 	return float64(a) / float64(b)
 }
 
-func (s *Store) classShares() []ClassShare {
+func (s *Store) classShares(rows []int32) []ClassShare {
 	out := make([]ClassShare, len(s.classes))
 	width := s.task.LabelWidth()
 	for c, name := range s.classes {
 		n, of := 0, 0
-		for row := range s.Rows() {
-			y := s.labels[row*width]
+		for _, row := range rows {
+			y := s.labels[int(row)*width]
 			if s.task.Kind == sdk.Multilabel {
-				y = s.labels[row*width+c]
+				y = s.labels[int(row)*width+c]
 			}
 			if math.IsNaN(float64(y)) {
 				continue
@@ -165,12 +182,12 @@ func (s *Store) classShares() []ClassShare {
 	return out
 }
 
-func (s *Store) auditModality(m int) ModalityAudit {
+func (s *Store) auditModality(m int, rows []int32) ModalityAudit {
 	modality := s.modalities[m]
 	var with, without []int32
 	cells, missing := 0, 0
 	length := []int32{1}
-	for row := range int32(s.Rows()) {
+	for _, row := range rows {
 		if s.availability[row]>>m&1 == 0 {
 			without = append(without, row)
 			continue
@@ -194,15 +211,11 @@ func (s *Store) auditModality(m int) ModalityAudit {
 	}
 	a := ModalityAudit{
 		Name: modality.Name, Kind: string(modality.Kind), Width: modality.Width, Length: modality.Length, Always: modality.Always,
-		Missing: ratio(len(without), s.Rows()), Cells: ratio(missing, cells),
+		Missing: ratio(len(without), len(rows)), Cells: ratio(missing, cells),
 		Observed: s.prevalence(with), Absent: s.prevalence(without),
 	}
 	if s.task.Kind != sdk.Multilabel {
-		all := make([]int32, s.Rows())
-		for row := range all {
-			all[row] = int32(row)
-		}
-		a.Association = s.association(all, m)
+		a.Association = s.association(rows, m)
 	}
 	return a
 }

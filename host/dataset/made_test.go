@@ -54,6 +54,9 @@ func TestMake_comesBackFromDisk(t *testing.T) {
 	if diff := cmp.Diff(made().Tests, tests); diff != "" {
 		t.Errorf("tests (-want +got):\n%s", diff)
 	}
+	if audit := store.Audit(); audit.Rows != 4 || audit.Patients != 4 || audit.Patterns[0].Rows != 4 || audit.Classes[1].Share != .5 {
+		t.Errorf("the audit counts shifted rows: %+v", audit)
+	}
 	if _, err := store.Tests([]string{"othr"}, split, 0); err == nil || !strings.Contains(err.Error(), "did you mean other?") {
 		t.Errorf("an unknown test set: %v", err)
 	}
