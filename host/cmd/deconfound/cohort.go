@@ -22,20 +22,19 @@ const (
 // cohortOf turns a store into what the diagnostics read. The event is the label
 // of Audit; the covariates are those of the manifest and the environment.
 func cohortOf(store *dataset.Store) (diagnose.Cohort, error) {
-	n := store.Rows()
-	c := diagnose.Cohort{Availability: store.Availability(), Events: events(store)}
+	rows := store.Natural()
+	c := diagnose.Cohort{}
+	all := events(store)
+	for _, row := range rows {
+		c.Availability = append(c.Availability, store.Availability()[row])
+		c.Events = append(c.Events, all[row])
+		c.Patients = append(c.Patients, int64(store.PatientIndex()[row]))
+	}
 	for _, m := range store.Modalities() {
 		c.Blocks = append(c.Blocks, m.Name)
 	}
-	for _, p := range store.PatientIndex() {
-		c.Patients = append(c.Patients, int64(p))
-	}
-	rows := make([]int32, n)
-	for i := range rows {
-		rows[i] = int32(i)
-	}
 	c.Covariates, c.W = adjustmentSet(store, rows, rows)
-	if err := addComponents(&c, store); err != nil {
+	if err := addComponents(&c, store, rows); err != nil {
 		return diagnose.Cohort{}, fmt.Errorf("audit dataset %s: %w", store.Name(), err)
 	}
 	return c, nil
@@ -106,7 +105,7 @@ func adjustmentSet(store *dataset.Store, rows, train []int32) (names []string, v
 
 // addComponents fills Values with a few columns of every modality. The columns
 // of a sequence are its means over time.
-func addComponents(c *diagnose.Cohort, store *dataset.Store) error {
+func addComponents(c *diagnose.Cohort, store *dataset.Store, rows []int32) error {
 	var columns [][]float64
 	for m, modality := range store.Modalities() {
 		width := min(modality.Width, blockColumns)
@@ -116,7 +115,7 @@ func addComponents(c *diagnose.Cohort, store *dataset.Store) error {
 			if mask>>m&1 == 0 {
 				continue
 			}
-			values, err := store.Features().Raw(m, int32(i))
+			values, err := store.Features().Raw(m, rows[i])
 			if err != nil {
 				return err
 			}
@@ -131,11 +130,11 @@ func addComponents(c *diagnose.Cohort, store *dataset.Store) error {
 				x = append(x, sum/n) // NaN where the column has no value
 			}
 		}
-		rows := make([]int, len(present))
-		for i := range rows {
-			rows[i] = i
+		fitted := make([]int, len(present))
+		for i := range fitted {
+			fitted[i] = i
 		}
-		values, k := diagnose.FirstComponents(x, width, rows, blockComponents)
+		values, k := diagnose.FirstComponents(x, width, fitted, blockComponents)
 		for component := range k {
 			column := make([]float64, len(c.Availability))
 			for i := range column {
