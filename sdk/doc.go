@@ -174,6 +174,11 @@
 //   - Availability in a request may differ from the data's (modality dropout,
 //     interventions, mask flips). The request's is the one to use: a modality
 //     whose bit is clear must not influence h.
+//   - Features are standardised, and then cleared of the directions of
+//     Scaling.Erasure, by which the host takes out what carries a confounder. The
+//     packages backbone and features do it; a backbone that reads the feature
+//     store in another way declares [Capabilities].Erasure once it does too, and
+//     is not used with directions to erase before.
 //   - A backbone never sees validation or test labels. It sees the labels of a
 //     training batch only if it declares [Capabilities].NeedsLabels.
 //   - Standard output belongs to the handshake; sdk/serve sends what an author

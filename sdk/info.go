@@ -52,6 +52,9 @@ type Capabilities struct {
 	// RevealsAvailability asks the host, of a strategy, to give the head the
 	// availability mask beside h: [h; mask], in training and in prediction.
 	RevealsAvailability bool
+	// Erasure promises that a backbone applies Scaling.Erasure. One that reads its
+	// features through package sdk/backbone or sdk/features does.
+	Erasure bool
 	// ModalityKinds are the kinds a backbone accepts; empty means all.
 	ModalityKinds []ModalityKind
 	// Tasks are the task kinds a plugin accepts; empty means all.
@@ -119,10 +122,15 @@ func (i Info) Complete(values map[string]any) (Values, error) {
 }
 
 // Accepts reports with code unsupported the first modality or task that the
-// plugin does not take.
+// plugin does not take, or an erasure that it would not apply.
 func (c Capabilities) Accepts(task Task, modalities []Modality) error {
 	if len(c.Tasks) > 0 && !contains(c.Tasks, task.Kind) {
 		return Errorf(CodeUnsupported, "%s tasks are not supported, only %v", task.Kind, c.Tasks)
+	}
+	for _, m := range modalities {
+		if m.Scaling.Erasure.Directions > 0 && !c.Erasure {
+			return Errorf(CodeUnsupported, "modality %s has directions to erase, and the backbone does not declare that it erases", m.Name)
+		}
 	}
 	if len(c.ModalityKinds) > 0 {
 		for _, m := range modalities {

@@ -24,8 +24,25 @@ type Modality struct {
 	Scaling Scaling
 }
 
-// Scaling standardises columns: (x - Mean) / Scale. It is computed from training
-// rows only. A Scale of 0 marks a constant column, whose output is 0.
+// Scaling standardises columns: z = (x - Mean) / Scale. It is computed from
+// training rows only. A Scale of 0 marks a constant column, whose output is 0.
+// Then Erasure is applied, if it has directions.
 type Scaling struct {
 	Mean, Scale []float32 // one per column
+	Erasure     Erasure
+}
+
+// Erasure takes linear components out of the standardised columns z of a row, or
+// of each time step within a sequence's length:
+//
+//	z - Write' (Read z - Offset)
+//
+// The host finds it on training rows. It comes with Open only to a backbone that
+// declares Capabilities.Erasure; the zero value erases nothing.
+type Erasure struct {
+	// Directions is the number of components.
+	Directions int
+	// Read and Write are [Directions, Width], row-major.
+	Read, Write []float32
+	Offset      []float32 // [Directions]
 }

@@ -9,9 +9,10 @@ import (
 )
 
 // New returns a backbone plugin that opens sessions on the models that build
-// makes. info.Kind is set here. build is called from several goroutines.
+// makes. info.Kind and
+// Capabilities.Erasure are set here. build is called from several goroutines.
 func New(info sdk.Info, build func(Config) (Model, error)) sdk.Backbone {
-	info.Kind = sdk.KindBackbone
+	info.Kind, info.Capabilities.Erasure = sdk.KindBackbone, true
 	return &plugin{info: info, build: build}
 }
 

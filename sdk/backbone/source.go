@@ -48,7 +48,9 @@ func openStore(dir string, modalities []sdk.Modality) (*store, error) {
 				m.Name, got.Kind, got.Width, got.Length, m.Kind, m.Width, m.Length)
 		}
 		s.index = append(s.index, i)
-		s.scaling = append(s.scaling, features.Scaling{Mean: m.Scaling.Mean, Scale: m.Scaling.Scale})
+		s.scaling = append(s.scaling, features.Scaling{
+			Mean: m.Scaling.Mean, Scale: m.Scaling.Scale, Erasure: features.Erasure(m.Scaling.Erasure),
+		})
 	}
 	return s, nil
 }
@@ -90,6 +92,9 @@ func checkModality(i int, m sdk.Modality) error {
 	}
 	if s := m.Scaling; (s.Mean != nil || s.Scale != nil) && (len(s.Mean) != m.Width || len(s.Scale) != m.Width) {
 		return bad("scaling has %d means and %d scales for %d columns", len(s.Mean), len(s.Scale), m.Width)
+	}
+	if err := features.Erasure(m.Scaling.Erasure).Check(m.Width); err != nil {
+		return bad("%v", err)
 	}
 	return nil
 }

@@ -10,7 +10,8 @@
 //
 // Values leave a store only through Gather, standardised with statistics the
 // host computed from training rows, and always finite: a missing cell becomes 0,
-// the training mean. Which modalities a row has is not read off the store but
+// the training mean. Directions that the host asks to erase are then taken out.
+// Which modalities a row has is not read off the store but
 // comes with every request, because it may differ from the data's own.
 //
 // The package never imports host packages or anything beyond the standard

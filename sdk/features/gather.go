@@ -13,6 +13,41 @@ import (
 type Scaling struct {
 	Mean  []float32 // [width]
 	Scale []float32 // [width], standard deviations
+	// Erasure is applied to the standardised columns.
+	Erasure Erasure
+}
+
+// Erasure takes linear components out of standardised columns z: what remains is
+// z - Write' (Read z - Offset). The zero value erases nothing.
+type Erasure struct {
+	Directions  int
+	Read, Write []float32 // [Directions, width]
+	Offset      []float32 // [Directions]
+}
+
+// Check reports arrays that do not fit a modality of the given width.
+func (e Erasure) Check(width int) error {
+	if size := e.Directions * width; e.Directions < 0 || len(e.Read) != size || len(e.Write) != size || len(e.Offset) != e.Directions {
+		return fmt.Errorf("erasure of %d directions has %d, %d and %d values for %d columns", e.Directions, len(e.Read), len(e.Write), len(e.Offset), width)
+	}
+	return nil
+}
+
+// apply erases in place; component is scratch, [Directions].
+func (e Erasure) apply(z []float32, component []float64) {
+	for k := range component {
+		component[k] = -float64(e.Offset[k])
+		for c, r := range e.Read[k*len(z) : (k+1)*len(z)] {
+			component[k] += float64(r) * float64(z[c])
+		}
+	}
+	for c := range z {
+		x := float64(z[c])
+		for k, v := range component {
+			x -= float64(e.Write[k*len(z)+c]) * v
+		}
+		z[c] = finite(float32(x))
+	}
 }
 
 // Gather writes the standardised values of rows of a modality into dst, row
@@ -33,6 +68,10 @@ func (s *Store) Gather(modality int, rows []int32, scaling Scaling, dst []float3
 			return fmt.Errorf("gather %s: scaling has %d means and %d scales for %d columns", m.Name, len(scaling.Mean), len(scaling.Scale), width)
 		}
 	}
+	if err := scaling.Erasure.Check(width); err != nil {
+		return fmt.Errorf("gather %s: %w", m.Name, err)
+	}
+	component := make([]float64, scaling.Erasure.Directions)
 	for i, row := range rows {
 		if row < 0 || int(row) >= s.index.Rows {
 			return fmt.Errorf("gather %s: row %d of a store with %d rows", m.Name, row, s.index.Rows)
@@ -45,6 +84,9 @@ func (s *Store) Gather(modality int, rows []int32, scaling Scaling, dst []float3
 		}
 		for j := 0; j < len(src); j += width {
 			standardise(out[j:j+width], src[j:j+width], scaling)
+			if len(component) > 0 {
+				scaling.Erasure.apply(out[j:j+width], component)
+			}
 		}
 	}
 	return nil

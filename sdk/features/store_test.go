@@ -4,6 +4,7 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -113,6 +114,41 @@ func TestStore_GatherErrBounds(t *testing.T) {
 	}
 	if err := s.Close(); err != nil {
 		t.Errorf("second close: %v", err)
+	}
+}
+
+func TestStore_Gather_erasure(t *testing.T) {
+	nan := float32(math.NaN())
+	s := write(t, t.TempDir(), Index{Rows: 2, Modalities: []Modality{
+		{Name: "labs", Kind: Tabular, Width: 2},
+		{Name: "visits", Kind: Sequence, Width: 1, Length: 3},
+	}}, []Values{
+		{Data: []float32{3, nan, 5, 7}},
+		{Data: []float32{1, 2, nan, 4, nan, nan}, Lengths: []int32{2, 1}},
+	})
+	defer s.Close()
+	labs := Scaling{Mean: []float32{1, 3}, Scale: []float32{2, 4}, Erasure: Erasure{
+		Directions: 2,
+		Read:       []float32{1, 2, -1, 0},
+		Write:      []float32{0.5, 0.25, 1, 1},
+		Offset:     []float32{1, 3},
+	}}
+	// z = (1, 0) has components 0 and -4, z = (2, 1) has 3 and -5.
+	want := []float32{5, 4, 2 - 1.5 + 5, 1 - 0.75 + 5}
+	got := make([]float32, 4)
+	if err := s.Gather(0, []int32{0, 1}, labs, got); err != nil || !slices.Equal(got, want) {
+		t.Errorf("tabular: got %v, %v, want %v", got, err, want)
+	}
+	// Every step within the length, and none beyond it.
+	visits := Scaling{Erasure: Erasure{Directions: 1, Read: []float32{1}, Write: []float32{0.5}, Offset: []float32{2}}}
+	want = []float32{1.5, 2, 0, 3, 0, 0}
+	got = make([]float32, 6)
+	if err := s.Gather(1, []int32{0, 1}, visits, got); err != nil || !slices.Equal(got, want) {
+		t.Errorf("sequence: got %v, %v, want %v", got, err, want)
+	}
+	visits.Erasure.Write = nil
+	if err := s.Gather(1, []int32{0}, visits, got[:3]); err == nil || !strings.Contains(err.Error(), "erasure of 1 directions") {
+		t.Errorf("an erasure without values: got %v", err)
 	}
 }
 

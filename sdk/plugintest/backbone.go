@@ -34,6 +34,7 @@ func CheckBackbone(ctx context.Context, plugin sdk.Backbone, options Options) []
 		{"determinism", b.checkDeterminism},
 		{"availability", b.checkAvailability},
 		{"mask", b.checkMask},
+		{"erasure", b.checkErasure},
 		{"gradients", b.checkGradients},
 		{"parameters", b.checkParameters},
 		{"rows", b.checkRows},

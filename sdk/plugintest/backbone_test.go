@@ -101,6 +101,25 @@ var broken = []struct {
 		}}
 	}},
 	{"features behind the mask", "mask", "behind the mask", func() sdk.Backbone { return flawed(flaws{leak: true}) }},
+	{"directions that are not erased", "erasure", "no effect", func() sdk.Backbone {
+		return &wrapped{inner: flawed(flaws{}), open: func(r *sdk.OpenRequest) error {
+			r.Modalities = slices.Clone(r.Modalities)
+			for m := range r.Modalities {
+				r.Modalities[m].Scaling.Erasure = sdk.Erasure{}
+			}
+			return nil
+		}}
+	}},
+	{"an offset that is forgotten", "erasure", "erased beforehand", func() sdk.Backbone {
+		return &wrapped{inner: flawed(flaws{}), open: func(r *sdk.OpenRequest) error {
+			r.Modalities = slices.Clone(r.Modalities)
+			for m := range r.Modalities {
+				e := &r.Modalities[m].Scaling.Erasure
+				e.Offset = make([]float32, e.Directions)
+			}
+			return nil
+		}}
+	}},
 	{"features behind the mask that make training fail", "mask", "values behind the mask have an effect", func() sdk.Backbone {
 		poisoned := false
 		return &wrapped{inner: flawed(flaws{}), open: func(r *sdk.OpenRequest) error {

@@ -23,6 +23,8 @@
 //     without any modality
 //   - mask: values behind a missing or hidden modality change no bit of h and of
 //     the gradients
+//   - erasure: directions to erase are taken out of the features, if that is
+//     promised
 //   - gradients: they agree with finite differences, auxiliary losses included
 //   - parameters: each has an effect
 //   - rows: h follows its row when a batch is permuted

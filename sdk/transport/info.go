@@ -24,6 +24,7 @@ func packInfo(i sdk.Info) *pb.InfoResponse {
 			Deterministic:       i.Capabilities.Deterministic,
 			ModalityEmbeddings:  i.Capabilities.ModalityEmbeddings,
 			RevealsAvailability: i.Capabilities.RevealsAvailability,
+			Erasure:             i.Capabilities.Erasure,
 		},
 	}
 	for _, k := range i.Capabilities.ModalityKinds {
@@ -61,6 +62,7 @@ func unpackInfo(m *pb.InfoResponse) sdk.Info {
 			Deterministic:       m.GetCapabilities().GetDeterministic(),
 			ModalityEmbeddings:  m.GetCapabilities().GetModalityEmbeddings(),
 			RevealsAvailability: m.GetCapabilities().GetRevealsAvailability(),
+			Erasure:             m.GetCapabilities().GetErasure(),
 		},
 	}
 	for _, k := range m.GetCapabilities().GetModalityKinds() {

@@ -23,6 +23,8 @@ func packOpenBackbone(w *writer, r sdk.OpenRequest) *pb.OpenBackboneRequest {
 			Length: int64(m.Length),
 			Mean:   w.vector(m.Scaling.Mean),
 			Scale:  w.vector(m.Scaling.Scale),
+
+			Erasure: packErasure(w, m.Width, m.Scaling.Erasure),
 		})
 	}
 	return out
@@ -47,15 +49,51 @@ func unpackOpenBackbone(r *reader, m *pb.OpenBackboneRequest) (sdk.OpenRequest, 
 		if err != nil {
 			return out, err
 		}
+		erasure, err := unpackErasure(r, x.GetErasure())
+		if err != nil {
+			return out, err
+		}
 		out.Modalities = append(out.Modalities, sdk.Modality{
 			Name:    x.GetName(),
 			Kind:    sdk.ModalityKind(x.GetKind()),
 			Width:   int(x.GetWidth()),
 			Length:  int(x.GetLength()),
-			Scaling: sdk.Scaling{Mean: mean, Scale: scale},
+			Scaling: sdk.Scaling{Mean: mean, Scale: scale, Erasure: erasure},
 		})
 	}
 	return out, nil
+}
+
+// packErasure answers nil where nothing is erased.
+func packErasure(w *writer, width int, e sdk.Erasure) *pb.Erasure {
+	if e.Directions == 0 {
+		return nil
+	}
+	return &pb.Erasure{
+		Read:   w.tensor(sdk.Tensor{Shape: []int{e.Directions, width}, Data: e.Read}),
+		Write:  w.tensor(sdk.Tensor{Shape: []int{e.Directions, width}, Data: e.Write}),
+		Offset: w.vector(e.Offset),
+	}
+}
+
+func unpackErasure(r *reader, m *pb.Erasure) (out sdk.Erasure, err error) {
+	if m == nil {
+		return out, nil
+	}
+	for _, part := range []struct {
+		name string
+		from *pb.Tensor
+		to   *[]float32
+	}{{"erasure.read", m.GetRead(), &out.Read}, {"erasure.write", m.GetWrite(), &out.Write}} {
+		t, err := r.tensor(part.name, part.from)
+		if err != nil {
+			return out, err
+		}
+		*part.to = t.Data
+	}
+	out.Offset, err = r.vector("erasure.offset", m.GetOffset())
+	out.Directions = len(out.Offset)
+	return out, err
 }
 
 func packOpenStrategy(w *writer, r sdk.StrategyOpenRequest) *pb.OpenStrategyRequest {

@@ -75,7 +75,7 @@ func TestInfo_roundTrip(t *testing.T) {
 			{Name: "pool", Type: sdk.String, Default: "mean", Values: []string{"mean", "max"}},
 		},
 		Capabilities: sdk.Capabilities{
-			NeedsLabels: true, BatchIndependent: true, Deterministic: true, ModalityEmbeddings: true, RevealsAvailability: true,
+			NeedsLabels: true, BatchIndependent: true, Deterministic: true, ModalityEmbeddings: true, RevealsAvailability: true, Erasure: true,
 			ModalityKinds: []sdk.ModalityKind{sdk.Tabular, sdk.Sequence}, Tasks: []sdk.TaskKind{sdk.Binary},
 		},
 	}
@@ -94,7 +94,10 @@ func TestOpenBackbone_roundTrip(t *testing.T) {
 		want := sdk.OpenRequest{
 			FeatureStore: "/data/features",
 			Modalities: []sdk.Modality{
-				{Name: "labs", Kind: sdk.Tabular, Width: 2, Scaling: sdk.Scaling{Mean: []float32{1, 2}, Scale: []float32{0, 3}}},
+				{Name: "labs", Kind: sdk.Tabular, Width: 2, Scaling: sdk.Scaling{
+					Mean: []float32{1, 2}, Scale: []float32{0, 3},
+					Erasure: sdk.Erasure{Directions: 1, Read: []float32{4, 5}, Write: []float32{6, 7}, Offset: []float32{8}},
+				}},
 				{Name: "ecg", Kind: sdk.Sequence, Width: 1, Length: 40},
 			},
 			Width: 64, Task: sdk.Task{Kind: sdk.Multiclass, Classes: 5},

@@ -1110,6 +1110,7 @@ type Capabilities struct {
 	ModalityKinds       []string               `protobuf:"bytes,5,rep,name=modality_kinds,json=modalityKinds,proto3" json:"modality_kinds,omitempty"`
 	Tasks               []string               `protobuf:"bytes,6,rep,name=tasks,proto3" json:"tasks,omitempty"`
 	RevealsAvailability bool                   `protobuf:"varint,7,opt,name=reveals_availability,json=revealsAvailability,proto3" json:"reveals_availability,omitempty"`
+	Erasure             bool                   `protobuf:"varint,8,opt,name=erasure,proto3" json:"erasure,omitempty"`
 	unknownFields       protoimpl.UnknownFields
 	sizeCache           protoimpl.SizeCache
 }
@@ -1189,6 +1190,13 @@ func (x *Capabilities) GetTasks() []string {
 func (x *Capabilities) GetRevealsAvailability() bool {
 	if x != nil {
 		return x.RevealsAvailability
+	}
+	return false
+}
+
+func (x *Capabilities) GetErasure() bool {
+	if x != nil {
+		return x.Erasure
 	}
 	return false
 }
@@ -1346,13 +1354,16 @@ func (x *OptimizerSettings) GetClipNorm() float64 {
 }
 
 type Modality struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Name          string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
-	Kind          string                 `protobuf:"bytes,2,opt,name=kind,proto3" json:"kind,omitempty"` // tabular, sequence or embedding
-	Width         int64                  `protobuf:"varint,3,opt,name=width,proto3" json:"width,omitempty"`
-	Length        int64                  `protobuf:"varint,4,opt,name=length,proto3" json:"length,omitempty"`
-	Mean          *Tensor                `protobuf:"bytes,5,opt,name=mean,proto3" json:"mean,omitempty"`
-	Scale         *Tensor                `protobuf:"bytes,6,opt,name=scale,proto3" json:"scale,omitempty"`
+	state  protoimpl.MessageState `protogen:"open.v1"`
+	Name   string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	Kind   string                 `protobuf:"bytes,2,opt,name=kind,proto3" json:"kind,omitempty"` // tabular, sequence or embedding
+	Width  int64                  `protobuf:"varint,3,opt,name=width,proto3" json:"width,omitempty"`
+	Length int64                  `protobuf:"varint,4,opt,name=length,proto3" json:"length,omitempty"`
+	Mean   *Tensor                `protobuf:"bytes,5,opt,name=mean,proto3" json:"mean,omitempty"`
+	Scale  *Tensor                `protobuf:"bytes,6,opt,name=scale,proto3" json:"scale,omitempty"`
+	// Absent: nothing is erased. It is sent only to a plugin whose capabilities
+	// include erasure.
+	Erasure       *Erasure `protobuf:"bytes,7,opt,name=erasure,proto3" json:"erasure,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1429,6 +1440,75 @@ func (x *Modality) GetScale() *Tensor {
 	return nil
 }
 
+func (x *Modality) GetErasure() *Erasure {
+	if x != nil {
+		return x.Erasure
+	}
+	return nil
+}
+
+// Erasure takes linear components out of the standardised columns z of a row, or
+// of each time step: z - write' (read z - offset).
+type Erasure struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Read          *Tensor                `protobuf:"bytes,1,opt,name=read,proto3" json:"read,omitempty"`     // [directions, width]
+	Write         *Tensor                `protobuf:"bytes,2,opt,name=write,proto3" json:"write,omitempty"`   // [directions, width]
+	Offset        *Tensor                `protobuf:"bytes,3,opt,name=offset,proto3" json:"offset,omitempty"` // [directions]
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Erasure) Reset() {
+	*x = Erasure{}
+	mi := &file_sdk_pb_v1_plugin_proto_msgTypes[15]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Erasure) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Erasure) ProtoMessage() {}
+
+func (x *Erasure) ProtoReflect() protoreflect.Message {
+	mi := &file_sdk_pb_v1_plugin_proto_msgTypes[15]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Erasure.ProtoReflect.Descriptor instead.
+func (*Erasure) Descriptor() ([]byte, []int) {
+	return file_sdk_pb_v1_plugin_proto_rawDescGZIP(), []int{15}
+}
+
+func (x *Erasure) GetRead() *Tensor {
+	if x != nil {
+		return x.Read
+	}
+	return nil
+}
+
+func (x *Erasure) GetWrite() *Tensor {
+	if x != nil {
+		return x.Write
+	}
+	return nil
+}
+
+func (x *Erasure) GetOffset() *Tensor {
+	if x != nil {
+		return x.Offset
+	}
+	return nil
+}
+
 // Channel says how the tensors of a session travel.
 type Channel struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1446,7 +1526,7 @@ type Channel struct {
 
 func (x *Channel) Reset() {
 	*x = Channel{}
-	mi := &file_sdk_pb_v1_plugin_proto_msgTypes[15]
+	mi := &file_sdk_pb_v1_plugin_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1458,7 +1538,7 @@ func (x *Channel) String() string {
 func (*Channel) ProtoMessage() {}
 
 func (x *Channel) ProtoReflect() protoreflect.Message {
-	mi := &file_sdk_pb_v1_plugin_proto_msgTypes[15]
+	mi := &file_sdk_pb_v1_plugin_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1471,7 +1551,7 @@ func (x *Channel) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Channel.ProtoReflect.Descriptor instead.
 func (*Channel) Descriptor() ([]byte, []int) {
-	return file_sdk_pb_v1_plugin_proto_rawDescGZIP(), []int{15}
+	return file_sdk_pb_v1_plugin_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *Channel) GetMaxMessage() uint64 {
@@ -1512,7 +1592,7 @@ type OpenBackboneRequest struct {
 
 func (x *OpenBackboneRequest) Reset() {
 	*x = OpenBackboneRequest{}
-	mi := &file_sdk_pb_v1_plugin_proto_msgTypes[16]
+	mi := &file_sdk_pb_v1_plugin_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1524,7 +1604,7 @@ func (x *OpenBackboneRequest) String() string {
 func (*OpenBackboneRequest) ProtoMessage() {}
 
 func (x *OpenBackboneRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_sdk_pb_v1_plugin_proto_msgTypes[16]
+	mi := &file_sdk_pb_v1_plugin_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1537,7 +1617,7 @@ func (x *OpenBackboneRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OpenBackboneRequest.ProtoReflect.Descriptor instead.
 func (*OpenBackboneRequest) Descriptor() ([]byte, []int) {
-	return file_sdk_pb_v1_plugin_proto_rawDescGZIP(), []int{16}
+	return file_sdk_pb_v1_plugin_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *OpenBackboneRequest) GetChannel() *Channel {
@@ -1623,7 +1703,7 @@ type OpenStrategyRequest struct {
 
 func (x *OpenStrategyRequest) Reset() {
 	*x = OpenStrategyRequest{}
-	mi := &file_sdk_pb_v1_plugin_proto_msgTypes[17]
+	mi := &file_sdk_pb_v1_plugin_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1635,7 +1715,7 @@ func (x *OpenStrategyRequest) String() string {
 func (*OpenStrategyRequest) ProtoMessage() {}
 
 func (x *OpenStrategyRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_sdk_pb_v1_plugin_proto_msgTypes[17]
+	mi := &file_sdk_pb_v1_plugin_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1648,7 +1728,7 @@ func (x *OpenStrategyRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OpenStrategyRequest.ProtoReflect.Descriptor instead.
 func (*OpenStrategyRequest) Descriptor() ([]byte, []int) {
-	return file_sdk_pb_v1_plugin_proto_rawDescGZIP(), []int{17}
+	return file_sdk_pb_v1_plugin_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *OpenStrategyRequest) GetChannel() *Channel {
@@ -1743,7 +1823,7 @@ type OpenResponse struct {
 
 func (x *OpenResponse) Reset() {
 	*x = OpenResponse{}
-	mi := &file_sdk_pb_v1_plugin_proto_msgTypes[18]
+	mi := &file_sdk_pb_v1_plugin_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1755,7 +1835,7 @@ func (x *OpenResponse) String() string {
 func (*OpenResponse) ProtoMessage() {}
 
 func (x *OpenResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_sdk_pb_v1_plugin_proto_msgTypes[18]
+	mi := &file_sdk_pb_v1_plugin_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1768,7 +1848,7 @@ func (x *OpenResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OpenResponse.ProtoReflect.Descriptor instead.
 func (*OpenResponse) Descriptor() ([]byte, []int) {
-	return file_sdk_pb_v1_plugin_proto_rawDescGZIP(), []int{18}
+	return file_sdk_pb_v1_plugin_proto_rawDescGZIP(), []int{19}
 }
 
 type ForwardRequest struct {
@@ -1784,7 +1864,7 @@ type ForwardRequest struct {
 
 func (x *ForwardRequest) Reset() {
 	*x = ForwardRequest{}
-	mi := &file_sdk_pb_v1_plugin_proto_msgTypes[19]
+	mi := &file_sdk_pb_v1_plugin_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1796,7 +1876,7 @@ func (x *ForwardRequest) String() string {
 func (*ForwardRequest) ProtoMessage() {}
 
 func (x *ForwardRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_sdk_pb_v1_plugin_proto_msgTypes[19]
+	mi := &file_sdk_pb_v1_plugin_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1809,7 +1889,7 @@ func (x *ForwardRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ForwardRequest.ProtoReflect.Descriptor instead.
 func (*ForwardRequest) Descriptor() ([]byte, []int) {
-	return file_sdk_pb_v1_plugin_proto_rawDescGZIP(), []int{19}
+	return file_sdk_pb_v1_plugin_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *ForwardRequest) GetRows() []byte {
@@ -1857,7 +1937,7 @@ type ForwardResponse struct {
 
 func (x *ForwardResponse) Reset() {
 	*x = ForwardResponse{}
-	mi := &file_sdk_pb_v1_plugin_proto_msgTypes[20]
+	mi := &file_sdk_pb_v1_plugin_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1869,7 +1949,7 @@ func (x *ForwardResponse) String() string {
 func (*ForwardResponse) ProtoMessage() {}
 
 func (x *ForwardResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_sdk_pb_v1_plugin_proto_msgTypes[20]
+	mi := &file_sdk_pb_v1_plugin_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1882,7 +1962,7 @@ func (x *ForwardResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ForwardResponse.ProtoReflect.Descriptor instead.
 func (*ForwardResponse) Descriptor() ([]byte, []int) {
-	return file_sdk_pb_v1_plugin_proto_rawDescGZIP(), []int{20}
+	return file_sdk_pb_v1_plugin_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *ForwardResponse) GetH() *Tensor {
@@ -1908,7 +1988,7 @@ type BackwardRequest struct {
 
 func (x *BackwardRequest) Reset() {
 	*x = BackwardRequest{}
-	mi := &file_sdk_pb_v1_plugin_proto_msgTypes[21]
+	mi := &file_sdk_pb_v1_plugin_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1920,7 +2000,7 @@ func (x *BackwardRequest) String() string {
 func (*BackwardRequest) ProtoMessage() {}
 
 func (x *BackwardRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_sdk_pb_v1_plugin_proto_msgTypes[21]
+	mi := &file_sdk_pb_v1_plugin_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1933,7 +2013,7 @@ func (x *BackwardRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BackwardRequest.ProtoReflect.Descriptor instead.
 func (*BackwardRequest) Descriptor() ([]byte, []int) {
-	return file_sdk_pb_v1_plugin_proto_rawDescGZIP(), []int{21}
+	return file_sdk_pb_v1_plugin_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *BackwardRequest) GetDh() *Tensor {
@@ -1953,7 +2033,7 @@ type BackwardResponse struct {
 
 func (x *BackwardResponse) Reset() {
 	*x = BackwardResponse{}
-	mi := &file_sdk_pb_v1_plugin_proto_msgTypes[22]
+	mi := &file_sdk_pb_v1_plugin_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1965,7 +2045,7 @@ func (x *BackwardResponse) String() string {
 func (*BackwardResponse) ProtoMessage() {}
 
 func (x *BackwardResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_sdk_pb_v1_plugin_proto_msgTypes[22]
+	mi := &file_sdk_pb_v1_plugin_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1978,7 +2058,7 @@ func (x *BackwardResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BackwardResponse.ProtoReflect.Descriptor instead.
 func (*BackwardResponse) Descriptor() ([]byte, []int) {
-	return file_sdk_pb_v1_plugin_proto_rawDescGZIP(), []int{22}
+	return file_sdk_pb_v1_plugin_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *BackwardResponse) GetTerms() []*Term {
@@ -2006,7 +2086,7 @@ type AugmentRequest struct {
 
 func (x *AugmentRequest) Reset() {
 	*x = AugmentRequest{}
-	mi := &file_sdk_pb_v1_plugin_proto_msgTypes[23]
+	mi := &file_sdk_pb_v1_plugin_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2018,7 +2098,7 @@ func (x *AugmentRequest) String() string {
 func (*AugmentRequest) ProtoMessage() {}
 
 func (x *AugmentRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_sdk_pb_v1_plugin_proto_msgTypes[23]
+	mi := &file_sdk_pb_v1_plugin_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2031,7 +2111,7 @@ func (x *AugmentRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AugmentRequest.ProtoReflect.Descriptor instead.
 func (*AugmentRequest) Descriptor() ([]byte, []int) {
-	return file_sdk_pb_v1_plugin_proto_rawDescGZIP(), []int{23}
+	return file_sdk_pb_v1_plugin_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *AugmentRequest) GetRows() []byte {
@@ -2064,7 +2144,7 @@ type AugmentResponse struct {
 
 func (x *AugmentResponse) Reset() {
 	*x = AugmentResponse{}
-	mi := &file_sdk_pb_v1_plugin_proto_msgTypes[24]
+	mi := &file_sdk_pb_v1_plugin_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2076,7 +2156,7 @@ func (x *AugmentResponse) String() string {
 func (*AugmentResponse) ProtoMessage() {}
 
 func (x *AugmentResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_sdk_pb_v1_plugin_proto_msgTypes[24]
+	mi := &file_sdk_pb_v1_plugin_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2089,7 +2169,7 @@ func (x *AugmentResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AugmentResponse.ProtoReflect.Descriptor instead.
 func (*AugmentResponse) Descriptor() ([]byte, []int) {
-	return file_sdk_pb_v1_plugin_proto_rawDescGZIP(), []int{24}
+	return file_sdk_pb_v1_plugin_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *AugmentResponse) GetAvailability() []byte {
@@ -2115,7 +2195,7 @@ type ObjectiveRequest struct {
 
 func (x *ObjectiveRequest) Reset() {
 	*x = ObjectiveRequest{}
-	mi := &file_sdk_pb_v1_plugin_proto_msgTypes[25]
+	mi := &file_sdk_pb_v1_plugin_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2127,7 +2207,7 @@ func (x *ObjectiveRequest) String() string {
 func (*ObjectiveRequest) ProtoMessage() {}
 
 func (x *ObjectiveRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_sdk_pb_v1_plugin_proto_msgTypes[25]
+	mi := &file_sdk_pb_v1_plugin_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2140,7 +2220,7 @@ func (x *ObjectiveRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ObjectiveRequest.ProtoReflect.Descriptor instead.
 func (*ObjectiveRequest) Descriptor() ([]byte, []int) {
-	return file_sdk_pb_v1_plugin_proto_rawDescGZIP(), []int{25}
+	return file_sdk_pb_v1_plugin_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *ObjectiveRequest) GetRows() []byte {
@@ -2212,7 +2292,7 @@ type ObjectiveResponse struct {
 
 func (x *ObjectiveResponse) Reset() {
 	*x = ObjectiveResponse{}
-	mi := &file_sdk_pb_v1_plugin_proto_msgTypes[26]
+	mi := &file_sdk_pb_v1_plugin_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2224,7 +2304,7 @@ func (x *ObjectiveResponse) String() string {
 func (*ObjectiveResponse) ProtoMessage() {}
 
 func (x *ObjectiveResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_sdk_pb_v1_plugin_proto_msgTypes[26]
+	mi := &file_sdk_pb_v1_plugin_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2237,7 +2317,7 @@ func (x *ObjectiveResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ObjectiveResponse.ProtoReflect.Descriptor instead.
 func (*ObjectiveResponse) Descriptor() ([]byte, []int) {
-	return file_sdk_pb_v1_plugin_proto_rawDescGZIP(), []int{26}
+	return file_sdk_pb_v1_plugin_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *ObjectiveResponse) GetWeights() *Tensor {
@@ -2283,7 +2363,7 @@ type SnapshotRequest struct {
 
 func (x *SnapshotRequest) Reset() {
 	*x = SnapshotRequest{}
-	mi := &file_sdk_pb_v1_plugin_proto_msgTypes[27]
+	mi := &file_sdk_pb_v1_plugin_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2295,7 +2375,7 @@ func (x *SnapshotRequest) String() string {
 func (*SnapshotRequest) ProtoMessage() {}
 
 func (x *SnapshotRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_sdk_pb_v1_plugin_proto_msgTypes[27]
+	mi := &file_sdk_pb_v1_plugin_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2308,7 +2388,7 @@ func (x *SnapshotRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SnapshotRequest.ProtoReflect.Descriptor instead.
 func (*SnapshotRequest) Descriptor() ([]byte, []int) {
-	return file_sdk_pb_v1_plugin_proto_rawDescGZIP(), []int{27}
+	return file_sdk_pb_v1_plugin_proto_rawDescGZIP(), []int{28}
 }
 
 type SnapshotResponse struct {
@@ -2321,7 +2401,7 @@ type SnapshotResponse struct {
 
 func (x *SnapshotResponse) Reset() {
 	*x = SnapshotResponse{}
-	mi := &file_sdk_pb_v1_plugin_proto_msgTypes[28]
+	mi := &file_sdk_pb_v1_plugin_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2333,7 +2413,7 @@ func (x *SnapshotResponse) String() string {
 func (*SnapshotResponse) ProtoMessage() {}
 
 func (x *SnapshotResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_sdk_pb_v1_plugin_proto_msgTypes[28]
+	mi := &file_sdk_pb_v1_plugin_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2346,7 +2426,7 @@ func (x *SnapshotResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SnapshotResponse.ProtoReflect.Descriptor instead.
 func (*SnapshotResponse) Descriptor() ([]byte, []int) {
-	return file_sdk_pb_v1_plugin_proto_rawDescGZIP(), []int{28}
+	return file_sdk_pb_v1_plugin_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *SnapshotResponse) GetParameters() []*NamedTensor {
@@ -2373,7 +2453,7 @@ type RestoreRequest struct {
 
 func (x *RestoreRequest) Reset() {
 	*x = RestoreRequest{}
-	mi := &file_sdk_pb_v1_plugin_proto_msgTypes[29]
+	mi := &file_sdk_pb_v1_plugin_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2385,7 +2465,7 @@ func (x *RestoreRequest) String() string {
 func (*RestoreRequest) ProtoMessage() {}
 
 func (x *RestoreRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_sdk_pb_v1_plugin_proto_msgTypes[29]
+	mi := &file_sdk_pb_v1_plugin_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2398,7 +2478,7 @@ func (x *RestoreRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RestoreRequest.ProtoReflect.Descriptor instead.
 func (*RestoreRequest) Descriptor() ([]byte, []int) {
-	return file_sdk_pb_v1_plugin_proto_rawDescGZIP(), []int{29}
+	return file_sdk_pb_v1_plugin_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *RestoreRequest) GetParameters() []*NamedTensor {
@@ -2423,7 +2503,7 @@ type RestoreResponse struct {
 
 func (x *RestoreResponse) Reset() {
 	*x = RestoreResponse{}
-	mi := &file_sdk_pb_v1_plugin_proto_msgTypes[30]
+	mi := &file_sdk_pb_v1_plugin_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2435,7 +2515,7 @@ func (x *RestoreResponse) String() string {
 func (*RestoreResponse) ProtoMessage() {}
 
 func (x *RestoreResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_sdk_pb_v1_plugin_proto_msgTypes[30]
+	mi := &file_sdk_pb_v1_plugin_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2448,7 +2528,7 @@ func (x *RestoreResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RestoreResponse.ProtoReflect.Descriptor instead.
 func (*RestoreResponse) Descriptor() ([]byte, []int) {
-	return file_sdk_pb_v1_plugin_proto_rawDescGZIP(), []int{30}
+	return file_sdk_pb_v1_plugin_proto_rawDescGZIP(), []int{31}
 }
 
 type CloseRequest struct {
@@ -2459,7 +2539,7 @@ type CloseRequest struct {
 
 func (x *CloseRequest) Reset() {
 	*x = CloseRequest{}
-	mi := &file_sdk_pb_v1_plugin_proto_msgTypes[31]
+	mi := &file_sdk_pb_v1_plugin_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2471,7 +2551,7 @@ func (x *CloseRequest) String() string {
 func (*CloseRequest) ProtoMessage() {}
 
 func (x *CloseRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_sdk_pb_v1_plugin_proto_msgTypes[31]
+	mi := &file_sdk_pb_v1_plugin_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2484,7 +2564,7 @@ func (x *CloseRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CloseRequest.ProtoReflect.Descriptor instead.
 func (*CloseRequest) Descriptor() ([]byte, []int) {
-	return file_sdk_pb_v1_plugin_proto_rawDescGZIP(), []int{31}
+	return file_sdk_pb_v1_plugin_proto_rawDescGZIP(), []int{32}
 }
 
 type CloseResponse struct {
@@ -2495,7 +2575,7 @@ type CloseResponse struct {
 
 func (x *CloseResponse) Reset() {
 	*x = CloseResponse{}
-	mi := &file_sdk_pb_v1_plugin_proto_msgTypes[32]
+	mi := &file_sdk_pb_v1_plugin_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2507,7 +2587,7 @@ func (x *CloseResponse) String() string {
 func (*CloseResponse) ProtoMessage() {}
 
 func (x *CloseResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_sdk_pb_v1_plugin_proto_msgTypes[32]
+	mi := &file_sdk_pb_v1_plugin_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2520,7 +2600,7 @@ func (x *CloseResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CloseResponse.ProtoReflect.Descriptor instead.
 func (*CloseResponse) Descriptor() ([]byte, []int) {
-	return file_sdk_pb_v1_plugin_proto_rawDescGZIP(), []int{32}
+	return file_sdk_pb_v1_plugin_proto_rawDescGZIP(), []int{33}
 }
 
 var File_sdk_pb_v1_plugin_proto protoreflect.FileDescriptor
@@ -2595,7 +2675,7 @@ const file_sdk_pb_v1_plugin_proto_rawDesc = "" +
 	"\x03max\x18\x05 \x01(\x01R\x03max\x12\x16\n" +
 	"\x06values\x18\x06 \x03(\tR\x06values\x12\x10\n" +
 	"\x03log\x18\a \x01(\bR\x03log\x12\x12\n" +
-	"\x04text\x18\b \x01(\tR\x04text\"\xa5\x02\n" +
+	"\x04text\x18\b \x01(\tR\x04text\"\xbf\x02\n" +
 	"\fCapabilities\x12!\n" +
 	"\fneeds_labels\x18\x01 \x01(\bR\vneedsLabels\x12+\n" +
 	"\x11batch_independent\x18\x02 \x01(\bR\x10batchIndependent\x12$\n" +
@@ -2603,7 +2683,8 @@ const file_sdk_pb_v1_plugin_proto_rawDesc = "" +
 	"\x13modality_embeddings\x18\x04 \x01(\bR\x12modalityEmbeddings\x12%\n" +
 	"\x0emodality_kinds\x18\x05 \x03(\tR\rmodalityKinds\x12\x14\n" +
 	"\x05tasks\x18\x06 \x03(\tR\x05tasks\x121\n" +
-	"\x14reveals_availability\x18\a \x01(\bR\x13revealsAvailability\"4\n" +
+	"\x14reveals_availability\x18\a \x01(\bR\x13revealsAvailability\x12\x18\n" +
+	"\aerasure\x18\b \x01(\bR\aerasure\"4\n" +
 	"\x04Task\x12\x12\n" +
 	"\x04kind\x18\x01 \x01(\tR\x04kind\x12\x18\n" +
 	"\aclasses\x18\x02 \x01(\x03R\aclasses\"\xee\x01\n" +
@@ -2615,14 +2696,19 @@ const file_sdk_pb_v1_plugin_proto_rawDesc = "" +
 	"\x05beta2\x18\x05 \x01(\x01R\x05beta2\x12\x18\n" +
 	"\aepsilon\x18\x06 \x01(\x01R\aepsilon\x12\x1a\n" +
 	"\bmomentum\x18\a \x01(\x01R\bmomentum\x12\x1b\n" +
-	"\tclip_norm\x18\b \x01(\x01R\bclipNorm\"\xc6\x01\n" +
+	"\tclip_norm\x18\b \x01(\x01R\bclipNorm\"\xff\x01\n" +
 	"\bModality\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x12\n" +
 	"\x04kind\x18\x02 \x01(\tR\x04kind\x12\x14\n" +
 	"\x05width\x18\x03 \x01(\x03R\x05width\x12\x16\n" +
 	"\x06length\x18\x04 \x01(\x03R\x06length\x120\n" +
 	"\x04mean\x18\x05 \x01(\v2\x1c.deconfound.plugin.v1.TensorR\x04mean\x122\n" +
-	"\x05scale\x18\x06 \x01(\v2\x1c.deconfound.plugin.v1.TensorR\x05scale\"_\n" +
+	"\x05scale\x18\x06 \x01(\v2\x1c.deconfound.plugin.v1.TensorR\x05scale\x127\n" +
+	"\aerasure\x18\a \x01(\v2\x1d.deconfound.plugin.v1.ErasureR\aerasure\"\xa5\x01\n" +
+	"\aErasure\x120\n" +
+	"\x04read\x18\x01 \x01(\v2\x1c.deconfound.plugin.v1.TensorR\x04read\x122\n" +
+	"\x05write\x18\x02 \x01(\v2\x1c.deconfound.plugin.v1.TensorR\x05write\x124\n" +
+	"\x06offset\x18\x03 \x01(\v2\x1c.deconfound.plugin.v1.TensorR\x06offset\"_\n" +
 	"\aChannel\x12\x1f\n" +
 	"\vmax_message\x18\x01 \x01(\x04R\n" +
 	"maxMessage\x12\x16\n" +
@@ -2734,7 +2820,7 @@ func file_sdk_pb_v1_plugin_proto_rawDescGZIP() []byte {
 	return file_sdk_pb_v1_plugin_proto_rawDescData
 }
 
-var file_sdk_pb_v1_plugin_proto_msgTypes = make([]protoimpl.MessageInfo, 36)
+var file_sdk_pb_v1_plugin_proto_msgTypes = make([]protoimpl.MessageInfo, 37)
 var file_sdk_pb_v1_plugin_proto_goTypes = []any{
 	(*HostMessage)(nil),         // 0: deconfound.plugin.v1.HostMessage
 	(*PluginMessage)(nil),       // 1: deconfound.plugin.v1.PluginMessage
@@ -2751,47 +2837,48 @@ var file_sdk_pb_v1_plugin_proto_goTypes = []any{
 	(*Task)(nil),                // 12: deconfound.plugin.v1.Task
 	(*OptimizerSettings)(nil),   // 13: deconfound.plugin.v1.OptimizerSettings
 	(*Modality)(nil),            // 14: deconfound.plugin.v1.Modality
-	(*Channel)(nil),             // 15: deconfound.plugin.v1.Channel
-	(*OpenBackboneRequest)(nil), // 16: deconfound.plugin.v1.OpenBackboneRequest
-	(*OpenStrategyRequest)(nil), // 17: deconfound.plugin.v1.OpenStrategyRequest
-	(*OpenResponse)(nil),        // 18: deconfound.plugin.v1.OpenResponse
-	(*ForwardRequest)(nil),      // 19: deconfound.plugin.v1.ForwardRequest
-	(*ForwardResponse)(nil),     // 20: deconfound.plugin.v1.ForwardResponse
-	(*BackwardRequest)(nil),     // 21: deconfound.plugin.v1.BackwardRequest
-	(*BackwardResponse)(nil),    // 22: deconfound.plugin.v1.BackwardResponse
-	(*AugmentRequest)(nil),      // 23: deconfound.plugin.v1.AugmentRequest
-	(*AugmentResponse)(nil),     // 24: deconfound.plugin.v1.AugmentResponse
-	(*ObjectiveRequest)(nil),    // 25: deconfound.plugin.v1.ObjectiveRequest
-	(*ObjectiveResponse)(nil),   // 26: deconfound.plugin.v1.ObjectiveResponse
-	(*SnapshotRequest)(nil),     // 27: deconfound.plugin.v1.SnapshotRequest
-	(*SnapshotResponse)(nil),    // 28: deconfound.plugin.v1.SnapshotResponse
-	(*RestoreRequest)(nil),      // 29: deconfound.plugin.v1.RestoreRequest
-	(*RestoreResponse)(nil),     // 30: deconfound.plugin.v1.RestoreResponse
-	(*CloseRequest)(nil),        // 31: deconfound.plugin.v1.CloseRequest
-	(*CloseResponse)(nil),       // 32: deconfound.plugin.v1.CloseResponse
-	nil,                         // 33: deconfound.plugin.v1.OpenBackboneRequest.HyperparametersEntry
-	nil,                         // 34: deconfound.plugin.v1.OpenStrategyRequest.PriorEntry
-	nil,                         // 35: deconfound.plugin.v1.OpenStrategyRequest.HyperparametersEntry
+	(*Erasure)(nil),             // 15: deconfound.plugin.v1.Erasure
+	(*Channel)(nil),             // 16: deconfound.plugin.v1.Channel
+	(*OpenBackboneRequest)(nil), // 17: deconfound.plugin.v1.OpenBackboneRequest
+	(*OpenStrategyRequest)(nil), // 18: deconfound.plugin.v1.OpenStrategyRequest
+	(*OpenResponse)(nil),        // 19: deconfound.plugin.v1.OpenResponse
+	(*ForwardRequest)(nil),      // 20: deconfound.plugin.v1.ForwardRequest
+	(*ForwardResponse)(nil),     // 21: deconfound.plugin.v1.ForwardResponse
+	(*BackwardRequest)(nil),     // 22: deconfound.plugin.v1.BackwardRequest
+	(*BackwardResponse)(nil),    // 23: deconfound.plugin.v1.BackwardResponse
+	(*AugmentRequest)(nil),      // 24: deconfound.plugin.v1.AugmentRequest
+	(*AugmentResponse)(nil),     // 25: deconfound.plugin.v1.AugmentResponse
+	(*ObjectiveRequest)(nil),    // 26: deconfound.plugin.v1.ObjectiveRequest
+	(*ObjectiveResponse)(nil),   // 27: deconfound.plugin.v1.ObjectiveResponse
+	(*SnapshotRequest)(nil),     // 28: deconfound.plugin.v1.SnapshotRequest
+	(*SnapshotResponse)(nil),    // 29: deconfound.plugin.v1.SnapshotResponse
+	(*RestoreRequest)(nil),      // 30: deconfound.plugin.v1.RestoreRequest
+	(*RestoreResponse)(nil),     // 31: deconfound.plugin.v1.RestoreResponse
+	(*CloseRequest)(nil),        // 32: deconfound.plugin.v1.CloseRequest
+	(*CloseResponse)(nil),       // 33: deconfound.plugin.v1.CloseResponse
+	nil,                         // 34: deconfound.plugin.v1.OpenBackboneRequest.HyperparametersEntry
+	nil,                         // 35: deconfound.plugin.v1.OpenStrategyRequest.PriorEntry
+	nil,                         // 36: deconfound.plugin.v1.OpenStrategyRequest.HyperparametersEntry
 }
 var file_sdk_pb_v1_plugin_proto_depIdxs = []int32{
-	16, // 0: deconfound.plugin.v1.HostMessage.open_backbone:type_name -> deconfound.plugin.v1.OpenBackboneRequest
-	17, // 1: deconfound.plugin.v1.HostMessage.open_strategy:type_name -> deconfound.plugin.v1.OpenStrategyRequest
-	19, // 2: deconfound.plugin.v1.HostMessage.forward:type_name -> deconfound.plugin.v1.ForwardRequest
-	21, // 3: deconfound.plugin.v1.HostMessage.backward:type_name -> deconfound.plugin.v1.BackwardRequest
-	23, // 4: deconfound.plugin.v1.HostMessage.augment:type_name -> deconfound.plugin.v1.AugmentRequest
-	25, // 5: deconfound.plugin.v1.HostMessage.objective:type_name -> deconfound.plugin.v1.ObjectiveRequest
-	27, // 6: deconfound.plugin.v1.HostMessage.snapshot:type_name -> deconfound.plugin.v1.SnapshotRequest
-	29, // 7: deconfound.plugin.v1.HostMessage.restore:type_name -> deconfound.plugin.v1.RestoreRequest
-	31, // 8: deconfound.plugin.v1.HostMessage.close:type_name -> deconfound.plugin.v1.CloseRequest
+	17, // 0: deconfound.plugin.v1.HostMessage.open_backbone:type_name -> deconfound.plugin.v1.OpenBackboneRequest
+	18, // 1: deconfound.plugin.v1.HostMessage.open_strategy:type_name -> deconfound.plugin.v1.OpenStrategyRequest
+	20, // 2: deconfound.plugin.v1.HostMessage.forward:type_name -> deconfound.plugin.v1.ForwardRequest
+	22, // 3: deconfound.plugin.v1.HostMessage.backward:type_name -> deconfound.plugin.v1.BackwardRequest
+	24, // 4: deconfound.plugin.v1.HostMessage.augment:type_name -> deconfound.plugin.v1.AugmentRequest
+	26, // 5: deconfound.plugin.v1.HostMessage.objective:type_name -> deconfound.plugin.v1.ObjectiveRequest
+	28, // 6: deconfound.plugin.v1.HostMessage.snapshot:type_name -> deconfound.plugin.v1.SnapshotRequest
+	30, // 7: deconfound.plugin.v1.HostMessage.restore:type_name -> deconfound.plugin.v1.RestoreRequest
+	32, // 8: deconfound.plugin.v1.HostMessage.close:type_name -> deconfound.plugin.v1.CloseRequest
 	2,  // 9: deconfound.plugin.v1.PluginMessage.error:type_name -> deconfound.plugin.v1.Error
-	18, // 10: deconfound.plugin.v1.PluginMessage.open:type_name -> deconfound.plugin.v1.OpenResponse
-	20, // 11: deconfound.plugin.v1.PluginMessage.forward:type_name -> deconfound.plugin.v1.ForwardResponse
-	22, // 12: deconfound.plugin.v1.PluginMessage.backward:type_name -> deconfound.plugin.v1.BackwardResponse
-	24, // 13: deconfound.plugin.v1.PluginMessage.augment:type_name -> deconfound.plugin.v1.AugmentResponse
-	26, // 14: deconfound.plugin.v1.PluginMessage.objective:type_name -> deconfound.plugin.v1.ObjectiveResponse
-	28, // 15: deconfound.plugin.v1.PluginMessage.snapshot:type_name -> deconfound.plugin.v1.SnapshotResponse
-	30, // 16: deconfound.plugin.v1.PluginMessage.restore:type_name -> deconfound.plugin.v1.RestoreResponse
-	32, // 17: deconfound.plugin.v1.PluginMessage.close:type_name -> deconfound.plugin.v1.CloseResponse
+	19, // 10: deconfound.plugin.v1.PluginMessage.open:type_name -> deconfound.plugin.v1.OpenResponse
+	21, // 11: deconfound.plugin.v1.PluginMessage.forward:type_name -> deconfound.plugin.v1.ForwardResponse
+	23, // 12: deconfound.plugin.v1.PluginMessage.backward:type_name -> deconfound.plugin.v1.BackwardResponse
+	25, // 13: deconfound.plugin.v1.PluginMessage.augment:type_name -> deconfound.plugin.v1.AugmentResponse
+	27, // 14: deconfound.plugin.v1.PluginMessage.objective:type_name -> deconfound.plugin.v1.ObjectiveResponse
+	29, // 15: deconfound.plugin.v1.PluginMessage.snapshot:type_name -> deconfound.plugin.v1.SnapshotResponse
+	31, // 16: deconfound.plugin.v1.PluginMessage.restore:type_name -> deconfound.plugin.v1.RestoreResponse
+	33, // 17: deconfound.plugin.v1.PluginMessage.close:type_name -> deconfound.plugin.v1.CloseResponse
 	4,  // 18: deconfound.plugin.v1.Tensor.region:type_name -> deconfound.plugin.v1.Region
 	3,  // 19: deconfound.plugin.v1.NamedTensor.tensor:type_name -> deconfound.plugin.v1.Tensor
 	10, // 20: deconfound.plugin.v1.InfoResponse.hyperparameters:type_name -> deconfound.plugin.v1.Hyperparameter
@@ -2799,44 +2886,48 @@ var file_sdk_pb_v1_plugin_proto_depIdxs = []int32{
 	7,  // 22: deconfound.plugin.v1.Hyperparameter.default:type_name -> deconfound.plugin.v1.Value
 	3,  // 23: deconfound.plugin.v1.Modality.mean:type_name -> deconfound.plugin.v1.Tensor
 	3,  // 24: deconfound.plugin.v1.Modality.scale:type_name -> deconfound.plugin.v1.Tensor
-	15, // 25: deconfound.plugin.v1.OpenBackboneRequest.channel:type_name -> deconfound.plugin.v1.Channel
-	14, // 26: deconfound.plugin.v1.OpenBackboneRequest.modalities:type_name -> deconfound.plugin.v1.Modality
-	12, // 27: deconfound.plugin.v1.OpenBackboneRequest.task:type_name -> deconfound.plugin.v1.Task
-	33, // 28: deconfound.plugin.v1.OpenBackboneRequest.hyperparameters:type_name -> deconfound.plugin.v1.OpenBackboneRequest.HyperparametersEntry
-	13, // 29: deconfound.plugin.v1.OpenBackboneRequest.optimizer:type_name -> deconfound.plugin.v1.OptimizerSettings
-	15, // 30: deconfound.plugin.v1.OpenStrategyRequest.channel:type_name -> deconfound.plugin.v1.Channel
-	3,  // 31: deconfound.plugin.v1.OpenStrategyRequest.labels:type_name -> deconfound.plugin.v1.Tensor
-	3,  // 32: deconfound.plugin.v1.OpenStrategyRequest.covariates:type_name -> deconfound.plugin.v1.Tensor
-	34, // 33: deconfound.plugin.v1.OpenStrategyRequest.prior:type_name -> deconfound.plugin.v1.OpenStrategyRequest.PriorEntry
-	12, // 34: deconfound.plugin.v1.OpenStrategyRequest.task:type_name -> deconfound.plugin.v1.Task
-	35, // 35: deconfound.plugin.v1.OpenStrategyRequest.hyperparameters:type_name -> deconfound.plugin.v1.OpenStrategyRequest.HyperparametersEntry
-	13, // 36: deconfound.plugin.v1.OpenStrategyRequest.optimizer:type_name -> deconfound.plugin.v1.OptimizerSettings
-	3,  // 37: deconfound.plugin.v1.ForwardRequest.labels:type_name -> deconfound.plugin.v1.Tensor
-	3,  // 38: deconfound.plugin.v1.ForwardResponse.h:type_name -> deconfound.plugin.v1.Tensor
-	3,  // 39: deconfound.plugin.v1.ForwardResponse.modality_embeddings:type_name -> deconfound.plugin.v1.Tensor
-	3,  // 40: deconfound.plugin.v1.BackwardRequest.dh:type_name -> deconfound.plugin.v1.Tensor
-	6,  // 41: deconfound.plugin.v1.BackwardResponse.terms:type_name -> deconfound.plugin.v1.Term
-	3,  // 42: deconfound.plugin.v1.ObjectiveRequest.h:type_name -> deconfound.plugin.v1.Tensor
-	3,  // 43: deconfound.plugin.v1.ObjectiveRequest.logits:type_name -> deconfound.plugin.v1.Tensor
-	3,  // 44: deconfound.plugin.v1.ObjectiveRequest.row_loss:type_name -> deconfound.plugin.v1.Tensor
-	3,  // 45: deconfound.plugin.v1.ObjectiveRequest.labels:type_name -> deconfound.plugin.v1.Tensor
-	3,  // 46: deconfound.plugin.v1.ObjectiveResponse.weights:type_name -> deconfound.plugin.v1.Tensor
-	3,  // 47: deconfound.plugin.v1.ObjectiveResponse.dh:type_name -> deconfound.plugin.v1.Tensor
-	3,  // 48: deconfound.plugin.v1.ObjectiveResponse.dlogits:type_name -> deconfound.plugin.v1.Tensor
-	6,  // 49: deconfound.plugin.v1.ObjectiveResponse.terms:type_name -> deconfound.plugin.v1.Term
-	5,  // 50: deconfound.plugin.v1.SnapshotResponse.parameters:type_name -> deconfound.plugin.v1.NamedTensor
-	5,  // 51: deconfound.plugin.v1.RestoreRequest.parameters:type_name -> deconfound.plugin.v1.NamedTensor
-	7,  // 52: deconfound.plugin.v1.OpenBackboneRequest.HyperparametersEntry.value:type_name -> deconfound.plugin.v1.Value
-	7,  // 53: deconfound.plugin.v1.OpenStrategyRequest.HyperparametersEntry.value:type_name -> deconfound.plugin.v1.Value
-	8,  // 54: deconfound.plugin.v1.Plugin.Info:input_type -> deconfound.plugin.v1.InfoRequest
-	0,  // 55: deconfound.plugin.v1.Plugin.Session:input_type -> deconfound.plugin.v1.HostMessage
-	9,  // 56: deconfound.plugin.v1.Plugin.Info:output_type -> deconfound.plugin.v1.InfoResponse
-	1,  // 57: deconfound.plugin.v1.Plugin.Session:output_type -> deconfound.plugin.v1.PluginMessage
-	56, // [56:58] is the sub-list for method output_type
-	54, // [54:56] is the sub-list for method input_type
-	54, // [54:54] is the sub-list for extension type_name
-	54, // [54:54] is the sub-list for extension extendee
-	0,  // [0:54] is the sub-list for field type_name
+	15, // 25: deconfound.plugin.v1.Modality.erasure:type_name -> deconfound.plugin.v1.Erasure
+	3,  // 26: deconfound.plugin.v1.Erasure.read:type_name -> deconfound.plugin.v1.Tensor
+	3,  // 27: deconfound.plugin.v1.Erasure.write:type_name -> deconfound.plugin.v1.Tensor
+	3,  // 28: deconfound.plugin.v1.Erasure.offset:type_name -> deconfound.plugin.v1.Tensor
+	16, // 29: deconfound.plugin.v1.OpenBackboneRequest.channel:type_name -> deconfound.plugin.v1.Channel
+	14, // 30: deconfound.plugin.v1.OpenBackboneRequest.modalities:type_name -> deconfound.plugin.v1.Modality
+	12, // 31: deconfound.plugin.v1.OpenBackboneRequest.task:type_name -> deconfound.plugin.v1.Task
+	34, // 32: deconfound.plugin.v1.OpenBackboneRequest.hyperparameters:type_name -> deconfound.plugin.v1.OpenBackboneRequest.HyperparametersEntry
+	13, // 33: deconfound.plugin.v1.OpenBackboneRequest.optimizer:type_name -> deconfound.plugin.v1.OptimizerSettings
+	16, // 34: deconfound.plugin.v1.OpenStrategyRequest.channel:type_name -> deconfound.plugin.v1.Channel
+	3,  // 35: deconfound.plugin.v1.OpenStrategyRequest.labels:type_name -> deconfound.plugin.v1.Tensor
+	3,  // 36: deconfound.plugin.v1.OpenStrategyRequest.covariates:type_name -> deconfound.plugin.v1.Tensor
+	35, // 37: deconfound.plugin.v1.OpenStrategyRequest.prior:type_name -> deconfound.plugin.v1.OpenStrategyRequest.PriorEntry
+	12, // 38: deconfound.plugin.v1.OpenStrategyRequest.task:type_name -> deconfound.plugin.v1.Task
+	36, // 39: deconfound.plugin.v1.OpenStrategyRequest.hyperparameters:type_name -> deconfound.plugin.v1.OpenStrategyRequest.HyperparametersEntry
+	13, // 40: deconfound.plugin.v1.OpenStrategyRequest.optimizer:type_name -> deconfound.plugin.v1.OptimizerSettings
+	3,  // 41: deconfound.plugin.v1.ForwardRequest.labels:type_name -> deconfound.plugin.v1.Tensor
+	3,  // 42: deconfound.plugin.v1.ForwardResponse.h:type_name -> deconfound.plugin.v1.Tensor
+	3,  // 43: deconfound.plugin.v1.ForwardResponse.modality_embeddings:type_name -> deconfound.plugin.v1.Tensor
+	3,  // 44: deconfound.plugin.v1.BackwardRequest.dh:type_name -> deconfound.plugin.v1.Tensor
+	6,  // 45: deconfound.plugin.v1.BackwardResponse.terms:type_name -> deconfound.plugin.v1.Term
+	3,  // 46: deconfound.plugin.v1.ObjectiveRequest.h:type_name -> deconfound.plugin.v1.Tensor
+	3,  // 47: deconfound.plugin.v1.ObjectiveRequest.logits:type_name -> deconfound.plugin.v1.Tensor
+	3,  // 48: deconfound.plugin.v1.ObjectiveRequest.row_loss:type_name -> deconfound.plugin.v1.Tensor
+	3,  // 49: deconfound.plugin.v1.ObjectiveRequest.labels:type_name -> deconfound.plugin.v1.Tensor
+	3,  // 50: deconfound.plugin.v1.ObjectiveResponse.weights:type_name -> deconfound.plugin.v1.Tensor
+	3,  // 51: deconfound.plugin.v1.ObjectiveResponse.dh:type_name -> deconfound.plugin.v1.Tensor
+	3,  // 52: deconfound.plugin.v1.ObjectiveResponse.dlogits:type_name -> deconfound.plugin.v1.Tensor
+	6,  // 53: deconfound.plugin.v1.ObjectiveResponse.terms:type_name -> deconfound.plugin.v1.Term
+	5,  // 54: deconfound.plugin.v1.SnapshotResponse.parameters:type_name -> deconfound.plugin.v1.NamedTensor
+	5,  // 55: deconfound.plugin.v1.RestoreRequest.parameters:type_name -> deconfound.plugin.v1.NamedTensor
+	7,  // 56: deconfound.plugin.v1.OpenBackboneRequest.HyperparametersEntry.value:type_name -> deconfound.plugin.v1.Value
+	7,  // 57: deconfound.plugin.v1.OpenStrategyRequest.HyperparametersEntry.value:type_name -> deconfound.plugin.v1.Value
+	8,  // 58: deconfound.plugin.v1.Plugin.Info:input_type -> deconfound.plugin.v1.InfoRequest
+	0,  // 59: deconfound.plugin.v1.Plugin.Session:input_type -> deconfound.plugin.v1.HostMessage
+	9,  // 60: deconfound.plugin.v1.Plugin.Info:output_type -> deconfound.plugin.v1.InfoResponse
+	1,  // 61: deconfound.plugin.v1.Plugin.Session:output_type -> deconfound.plugin.v1.PluginMessage
+	60, // [60:62] is the sub-list for method output_type
+	58, // [58:60] is the sub-list for method input_type
+	58, // [58:58] is the sub-list for extension type_name
+	58, // [58:58] is the sub-list for extension extendee
+	0,  // [0:58] is the sub-list for field type_name
 }
 
 func init() { file_sdk_pb_v1_plugin_proto_init() }
@@ -2882,7 +2973,7 @@ func file_sdk_pb_v1_plugin_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_sdk_pb_v1_plugin_proto_rawDesc), len(file_sdk_pb_v1_plugin_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   36,
+			NumMessages:   37,
 			NumExtensions: 0,
 			NumServices:   1,
 		},
