@@ -10,8 +10,12 @@ import (
 // Config is what a head is built from.
 type Config struct {
 	Task Task
-	// Width is the number of columns of h.
+	// Width is the number of columns of h, the biased part included.
 	Width int
+	// Biased is how many of them, the last ones, are the biased part of the row
+	// that the caller computed by Separation. Only for DualBranch.UsesBiased; 0
+	// where nothing is erased, and the head is then the one without dual branch.
+	Biased int
 	// Modalities is the number of bits of an availability, at most 64.
 	Modalities int
 	// Missingness and DualBranch switch the components on; nil is off. They come
@@ -40,6 +44,8 @@ type Training struct {
 	// Covariates are CovariateWidth standardised, always observed values a row.
 	Covariates     []float32
 	CovariateWidth int
+	// Biased holds the Config.Biased columns of every row.
+	Biased []float32
 }
 
 func (c Config) validate() error {
@@ -49,6 +55,8 @@ func (c Config) validate() error {
 	switch {
 	case c.Width < 1:
 		return fmt.Errorf("the width of h is %d, it must be at least 1", c.Width)
+	case c.Biased < 0 || c.Biased >= c.Width || (c.Biased > 0 && !c.DualBranch.UsesBiased()):
+		return fmt.Errorf("%d of the %d columns of h are the biased part", c.Biased, c.Width)
 	case c.Modalities < 1 || c.Modalities > 64:
 		return fmt.Errorf("%d modalities; a head takes 1 to 64", c.Modalities)
 	case c.Hidden < 0:
@@ -67,10 +75,10 @@ func (c Config) validate() error {
 			return err
 		}
 	}
-	return Compatible(c.Missingness, c.DualBranch, c.Task)
+	return Compatible(c.Missingness, c.DualBranch, c.Task, c.Modalities)
 }
 
-func (t Training) validate(task Task) error {
+func (t Training) validate(task Task, biased int) error {
 	n := len(t.Availability)
 	switch {
 	case n == 0:
@@ -79,6 +87,8 @@ func (t Training) validate(task Task) error {
 		return fmt.Errorf("%d labels for %d training rows, want %d a row", len(t.Labels), n, task.LabelWidth())
 	case t.CovariateWidth < 0 || len(t.Covariates) != n*t.CovariateWidth:
 		return fmt.Errorf("%d covariates for %d training rows, want %d a row", len(t.Covariates), n, t.CovariateWidth)
+	case len(t.Biased) != n*biased:
+		return fmt.Errorf("%d values of the biased part for %d training rows, want %d a row", len(t.Biased), n, biased)
 	}
 	return task.checkLabels(t.Labels)
 }
@@ -92,6 +102,6 @@ func (c Config) layout(rows int) string {
 	if c.DualBranch != nil {
 		d = fmt.Sprintf("%+v", *c.DualBranch)
 	}
-	return fmt.Sprintf("%+v width=%d modalities=%d hidden=%d dropout=%v epochs=%d seed=%d rows=%d optimizer=%+v missingness=%s dual_branch=%s",
-		c.Task, c.Width, c.Modalities, c.Hidden, c.Dropout, c.Epochs, c.Seed, rows, c.Optimizer, m, d)
+	return fmt.Sprintf("%+v width=%d biased=%d modalities=%d hidden=%d dropout=%v epochs=%d seed=%d rows=%d optimizer=%+v missingness=%s dual_branch=%s",
+		c.Task, c.Width, c.Biased, c.Modalities, c.Hidden, c.Dropout, c.Epochs, c.Seed, rows, c.Optimizer, m, d)
 }

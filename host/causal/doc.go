@@ -9,6 +9,9 @@
 //   - The dual branch (DualBranch) splits h into a causal part z_c and a biased
 //     part z_b: LfF (Nam et al., NeurIPS 2020), DisEnt (Lee et al., NeurIPS 2021),
 //     DisC (Fan et al., NeurIPS 2022), CaBiR.
+//     Or it is parted at the input: Separation finds the part of each modality
+//     that predicts the availability of the others, which is erased from what the
+//     backbone sees.
 //   - Both together train a joint head on (z_c, z_b, s_k) and average it over the
 //     joint distribution of (z_b, k) in the training rows.
 //

@@ -1,10 +1,27 @@
 package causal
 
-import "fmt"
+import (
+	"errors"
+	"fmt"
+)
 
-// SplitGCE is the value of DualBranch.Split: the biased branch is what the
-// generalised cross entropy learns first.
-const SplitGCE = "gce"
+// The values of DualBranch.Split.
+const (
+	// SplitGCE: the biased branch is what the generalised cross entropy learns
+	// first.
+	SplitGCE = "gce"
+	// SplitAvailability: the biased part of a modality is what predicts the
+	// availability of the others. See Separation.
+	SplitAvailability = "availability"
+)
+
+// The values of DualBranch.Mechanism: what drives the availability of modalities.
+// It cannot be learned from the data and has to be declared.
+const (
+	MechanismConfounder = "confounder" // a latent confounder of features and label
+	MechanismLabel      = "label"      // the label, or what it stands for
+	MechanismSelf       = "self"       // the values of the modality themselves
+)
 
 // The values of DualBranch.Heads.
 const (
@@ -36,7 +53,8 @@ const (
 // DualBranch are the settings of the dual-branch network; see
 // DualBranchParameters for what each one means.
 type DualBranch struct {
-	Split, Heads       string
+	Split, Mechanism   string
+	Heads              string
 	Difficulty         string
 	Q                  float64
 	BiasWeight         float64
@@ -56,7 +74,10 @@ type DualBranch struct {
 // DualBranchParameters describes the settings under dual_branch.*.
 func DualBranchParameters() []Parameter {
 	return []Parameter{
-		enum("split", "what tells the biased branch from the causal one: gce, bias is learned first (LfF, NeurIPS 2020)", SplitGCE),
+		enum("split", "what tells the biased branch from the causal one: gce, bias is learned first (LfF, NeurIPS 2020); availability, the part of a modality that predicts which others are there is erased from the features of any backbone. The other settings but mechanism, predict and pool are of gce",
+			SplitGCE, SplitAvailability),
+		choice("mechanism", "of split availability, to be declared: what drives availability. confounder, a latent confounder of features and label; label, the label itself: the split is then made within classes; self, the values themselves: nothing is erased",
+			MechanismConfounder, MechanismLabel, MechanismSelf),
 		enum("heads", "joint: either head sees the other branch without gradient (DisEnt, NeurIPS 2021; DisC, NeurIPS 2022); separate: each head sees its own branch (LfF, CaBiR), and nothing is swapped",
 			HeadsJoint, HeadsSeparate),
 		enum("difficulty", "weight of a row in the causal loss: relative, CE_b/(CE_c+CE_b) (LfF, NeurIPS 2020); class, the same divided by its mean over the rows of the class in the batch and at most 3, without which a rare class takes all the weight",
@@ -71,7 +92,7 @@ func DualBranchParameters() []Parameter {
 		integer("inner_steps", 3, 1, 100, "of vclub: steps of the variational network for one of the model (CLUB)"),
 		integer("inner_width", 32, 1, 8192, "of vclub: hidden width of the variational network"),
 		float("inner_learning_rate", 1e-3, 1e-8, 1, "of vclub: Adam learning rate of the variational network"),
-		enum("predict", "marginal: average a joint head over training pairs (z_b, stratum), the backdoor sum; drop: z_b at its training mean; own: the row's own z_b, not an adjustment",
+		enum("predict", "marginal: average a joint head over training pairs (z_b, stratum), the backdoor sum; drop: z_b at its training mean, with split availability no z_b; own: the row's own z_b, not an adjustment",
 			PredictMarginal, PredictDrop, PredictOwn),
 		integer("pool", 256, 1, 65536, "training rows whose (z_b, stratum) the marginal averages over"),
 		float("joint_start", 2.0/3, 0, 1, "share of training after which the joint head is trained"),
@@ -82,15 +103,20 @@ func DualBranchParameters() []Parameter {
 // ParseDualBranch checks settings by name and fills in the defaults. Errors name
 // the key, as dual_branch.<name>.
 func ParseDualBranch(raw map[string]any) (*DualBranch, error) {
-	if raw["split"] == "availability" {
-		return nil, fmt.Errorf(`dual_branch.split = "availability" is not supported by this version; the split that exists is "gce"`)
-	}
 	s, err := settings("dual_branch", DualBranchParameters(), raw)
 	if err != nil {
 		return nil, err
 	}
+	split, mechanism := s.String("split"), s.String("mechanism")
+	switch {
+	case split == SplitAvailability && mechanism == "":
+		return nil, errors.New(`dual_branch.split = "availability" needs mechanism = "confounder", "label" or "self": what drives availability cannot be learned from the data, declare it`)
+	case split != SplitAvailability && mechanism != "":
+		return nil, fmt.Errorf(`dual_branch.mechanism = %q belongs to split = "availability", and the split is %q; add split = "availability" or remove mechanism`, mechanism, split)
+	}
 	return &DualBranch{
-		Split:              s.String("split"),
+		Split:              split,
+		Mechanism:          mechanism,
 		Heads:              s.String("heads"),
 		Difficulty:         s.String("difficulty"),
 		Q:                  s.Float("q"),
@@ -109,13 +135,23 @@ func ParseDualBranch(raw map[string]any) (*DualBranch, error) {
 	}, nil
 }
 
+// separated reports whether the split is made by availability, at the input.
+func (d *DualBranch) separated() bool { return d != nil && d.Split == SplitAvailability }
+
+// UsesBiased reports whether the head needs the biased part of every row beside
+// its representation.
+func (d *DualBranch) UsesBiased() bool { return d.separated() && d.Predict != PredictDrop }
+
 // swaps reports whether z_b is swapped in some stage.
 func (d *DualBranch) swaps() bool { return d.Heads == HeadsJoint && d.SwapWeight > 0 }
 
-// Compatible returns why two components cannot work together, or nil. Either
-// may be nil.
-func Compatible(m *Missingness, d *DualBranch, task Task) error {
-	if d != nil && d.Difficulty == DifficultyClass && task.Kind == Multilabel {
+// Compatible returns why two components cannot work together, or not with a task
+// and a number of modalities, or nil. Either component may be nil.
+func Compatible(m *Missingness, d *DualBranch, task Task, modalities int) error {
+	if d.separated() && modalities < 2 {
+		return fmt.Errorf(`dual_branch.split = "availability" parts a modality by the availability of the others, and the dataset has %d; use another split`, modalities)
+	}
+	if d != nil && !d.separated() && d.Difficulty == DifficultyClass && task.Kind == Multilabel {
 		return fmt.Errorf(`dual_branch.difficulty = "class" needs one class a row; the task is multilabel: use "relative"`)
 	}
 	if m == nil {
@@ -126,6 +162,13 @@ func Compatible(m *Missingness, d *DualBranch, task Task) error {
 		return fmt.Errorf(`missingness.dictionary = "class_pattern" needs one class a row; the task is multilabel: use "pattern"`)
 	case d == nil && m.stratified() && m.Dictionary == KMeans && m.Context == ContextBiased:
 		return fmt.Errorf(`missingness.context = "biased" clusters z_b, which only dual_branch has; add dual_branch, or use context = "availability"`)
+	case d.separated() && m.stratified() && m.Dictionary == KMeans && m.Context == ContextBiased:
+		return fmt.Errorf(`missingness.context = "biased" clusters the z_b of dual_branch.split = "gce"; with split = "availability" use context = "availability"`)
+	case d.separated() && !d.UsesBiased(): // the head is that of missingness alone
+	case d.separated() && m.Mode == NWGM:
+		return fmt.Errorf(`missingness.mode = "nwgm" has no strata to pair with z_b; use mode = "enumerate", or dual_branch.predict = "drop"`)
+	case d.separated() && m.DoWeight > 0:
+		return fmt.Errorf(`missingness.do_weight = %v cannot be combined with dual_branch.predict = %q: its joint head is trained on own pairs; set it to 0`, m.DoWeight, d.Predict)
 	case d != nil && m.Mode == NWGM:
 		return fmt.Errorf(`missingness.mode = "nwgm" cannot be combined with dual_branch: it has no strata to pair with z_b; use mode = "enumerate"`)
 	case d != nil && m.DoWeight > 0:

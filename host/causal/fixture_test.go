@@ -43,11 +43,19 @@ var variants = map[string][2]map[string]any{
 	"md_db_freeze":   {{"warmup": 1}, {"freeze": true, "predict": "own"}},
 	"md_db_biased":   {{"warmup": 1, "dictionary": "kmeans", "context": "biased", "clusters": 3}, {"pool": 7}},
 	"mask_do_db":     {{"mode": "mask_do"}, {"swap_weight": 0.0}},
+
+	"availability":           {nil, {"split": "availability", "mechanism": "label", "pool": 7}},
+	"availability_drop":      {nil, {"split": "availability", "mechanism": "confounder", "predict": "drop"}},
+	"md_availability":        {{"warmup": 2, "code": "both"}, {"split": "availability", "mechanism": "confounder"}},
+	"md_availability_own":    {{}, {"split": "availability", "mechanism": "confounder", "predict": "own"}},
+	"md_availability_kmeans": {{"dictionary": "kmeans", "clusters": 4, "context": "representation", "warmup": 1}, {"split": "availability", "mechanism": "label"}},
+	"nwgm_availability_drop": {{"mode": "nwgm", "attention": 6, "projection": 5, "warmup": 1}, {"split": "availability", "mechanism": "label", "predict": "drop"}},
 }
 
 const (
 	testRows       = 64
 	testWidth      = 5
+	testBiased     = 2 // of these columns
 	testModalities = 3
 )
 
@@ -72,6 +80,9 @@ func testConfig(tb testing.TB, variant string, task Task) Config {
 	if v[1] != nil {
 		if cfg.DualBranch, err = ParseDualBranch(v[1]); err != nil {
 			tb.Fatal(err)
+		}
+		if cfg.DualBranch.UsesBiased() {
+			cfg.Biased = testBiased
 		}
 	}
 	return cfg
@@ -128,6 +139,9 @@ func batchOf(task Task, tr Training, h []float32, positions []int32) (Batch, []f
 
 func newHead(tb testing.TB, cfg Config, tr Training) *Head {
 	tb.Helper()
+	if tr.Biased == nil {
+		tr.Biased = normals(rng.Stream(8, "biased"), len(tr.Availability)*cfg.Biased)
+	}
 	h, err := New(cfg, tr)
 	if err != nil {
 		tb.Fatal(err)
@@ -203,7 +217,7 @@ func eachVariant(t *testing.T, test func(t *testing.T, cfg Config)) {
 		for name, task := range tasks {
 			t.Run(variant+"/"+name, func(t *testing.T) {
 				cfg := testConfig(t, variant, task)
-				if Compatible(cfg.Missingness, cfg.DualBranch, task) != nil {
+				if Compatible(cfg.Missingness, cfg.DualBranch, task, testModalities) != nil {
 					t.Skip("not a combination")
 				}
 				test(t, cfg)

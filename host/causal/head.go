@@ -80,7 +80,7 @@ func New(cfg Config, training Training) (*Head, error) {
 	if err := cfg.validate(); err != nil {
 		return nil, err
 	}
-	if err := training.validate(cfg.Task); err != nil {
+	if err := training.validate(cfg.Task, cfg.Biased); err != nil {
 		return nil, err
 	}
 	h := &Head{
@@ -99,7 +99,9 @@ func New(cfg Config, training Training) (*Head, error) {
 	}
 	var err error
 	switch {
-	case cfg.DualBranch != nil:
+	case cfg.Biased > 0:
+		h.network, h.groups, err = newProxied(h)
+	case cfg.DualBranch != nil && !cfg.DualBranch.separated():
 		h.network, h.groups, err = newBranches(h)
 	case h.strata == nil:
 		h.network, h.groups, err = newPlain(h)

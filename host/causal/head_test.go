@@ -243,6 +243,10 @@ func TestHead_errors(t *testing.T) {
 	check("classes", construct(func(c *Config, _ *Training) { c.Task = Task{Kind: Multiclass, Classes: 1} }), "classes")
 	check("width", construct(func(c *Config, _ *Training) { c.Width = 0 }), "width")
 	check("modalities", construct(func(c *Config, _ *Training) { c.Modalities = 65 }), "modalities")
+	check("biased", construct(func(c *Config, _ *Training) { c.Biased = 1 }), "1 of the 5 columns of h")
+	check("biased", construct(func(c *Config, _ *Training) {
+		c.DualBranch, c.Biased = testConfig(t, "availability", cfg.Task).DualBranch, 2
+	}), "0 values of the biased part")
 	check("hidden", construct(func(c *Config, _ *Training) { c.Hidden = -1 }), "head.hidden")
 	check("dropout", construct(func(c *Config, _ *Training) { c.Dropout = 1 }), "head.dropout")
 	check("epochs", construct(func(c *Config, _ *Training) { c.Epochs = 0 }), "run.epochs")

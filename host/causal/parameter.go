@@ -22,7 +22,8 @@ const (
 type Parameter struct {
 	Name string
 	Type string // Float, Int, Bool or Enum
-	// Default is a float64, int64, bool or string, by Type.
+	// Default is a float64, int64, bool or string, by Type; nil if the setting is
+	// empty unless given.
 	Default any
 	// Min and Max bound a Float or Int, both included.
 	Min, Max float64
@@ -46,6 +47,11 @@ func boolean(name string, value bool, text string) Parameter {
 
 func enum(name, text string, values ...string) Parameter {
 	return Parameter{Name: name, Type: Enum, Default: values[0], Values: values, Text: text}
+}
+
+// choice is an enum that is empty unless given.
+func choice(name, text string, values ...string) Parameter {
+	return Parameter{Name: name, Type: Enum, Values: values, Text: text}
 }
 
 // check returns v in the Go type of the default.
@@ -83,7 +89,9 @@ func settings(section string, parameters []Parameter, raw map[string]any) (sdk.V
 	out := make(sdk.Values, len(parameters))
 	names := make([]string, 0, len(parameters))
 	for _, p := range parameters {
-		out[p.Name] = p.Default
+		if p.Default != nil {
+			out[p.Name] = p.Default
+		}
 		names = append(names, p.Name)
 	}
 	for _, name := range slices.Sorted(maps.Keys(raw)) {

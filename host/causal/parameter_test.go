@@ -17,6 +17,12 @@ func TestParameters_describeThemselves(t *testing.T) {
 				t.Errorf("%s.%s is described badly", section, p.Name)
 			}
 			seen[p.Name] = true
+			if p.Default == nil { // empty unless given
+				if p.Type != Enum || len(p.Values) == 0 {
+					t.Errorf("%s.%s has no default and takes %v", section, p.Name, p.Values)
+				}
+				continue
+			}
 			if v, err := p.check(section, p.Default); err != nil || v != p.Default {
 				t.Errorf("default of %s.%s: %v, %v", section, p.Name, v, err)
 			}
@@ -99,8 +105,16 @@ func TestParse_errors(t *testing.T) {
 		{"missingness", map[string]any{"dictionary": "class_pattern", "mode": "nwgm", "form": "own_stratum"}, []string{"leaks the label", "own_stratum"}},
 		{"missingness", map[string]any{"dictionary": "learnable"}, []string{"no own stratum"}},
 		{"missingness", map[string]any{"mode": "nwgm", "do_weight": 0.5}, []string{"do_weight", "enumerate"}},
-		{"dual_branch", map[string]any{"split": "availability"}, []string{`dual_branch.split = "availability"`, `the split that exists is "gce"`}},
-		{"dual_branch", map[string]any{"split": "random"}, []string{"dual_branch.split", "gce"}},
+		{"dual_branch", map[string]any{"split": "availability"}, []string{
+			`dual_branch.split = "availability" needs mechanism = "confounder", "label" or "self": what drives availability cannot be learned from the data, declare it`,
+		}},
+		{"dual_branch", map[string]any{"split": "availability", "mechanism": "confounders"}, []string{
+			`dual_branch.mechanism is "confounders" (did you mean "confounder"?); it takes confounder, label, self`,
+		}},
+		{"dual_branch", map[string]any{"mechanism": "label"}, []string{
+			`dual_branch.mechanism = "label" belongs to split = "availability", and the split is "gce"; add split = "availability" or remove mechanism`,
+		}},
+		{"dual_branch", map[string]any{"split": "random"}, []string{"dual_branch.split", "gce, availability"}},
 		{"dual_branch", map[string]any{"q": 0.0}, []string{"dual_branch.q is 0"}},
 		{"dual_branch", map[string]any{"swap_wieght": 1.0}, []string{`did you mean "swap_weight"`}},
 	} {
@@ -137,12 +151,28 @@ func TestCompatible(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	availability := func(predict string) *DualBranch {
+		d, err := ParseDualBranch(map[string]any{"split": "availability", "mechanism": "confounder", "predict": predict})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return d
+	}
+	if err := Compatible(nil, availability("drop"), tasks["binary"], 1); err == nil ||
+		err.Error() != `dual_branch.split = "availability" parts a modality by the availability of the others, and the dataset has 1; use another split` {
+		t.Errorf("one modality: got %v", err)
+	}
 	for _, test := range []struct {
 		m    *Missingness
 		d    *DualBranch
 		task string
 		want string
 	}{
+		{missingness(map[string]any{"mode": "nwgm"}), availability("drop"), "multilabel", ""},
+		{missingness(map[string]any{"mode": "nwgm"}), availability("marginal"), "binary", `dual_branch.predict = "drop"`},
+		{missingness(map[string]any{"do_weight": 0.1}), availability("drop"), "binary", ""},
+		{missingness(map[string]any{"do_weight": 0.1}), availability("own"), "binary", "do_weight"},
+		{missingness(map[string]any{"dictionary": "kmeans", "context": "biased"}), availability("drop"), "binary", `use context = "availability"`},
 		{nil, nil, "binary", ""},
 		{nil, d, "binary", ""},
 		{missingness(nil), d, "multilabel", ""},
@@ -152,7 +182,7 @@ func TestCompatible(t *testing.T) {
 		{missingness(map[string]any{"dictionary": "kmeans", "context": "biased"}), d, "binary", ""},
 		{missingness(map[string]any{"dictionary": "class_pattern", "mode": "nwgm"}), nil, "multilabel", "one class a row"},
 	} {
-		err := Compatible(test.m, test.d, tasks[test.task])
+		err := Compatible(test.m, test.d, tasks[test.task], 3)
 		if (err == nil) != (test.want == "") || (err != nil && !strings.Contains(err.Error(), test.want)) {
 			t.Errorf("got %v, want %q", err, test.want)
 		}

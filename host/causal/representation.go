@@ -2,16 +2,24 @@ package causal
 
 import "fmt"
 
-// Branches returns z_c and z_b of representations [rows, Width], both in the shape
-// of their input; nil for a head without a dual branch.
+// Branches returns z_c and z_b of representations [rows, Width], row after row;
+// nil for a head without a dual branch. With the biased part in the representations
+// they are its columns, else both have the shape of their input.
 func (h *Head) Branches(representations []float32) (causal, biased []float32, err error) {
-	n, ok := h.network.(*branches)
-	if !ok {
-		return nil, nil, nil
-	}
 	width := h.cfg.Width
 	if len(representations)%width != 0 {
 		return nil, nil, fmt.Errorf("%d values for representations of width %d", len(representations), width)
+	}
+	if at := width - h.cfg.Biased; at < width {
+		for from := 0; from < len(representations); from += width {
+			causal = append(causal, representations[from:from+at]...)
+			biased = append(biased, representations[from+at:from+width]...)
+		}
+		return causal, biased, nil
+	}
+	n, ok := h.network.(*branches)
+	if !ok {
+		return nil, nil, nil
 	}
 	for from := 0; from < len(representations); from += refreshRows * width {
 		chunk := representations[from:min(from+refreshRows*width, len(representations))]

@@ -20,7 +20,7 @@ func newSchedule(m *Missingness, d *DualBranch, epochs int) schedule {
 	if m.stratified() {
 		s.warmup = min(m.Warmup, epochs/3)
 	}
-	if d == nil {
+	if d == nil || d.separated() {
 		return s
 	}
 	if d.swaps() {

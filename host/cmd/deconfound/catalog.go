@@ -112,7 +112,7 @@ func (c *catalog) Components(data sweeps.DatasetInfo, missingness, dualBranch sw
 	if err != nil {
 		return err
 	}
-	return causal.Compatible(m, d, causal.Task{Kind: data.Task, Classes: data.Classes})
+	return causal.Compatible(m, d, causal.Task{Kind: data.Task, Classes: data.Classes}, len(data.Modalities))
 }
 
 // settingOf makes a sweep parameter; bounds of 0 and 0 mean none.
@@ -164,26 +164,31 @@ func (c *catalog) checkVariants(file *sweeps.File, plan *sweeps.Plan) error {
 	if err != nil {
 		return err
 	}
-	tasks := map[string]causal.Task{}
+	type data struct {
+		task       causal.Task
+		modalities int
+	}
+	known := map[string]data{}
 	seen := map[string]bool{}
 	var problems sweeps.Problems
 	for _, spec := range specs {
-		task, known := tasks[spec.Dataset.Name]
+		d, ok := known[spec.Dataset.Name]
 		if spec.Dataset.Generator != "" {
-			task, known = causal.Task{Kind: causal.Binary, Classes: 2}, true
+			modalities, _ := spec.Dataset.Settings.Int("modalities")
+			d, ok = data{causal.Task{Kind: causal.Binary, Classes: 2}, int(modalities)}, true
 		}
-		if !known {
+		if !ok {
 			store, err := c.home.openDataset(c.ctx, spec.Dataset.Name)
 			if err != nil {
 				return err
 			}
-			task = causal.Task{Kind: string(store.Task().Kind), Classes: store.Task().Classes}
+			d = data{causal.Task{Kind: string(store.Task().Kind), Classes: store.Task().Classes}, len(store.Modalities())}
 			store.Close()
-			tasks[spec.Dataset.Name] = task
+			known[spec.Dataset.Name] = d
 		}
 		cfg, err := trainConfig(spec)
 		if err == nil {
-			err = causal.Compatible(cfg.Missingness, cfg.DualBranch, task)
+			err = causal.Compatible(cfg.Missingness, cfg.DualBranch, d.task, d.modalities)
 		}
 		if err == nil {
 			err = cfg.Validate()

@@ -1,0 +1,356 @@
+package causal
+
+import (
+	"fmt"
+	"math"
+
+	"gonum.org/v1/gonum/mat"
+)
+
+// Separation parts one modality's columns z by the availability of the other
+// modalities. Where a latent confounder U drives availability, what in z predicts
+// which other modalities are there carries U (a negative control: z is looked at
+// only where its modality is observed, so its own mask cannot leak). That part is
+//
+//	b = Read z - Read E[z | W]        the biased part, a proxy of U
+//	z - Write' (Read z - Offset)      the causal part: least-squares concept
+//	                                  erasure (LEACE, Belrose et al., NeurIPS 2023)
+//
+// with W the always observed covariates. What W says about availability is no
+// latent confounding, and is left in z.
+type Separation struct {
+	Mechanism string
+	// Rows is the number of training rows it was found on.
+	Rows int
+	// Directions is how many are kept, Width the number of columns.
+	Directions, Width int
+	// Read and Write are [Directions, Width], Offset is [Directions].
+	Read, Write, Offset []float64
+	// Singular are the singular values of the whitened columns against the
+	// availability of the other modalities, in descending order: correlations. A
+	// direction is kept if it exceeds Threshold.
+	Singular  []float64
+	Threshold float64
+	// Erased is the share of the variance of the columns that is erased.
+	Erased float64
+	// Reason says why nothing is erased; empty if something is.
+	Reason string
+
+	baseline []float64 // Read E[z | W] as [Directions, 1+covariates]
+}
+
+// Sample are the training rows that have a modality.
+type Sample struct {
+	// Values are the standardised columns, [rows, Width]; of a sequence the means
+	// over its time steps.
+	Values []float32
+	Width  int
+	// Availability has one mask a row; Modality is the bit that all rows have.
+	Availability         []uint64
+	Modality, Modalities int
+	// Labels are Task.LabelWidth() values a row, used if the mechanism is label.
+	Task   Task
+	Labels []float32
+	// Covariates are CovariateWidth always observed values a row.
+	Covariates     []float32
+	CovariateWidth int
+}
+
+const (
+	// minimumRows is how many rows must have, and lack, another modality for it to
+	// count.
+	minimumRows = 20
+	// singularTolerance, relative to the largest eigenvalue, tells columns that
+	// depend on others.
+	singularTolerance = 1e-6
+)
+
+// Separate finds the split of a modality under the declared mechanism, one of the
+// values of DualBranch.Mechanism:
+//
+//   - confounder: columns and availabilities are centred
+//   - label: they are centred within each class, since where the label drives
+//     availability everything that predicts the label would predict it too
+//   - self: nothing is erased. Where availability depends on the values
+//     themselves, what predicts it is signal, and the two cases cannot be told
+//     apart from the data.
+//
+// Both forms also regress on the covariates. With A the centred columns and D the
+// centred availabilities of the other modalities, scaled to variance 1, let
+// Sigma = A'A/n and U s V' = Sigma^(-1/2) A'D/n. Directions with s above the
+// noise are kept:
+//
+//	Read = U' Sigma^(-1/2)    Write = U' Sigma^(1/2)
+//
+// The noise of r independent columns against q availabilities is below
+// (sqrt(r) + sqrt(q) + 1)/sqrt(n) in 99 of 100 cases (Davidson and Szarek 2001);
+// the threshold is that and at least 1.6 sqrt(r/n).
+func Separate(mechanism string, s Sample) *Separation {
+	n, d := len(s.Availability), s.Width
+	out := &Separation{Mechanism: mechanism, Rows: n, Width: d}
+	if mechanism == MechanismSelf {
+		out.Reason = "availability is declared to depend on the values themselves: what predicts it is signal, and nothing is erased"
+		return out
+	}
+	others := s.others()
+	if len(others) == 0 {
+		out.Reason = fmt.Sprintf("no other modality is both there and missing in at least %d of the %d training rows that have this one", minimumRows, n)
+		return out
+	}
+	q := len(others)
+	given := s.given(mechanism == MechanismLabel)
+	joint := func(i int, row []float64) { // [z; D]
+		for j, v := range s.Values[i*d : (i+1)*d] {
+			row[j] = float64(v)
+		}
+		for j, m := range others {
+			row[d+j] = float64(s.Availability[i] >> m & 1)
+		}
+	}
+	covariance := residual(n, d+q, joint, given)
+	sigma := mat.NewSymDense(d, nil)
+	for i := range d {
+		for j := i; j < d; j++ {
+			sigma.SetSym(i, j, covariance.At(i, j))
+		}
+	}
+	root, inverse, rank := roots(sigma)
+	cross := mat.NewDense(d, q, nil)
+	for j := range q {
+		variance := covariance.At(d+j, d+j)
+		if variance < 1e-9 {
+			continue // explained by what is given
+		}
+		for i := range d {
+			cross.Set(i, j, covariance.At(i, d+j)/math.Sqrt(variance))
+		}
+	}
+	var whitened mat.Dense
+	whitened.Mul(inverse, cross)
+	var svd mat.SVD
+	if !svd.Factorize(&whitened, mat.SVDThin) {
+		out.Reason = "the singular values of columns against availability did not converge"
+		return out
+	}
+	out.Singular = svd.Values(nil)
+	r := math.Sqrt(float64(rank))
+	out.Threshold = max(1.6*r, r+math.Sqrt(float64(q))+1) / math.Sqrt(float64(n))
+	for out.Directions < min(len(out.Singular), rank) && out.Singular[out.Directions] > out.Threshold {
+		out.Directions++
+	}
+	if out.Directions == 0 {
+		out.Reason = "no direction of the columns predicts the availability of the other modalities beyond noise"
+		return out
+	}
+	var u mat.Dense
+	svd.UTo(&u)
+	u = *mat.DenseCopyOf(u.Slice(0, d, 0, out.Directions))
+	var read, write mat.Dense
+	read.Mul(u.T(), inverse)
+	write.Mul(u.T(), root)
+	for k := range out.Directions { // the sign: the largest entry is positive
+		sign, largest := 1.0, 0.0
+		for _, v := range read.RawRowView(k) {
+			if a := math.Abs(v); a > largest*(1+1e-9) {
+				largest, sign = a, math.Copysign(1, v)
+			}
+		}
+		for j := range d {
+			out.Read = append(out.Read, sign*read.At(k, j))
+			out.Write = append(out.Write, sign*write.At(k, j))
+		}
+	}
+	out.locate(n, s, joint, q)
+	return out
+}
+
+// locate sets Offset, the baseline and the share of variance erased.
+func (p *Separation) locate(n int, s Sample, joint func(int, []float64), q int) {
+	constant := func(int) []float64 { return []float64{1} }
+	p.Offset = p.project(regression(n, p.Width+q, joint, constant), 1)
+	p.baseline = p.project(regression(n, p.Width+q, joint, s.given(false)), 1+s.CovariateWidth)
+	c := residual(n, p.Width+q, joint, constant)
+	total, left := 0.0, 0.0
+	for i := range p.Width {
+		// Row i of I - Write' Read.
+		row := make([]float64, p.Width)
+		row[i] = 1
+		for k := range p.Directions {
+			for j := range row {
+				row[j] -= p.Write[k*p.Width+i] * p.Read[k*p.Width+j]
+			}
+		}
+		for a, x := range row {
+			for b, y := range row {
+				left += x * y * c.At(a, b)
+			}
+		}
+		total += c.At(i, i)
+	}
+	p.Erased = 1 - left/total
+}
+
+// project returns Read times coefficients [given, Width+q], as [Directions, given].
+func (p *Separation) project(coefficients *mat.Dense, given int) []float64 {
+	out := make([]float64, p.Directions*given)
+	for k := range p.Directions {
+		for g := range given {
+			for j, r := range p.Read[k*p.Width : (k+1)*p.Width] {
+				out[k*given+g] += r * coefficients.At(g, j)
+			}
+		}
+	}
+	return out
+}
+
+// Biased writes b of a row into dst [Directions], given its standardised columns
+// and covariates.
+func (p *Separation) Biased(dst []float32, values, covariates []float32) {
+	given := 1 + len(covariates)
+	for k := range p.Directions {
+		b := -p.baseline[k*given]
+		for g, w := range covariates {
+			b -= p.baseline[k*given+1+g] * float64(w)
+		}
+		for j, v := range values {
+			b += p.Read[k*p.Width+j] * float64(v)
+		}
+		dst[k] = float32(b)
+	}
+}
+
+// others lists the other modalities that enough rows have and enough lack.
+func (s Sample) others() []int {
+	var out []int
+	for m := range s.Modalities {
+		count := 0
+		for _, a := range s.Availability {
+			count += int(a >> m & 1)
+		}
+		if m != s.Modality && count >= minimumRows && len(s.Availability)-count >= minimumRows {
+			out = append(out, m)
+		}
+	}
+	return out
+}
+
+// given returns what columns and availabilities are regressed on: a constant, the
+// covariates and, if asked for, the classes.
+func (s Sample) given(classes bool) func(i int) []float64 {
+	w := s.Task.LabelWidth()
+	return func(i int) []float64 {
+		row := make([]float64, 0, 1+s.CovariateWidth+2*w)
+		row = append(row, 1)
+		for _, v := range s.Covariates[i*s.CovariateWidth : (i+1)*s.CovariateWidth] {
+			row = append(row, float64(v))
+		}
+		if !classes {
+			return row
+		}
+		for _, y := range s.Labels[i*w : (i+1)*w] {
+			switch {
+			case s.Task.Kind == Multiclass:
+				class := make([]float64, s.Task.Classes)
+				class[int(y)] = 1
+				row = append(row, class...)
+			case y != y:
+				row = append(row, 0, 1) // an unknown label
+			default:
+				row = append(row, float64(y), 0)
+			}
+		}
+		return row
+	}
+}
+
+// regression returns the least-squares coefficients [given, width] of rows on
+// what is given, the smallest ones where that is collinear.
+func regression(n, width int, row func(int, []float64), given func(int) []float64) *mat.Dense {
+	p := len(given(0))
+	gram, moments := mat.NewSymDense(p, nil), mat.NewDense(p, width, nil)
+	x := make([]float64, width)
+	for i := range n {
+		row(i, x)
+		g := given(i)
+		for a, v := range g {
+			if v == 0 {
+				continue
+			}
+			for b := a; b < p; b++ {
+				gram.SetSym(a, b, gram.At(a, b)+v*g[b]/float64(n))
+			}
+			to := moments.RawRowView(a)
+			for j, y := range x {
+				to[j] += v * y / float64(n)
+			}
+		}
+	}
+	_, inverse, _ := roots(gram)
+	var half, out mat.Dense
+	half.Mul(inverse, moments)
+	out.Mul(inverse, &half)
+	return &out
+}
+
+// residual returns the covariance [width, width] of what a regression of rows on
+// what is given leaves.
+func residual(n, width int, row func(int, []float64), given func(int) []float64) *mat.SymDense {
+	coefficients := regression(n, width, row, given)
+	sum := make([]float64, width*width)
+	x := make([]float64, width)
+	for i := range n {
+		row(i, x)
+		for a, v := range given(i) {
+			if v == 0 {
+				continue
+			}
+			for j, c := range coefficients.RawRowView(a) {
+				x[j] -= v * c
+			}
+		}
+		for a, v := range x {
+			to := sum[a*width : (a+1)*width]
+			for b := a; b < width; b++ {
+				to[b] += v * x[b]
+			}
+		}
+	}
+	out := mat.NewSymDense(width, nil)
+	for a := range width {
+		for b := a; b < width; b++ {
+			out.SetSym(a, b, sum[a*width+b]/float64(n))
+		}
+	}
+	return out
+}
+
+// roots returns the square root of a positive semidefinite matrix, the
+// pseudo-inverse of that root, and the rank.
+func roots(m *mat.SymDense) (root, inverse *mat.Dense, rank int) {
+	n := m.SymmetricDim()
+	root, inverse = mat.NewDense(n, n, nil), mat.NewDense(n, n, nil)
+	var eigen mat.EigenSym
+	if !eigen.Factorize(m, true) {
+		return root, inverse, 0
+	}
+	values := eigen.Values(nil)
+	var vectors, scaled mat.Dense
+	eigen.VectorsTo(&vectors)
+	spectral := func(f func(float64) float64, to *mat.Dense) {
+		scaled.Apply(func(_, k int, x float64) float64 {
+			if v := values[k]; v > singularTolerance*values[n-1] { // ascending
+				return x * f(v)
+			}
+			return 0
+		}, &vectors)
+		to.Mul(&scaled, vectors.T())
+	}
+	spectral(math.Sqrt, root)
+	spectral(func(v float64) float64 { return 1 / math.Sqrt(v) }, inverse)
+	for _, v := range values {
+		if v > singularTolerance*values[n-1] {
+			rank++
+		}
+	}
+	return root, inverse, rank
+}
