@@ -18,7 +18,8 @@ func (r *Run) trainEpoch(ctx context.Context) (Values, error) {
 		if err != nil {
 			return nil, fmt.Errorf("represent training rows: %w", err)
 		}
-		h = r.reveal(h, gather(r.availability, r.data.Split.Train, 1))
+		own := gather(r.availability, r.data.Split.Train, 1)
+		h = r.reveal(h, r.data.Split.Train, own, own)
 		if err := r.head.Refresh(r.epoch, h); err != nil {
 			return nil, fmt.Errorf("refresh dictionary: %w", err)
 		}
@@ -53,6 +54,7 @@ func (r *Run) trainEpoch(ctx context.Context) (Values, error) {
 // batch is a step's training rows.
 type batch struct {
 	positions []int32 // in the training split
+	rows      []int32 // of the store
 	own       []uint64
 	seen      []uint64 // by the backbone
 	labels    []float32
@@ -69,6 +71,7 @@ func (r *Run) forward(ctx context.Context, positions []int32) (batch, error) {
 	rows := gather(r.data.Split.Train, positions, 1)
 	b := batch{
 		positions: positions,
+		rows:      rows,
 		own:       gather(r.availability, rows, 1),
 		labels:    gather(r.labels, rows, r.labelWidth),
 		frozen:    r.head.Frozen(r.epoch),
@@ -107,7 +110,7 @@ func (r *Run) learn(ctx context.Context, b batch, means *means) error {
 	rows := len(b.positions)
 	// The head sees the data's own availability: an intervened mask says nothing
 	// about the confounder, the observed one does.
-	out, err := r.head.Forward(r.reveal(b.h, b.seen), causal.Batch{Positions: b.positions, Availability: b.own, Labels: b.labels}, r.epoch, r.step)
+	out, err := r.head.Forward(r.reveal(b.h, b.rows, b.seen, b.own), causal.Batch{Positions: b.positions, Availability: b.own, Labels: b.labels}, r.epoch, r.step)
 	if err != nil {
 		return fmt.Errorf("head forward: %w", err)
 	}

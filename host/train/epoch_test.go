@@ -5,6 +5,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/deconfound/deconfound/host/causal"
 )
 
 // An epoch visits every row once, in an order of its own, in batches of nearly
@@ -87,11 +89,37 @@ func TestSelection(t *testing.T) {
 // The mask comes after h, and its gradient stays in the host.
 func TestRun_revealsAndConceals(t *testing.T) {
 	r := &Run{cfg: Config{Width: 2}, revealed: 3}
-	got := r.reveal([]float32{1, 2, 3, 4}, []uint64{0b101, 0b010})
+	masks := []uint64{0b101, 0b010}
+	got := r.reveal([]float32{1, 2, 3, 4}, []int32{0, 1}, masks, masks)
 	if want := []float32{1, 2, 1, 0, 1, 3, 4, 0, 1, 0}; !slices.Equal(got, want) {
 		t.Errorf("got %v, want %v", got, want)
 	}
 	if got := r.conceal(got); !slices.Equal(got, []float32{1, 2, 3, 4}) {
 		t.Errorf("got %v", got)
+	}
+
+	// b comes last; a modality that is not observed has zeros.
+	r.separation = &separation{
+		parts:  []*causal.Separation{{Directions: 2}, {}, {Directions: 1}},
+		width:  3,
+		biased: []float32{0, 0, 0, 10, 11, 12, 20, 21, 22},
+	}
+	got = r.reveal([]float32{1, 2, 3, 4}, []int32{2, 1}, masks, []uint64{0b111, 0b110})
+	if want := []float32{1, 2, 1, 0, 1, 20, 21, 22, 3, 4, 0, 1, 0, 0, 0, 12}; !slices.Equal(got, want) {
+		t.Errorf("got %v, want %v", got, want)
+	}
+	if got := r.conceal(got); !slices.Equal(got, []float32{1, 2, 3, 4}) {
+		t.Errorf("got %v", got)
+	}
+}
+
+// What lies beyond the length of a sequence is padding and no step.
+func TestMeanStep(t *testing.T) {
+	values := []float32{1, 10, 3, 20, 99, 99}
+	if got := meanStep(values, 2, 2); !slices.Equal(got, []float32{2, 15}) {
+		t.Errorf("got %v", got)
+	}
+	if got := meanStep(values, 2, 0); !slices.Equal(got, []float32{0, 0}) {
+		t.Errorf("no step: got %v", got)
 	}
 }

@@ -30,9 +30,18 @@ func bothComponents(t *testing.T, cfg train.Config, branch map[string]any) train
 // where they may not be used: test rows neither training nor validation nor the
 // choice of the epoch, validation rows no step of training.
 func TestRun_PoisonedRowsDoNotLeak(t *testing.T) {
+	for name, branch := range map[string]map[string]any{
+		"gce":          {"predict": "marginal", "pool": int64(50)},
+		"availability": {"split": "availability", "mechanism": "confounder", "pool": int64(50)},
+	} {
+		t.Run(name, func(t *testing.T) { poisonedRowsDoNotLeak(t, branch) })
+	}
+}
+
+func poisonedRowsDoNotLeak(t *testing.T, branch map[string]any) {
 	ages := make([]float64, 400)
-	clean := cohortOf(t, 400, "binary", func(i int, p *patient) { ages[i] = p.age })
-	cfg := bothComponents(t, config(3), map[string]any{"predict": "marginal", "pool": int64(50)})
+	clean := marked(t, 400, func(i int, p *patient) { ages[i] = p.age })
+	cfg := bothComponents(t, config(3), branch)
 	d := data(t, clean)
 	want, points := finish(t, cfg, d, &opener{}, 100)
 	patients := patientsOf(clean, d, ages)
@@ -45,8 +54,9 @@ func TestRun_PoisonedRowsDoNotLeak(t *testing.T) {
 		for _, row := range part.rows {
 			poisoned[patients[row]] = true
 		}
-		store := cohortOf(t, 400, "binary", func(i int, p *patient) {
+		store := marked(t, 400, func(i int, p *patient) {
 			if poisoned[i] {
+				p.marker = -1e6
 				p.age, p.lab, p.measured, p.label = 1e6, -1e6, !p.measured, 1-p.label
 			}
 		})

@@ -18,6 +18,20 @@ type Outcome struct {
 	Values Values
 	// Predictions holds one entry for every test set, row and output.
 	Predictions []Prediction
+	// Diagnostics say what the variant did to the data.
+	Diagnostics []Diagnostic
+}
+
+// Diagnostic is a finding about a run: availability_split/<modality>, the share of
+// the modality's variance that the availability-guided split erased.
+type Diagnostic struct {
+	Name     string
+	Estimate float64
+	// Verdict is ok, warn, or empty where nothing was done; Detail["reason"] says
+	// why.
+	Verdict string
+	// Detail has what JSON can hold.
+	Detail map[string]any
 }
 
 // Prediction is one score of one patient row.
@@ -79,6 +93,7 @@ func (r *Run) Test(ctx context.Context) (Outcome, error) {
 	for _, term := range r.head.Diagnostics() {
 		outcome.Values[Metric{Name: term.Name, Split: "train"}] = term.Value
 	}
+	outcome.Diagnostics = r.separation.diagnostics(r.data.Store.Modalities())
 	return outcome, nil
 }
 

@@ -54,7 +54,8 @@ func (r *Run) predict(ctx context.Context, rows []int32, availability []uint64) 
 	}
 	for from := 0; from < len(rows); from += r.cfg.BatchSize {
 		to := min(from+r.cfg.BatchSize, len(rows))
-		p, err := r.head.Predict(r.reveal(h[from*r.cfg.Width:to*r.cfg.Width], availability[from:to]), availability[from:to])
+		shown := availability[from:to]
+		p, err := r.head.Predict(r.reveal(h[from*r.cfg.Width:to*r.cfg.Width], rows[from:to], shown, shown), shown)
 		if err != nil {
 			return scores{}, fmt.Errorf("predict: %w", err)
 		}

@@ -20,7 +20,7 @@ func (r *Run) probe(ctx context.Context, values Values, set dataset.TestSet, ava
 	if err != nil {
 		return fmt.Errorf("represent test set %s: %w", set.Name, err)
 	}
-	revealed := r.reveal(h, availability)
+	revealed := r.reveal(h, set.Rows, availability, availability)
 	causal, biased, err := r.head.Branches(revealed)
 	if err != nil {
 		return fmt.Errorf("branches of test set %s: %w", set.Name, err)

@@ -55,8 +55,9 @@ type Run struct {
 	head     *causal.Head
 
 	needsLabels  bool
-	revealed     int      // columns of the mask that the head sees beside h
-	availability []uint64 // of all rows of the store
+	revealed     int         // columns of the mask that the head sees beside h
+	separation   *separation // nil without the availability-guided split
+	availability []uint64    // of all rows of the store
 	labels       []float32
 	labelWidth   int
 	groups       []int32             // of the training rows, by position; nil without a strategy
@@ -103,9 +104,13 @@ func Open(ctx context.Context, cfg Config, data Data, plugins Plugins) (_ *Run, 
 	}
 
 	train := data.Split.Train
+	if r.separation, err = r.separate(); err != nil {
+		return nil, fmt.Errorf("part features by availability: %w", err)
+	}
 	r.head, err = causal.New(causal.Config{
 		Task:        r.task,
-		Width:       cfg.Width + r.revealed,
+		Width:       cfg.Width + r.beside(),
+		Biased:      r.beside() - r.revealed,
 		Modalities:  len(store.Modalities()),
 		Missingness: cfg.Missingness,
 		DualBranch:  cfg.DualBranch,
@@ -119,6 +124,7 @@ func Open(ctx context.Context, cfg Config, data Data, plugins Plugins) (_ *Run, 
 		Labels:         gather(r.labels, train, r.labelWidth),
 		Covariates:     r.covariates(train),
 		CovariateWidth: store.CovariateWidth(),
+		Biased:         r.separation.of(train, gather(r.availability, train, 1)),
 	})
 	if err != nil {
 		return nil, fmt.Errorf("build head: %w", err)
@@ -207,8 +213,9 @@ func (r *Run) openRequest() sdk.OpenRequest {
 			Width:  modality.Width,
 			Length: modality.Length,
 			Scaling: sdk.Scaling{
-				Mean:  r.data.Scaling[m].Mean,
-				Scale: r.data.Scaling[m].Scale,
+				Mean:    r.data.Scaling[m].Mean,
+				Scale:   r.data.Scaling[m].Scale,
+				Erasure: r.separation.erasure(m),
 			},
 		}
 	}

@@ -8,6 +8,7 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -27,6 +28,7 @@ import (
 type patient struct {
 	age, lab float64
 	measured bool // the lab
+	marker   float64
 	label    int
 	sex      int
 }
@@ -44,10 +46,29 @@ func cohort(t *testing.T, n int) *dataset.Store {
 // the sex, which is unknown of every fifth patient.
 func cohortOf(t *testing.T, n int, task string, change func(i int, p *patient)) *dataset.Store {
 	t.Helper()
+	return cohortWith(t, n, task, `"age"`, change)
+}
+
+// marked is a cohort whose base modality has a marker that says whether the lab
+// was measured.
+func marked(t *testing.T, n int, change func(i int, p *patient)) *dataset.Store {
+	t.Helper()
+	return cohortWith(t, n, "binary", `"marker", "age"`, func(i int, p *patient) {
+		p.marker = rng.Stream(7, "marker", i).NormFloat64()
+		if p.measured {
+			p.marker += 1.5
+		}
+		change(i, p)
+	})
+}
+
+// cohortWith is cohortOf with the given columns in the base modality.
+func cohortWith(t *testing.T, n int, task, base string, change func(i int, p *patient)) *dataset.Store {
+	t.Helper()
 	dir := t.TempDir()
 	r := rng.Stream(1, "cohort", n)
 	var table strings.Builder
-	table.WriteString("id,age,lab,label,sex,known_sex\n")
+	table.WriteString("id,age,lab,label,sex,known_sex,marker\n")
 	for i := range n {
 		p := patient{age: r.NormFloat64(), lab: r.NormFloat64()}
 		if r.Float64() < 1/(1+math.Exp(-(1.5*p.age+p.lab))) {
@@ -69,7 +90,7 @@ func cohortOf(t *testing.T, n int, task string, change func(i int, p *patient)) 
 				label = []string{"mid", "high"}[p.sex]
 			}
 		}
-		fmt.Fprintf(&table, "p%d,%v,%s,%s,%d,%s\n", i, p.age, lab, label, p.sex, known)
+		fmt.Fprintf(&table, "p%d,%v,%s,%s,%d,%s,%v\n", i, p.age, lab, label, p.sex, known, p.marker)
 	}
 	write(t, filepath.Join(dir, "table.csv"), table.String())
 	label := map[string]string{
@@ -91,7 +112,7 @@ task = "`+task+`"
 [[modality]]
 name = "base"
 always = true
-columns = ["age"]
+columns = [`+base+`]
 [[modality]]
 name = "lab"
 columns = ["lab"]
@@ -311,6 +332,9 @@ func sameOutcome(t *testing.T, got, want train.Outcome) {
 	if !slices.Equal(got.Predictions, want.Predictions) {
 		t.Error("the predictions differ")
 	}
+	if !reflect.DeepEqual(got.Diagnostics, want.Diagnostics) {
+		t.Errorf("diagnostics: got %v, want %v", got.Diagnostics, want.Diagnostics)
+	}
 	sameValues(t, got.Values, want.Values)
 }
 
@@ -327,12 +351,16 @@ func sameValues(t *testing.T, got, want train.Values) {
 }
 
 func TestRun_SameBitsWhateverTheSlices(t *testing.T) {
-	d := data(t, cohort(t, 400))
+	d := data(t, marked(t, 400, func(int, *patient) {}))
 	missingness, err := causal.ParseMissingness(map[string]any{"mode": "enumerate", "warmup": int64(1)})
 	if err != nil {
 		t.Fatal(err)
 	}
 	branch, err := causal.ParseDualBranch(map[string]any{"predict": "marginal"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	availability, err := causal.ParseDualBranch(map[string]any{"split": "availability", "mechanism": "label", "pool": int64(50)})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -342,6 +370,7 @@ func TestRun_SameBitsWhateverTheSlices(t *testing.T) {
 		branch      *causal.DualBranch
 		strategy    sdk.Strategy
 	}{
+		{name: "availability", missingness: missingness, branch: availability},
 		{name: "erm"},
 		{name: "md", missingness: missingness},
 		{name: "db", branch: branch},

@@ -2,7 +2,9 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
+	"math"
 	"sync"
 	"time"
 
@@ -78,8 +80,10 @@ func (r *runner) runSlice(ctx context.Context, spec sweeps.RunSpec, checkpoint [
 	if err != nil {
 		return sweeps.Slice{}, err
 	}
-	slice.Outcome = convertOutcome(outcome, run.Epoch(), spec.Epochs)
-	slice.Outcome.Diagnostics = r.overlaps.of(spec, data, outcome)
+	if slice.Outcome, err = convertOutcome(outcome, run.Epoch(), spec.Epochs); err != nil {
+		return sweeps.Slice{}, err
+	}
+	slice.Outcome.Diagnostics = append(slice.Outcome.Diagnostics, r.overlaps.of(spec, data, outcome)...)
 	return slice, nil
 }
 
@@ -269,7 +273,7 @@ func convertValues(values train.Values) map[tracker.Metric]float64 {
 // plainTestSet is the tracker's name of the test rows as they are.
 const plainTestSet = "id"
 
-func convertOutcome(o train.Outcome, epoch, epochs int) *tracker.Outcome {
+func convertOutcome(o train.Outcome, epoch, epochs int) (*tracker.Outcome, error) {
 	out := &tracker.Outcome{Epoch: epoch, Reason: "completed", Metrics: convertValues(o.Values)}
 	if epoch < epochs {
 		out.Reason = "early_stop"
@@ -284,5 +288,14 @@ func convertOutcome(o train.Outcome, epoch, epochs int) *tracker.Outcome {
 			Score: p.Score, Observed: p.Observed, Pattern: p.Pattern, Weight: p.Weight, Truth: p.Truth,
 		})
 	}
-	return out
+	for _, d := range o.Diagnostics {
+		detail, err := json.Marshal(d.Detail)
+		if err != nil {
+			return nil, fmt.Errorf("write diagnostic %s: %w", d.Name, err)
+		}
+		out.Diagnostics = append(out.Diagnostics, tracker.Diagnostic{
+			Name: d.Name, Estimate: d.Estimate, Lo: math.NaN(), Hi: math.NaN(), P: math.NaN(), Verdict: d.Verdict, Detail: detail,
+		})
+	}
+	return out, nil
 }

@@ -1,0 +1,204 @@
+package train
+
+import (
+	"fmt"
+
+	"github.com/deconfound/deconfound/host/causal"
+	"github.com/deconfound/deconfound/host/dataset"
+	"github.com/deconfound/deconfound/sdk"
+	"github.com/deconfound/deconfound/sdk/features"
+)
+
+// separationRows is how many rows are read from the store at a time.
+const separationRows = 1024
+
+// separation is the availability-guided split of a run: one part a modality,
+// found on training rows. It is a function of store, split, scaling and settings,
+// so that every slice of a run finds the same bits.
+type separation struct {
+	parts []*causal.Separation
+	width int // of b: the directions of all parts; 0 if the head does not use b
+	// biased is b of every row of the store, [rows, width], in the order of the
+	// modalities; zero where the row lacks one.
+	biased []float32
+}
+
+// separate finds the split; nil if the variant has another one or none.
+func (r *Run) separate() (*separation, error) {
+	branch := r.cfg.DualBranch
+	if branch == nil || branch.Split != causal.SplitAvailability {
+		return nil, nil
+	}
+	store := r.data.Store
+	s := &separation{}
+	for m := range store.Modalities() {
+		part, err := r.separateModality(branch.Mechanism, m)
+		if err != nil {
+			return nil, err
+		}
+		s.parts = append(s.parts, part)
+		if branch.UsesBiased() {
+			s.width += part.Directions
+		}
+	}
+	if s.width == 0 {
+		return s, nil
+	}
+	s.biased = make([]float32, store.Rows()*s.width)
+	from := 0
+	for m, part := range s.parts {
+		if part.Directions == 0 {
+			continue
+		}
+		var rows []int32
+		for row, a := range r.availability {
+			if a>>m&1 == 1 {
+				rows = append(rows, int32(row))
+			}
+		}
+		values, err := r.columns(m, rows)
+		if err != nil {
+			return nil, err
+		}
+		covariates, p := r.covariates(rows), store.CovariateWidth()
+		for i, row := range rows {
+			part.Biased(s.biased[int(row)*s.width+from:], values[i*part.Width:(i+1)*part.Width], covariates[i*p:(i+1)*p])
+		}
+		from += part.Directions
+	}
+	return s, nil
+}
+
+func (r *Run) separateModality(mechanism string, m int) (*causal.Separation, error) {
+	store := r.data.Store
+	var rows []int32
+	for _, row := range r.data.Split.Train {
+		if r.availability[row]>>m&1 == 1 {
+			rows = append(rows, row)
+		}
+	}
+	values, err := r.columns(m, rows)
+	if err != nil {
+		return nil, err
+	}
+	return causal.Separate(mechanism, causal.Sample{
+		Values:         values,
+		Width:          store.Modalities()[m].Width,
+		Availability:   gather(r.availability, rows, 1),
+		Modality:       m,
+		Modalities:     len(store.Modalities()),
+		Task:           r.task,
+		Labels:         gather(r.labels, rows, r.labelWidth),
+		Covariates:     r.covariates(rows),
+		CovariateWidth: store.CovariateWidth(),
+	}), nil
+}
+
+// columns returns the standardised columns of a modality, [len(rows), width]; of
+// a sequence their means over its time steps.
+func (r *Run) columns(m int, rows []int32) ([]float32, error) {
+	modality, store := r.data.Store.Modalities()[m], r.data.Store.Features()
+	size := modality.Width * max(modality.Length, 1)
+	out := make([]float32, 0, len(rows)*modality.Width)
+	for from := 0; from < len(rows); from += separationRows {
+		chunk := rows[from:min(from+separationRows, len(rows))]
+		values := make([]float32, len(chunk)*size)
+		if err := store.Gather(m, chunk, r.data.Scaling[m], values); err != nil {
+			return nil, fmt.Errorf("read features: %w", err)
+		}
+		if modality.Kind != features.Sequence {
+			out = append(out, values...)
+			continue
+		}
+		lengths := make([]int32, len(chunk))
+		if err := store.Lengths(m, chunk, lengths); err != nil {
+			return nil, fmt.Errorf("read features: %w", err)
+		}
+		for i, length := range lengths {
+			out = append(out, meanStep(values[i*size:(i+1)*size], modality.Width, int(length))...)
+		}
+	}
+	return out, nil
+}
+
+// meanStep averages the first steps of a sequence; zeros if there are none.
+func meanStep(values []float32, width, steps int) []float32 {
+	sum := make([]float64, width)
+	for j, v := range values[:steps*width] {
+		sum[j%width] += float64(v) / float64(steps)
+	}
+	out := make([]float32, width)
+	for j, v := range sum {
+		out[j] = float32(v)
+	}
+	return out
+}
+
+// erasure is what a backbone erases from modality m.
+func (s *separation) erasure(m int) sdk.Erasure {
+	if s == nil || s.parts[m].Directions == 0 {
+		return sdk.Erasure{}
+	}
+	p := s.parts[m]
+	return sdk.Erasure{Directions: p.Directions, Read: narrow(p.Read), Write: narrow(p.Write), Offset: narrow(p.Offset)}
+}
+
+// of returns b of rows, [len(rows), width], under the given availability: a
+// modality that it hides contributes zeros.
+func (s *separation) of(rows []int32, availability []uint64) []float32 {
+	if s == nil || s.width == 0 {
+		return nil
+	}
+	out := gather(s.biased, rows, s.width)
+	for i, a := range availability {
+		b := out[i*s.width : (i+1)*s.width]
+		for m, part := range s.parts {
+			if a>>m&1 == 0 {
+				clear(b[:part.Directions])
+			}
+			b = b[part.Directions:]
+		}
+	}
+	return out
+}
+
+// diagnostics describes the split of every modality.
+func (s *separation) diagnostics(modalities []dataset.Modality) []Diagnostic {
+	if s == nil {
+		return nil
+	}
+	var out []Diagnostic
+	for m, p := range s.parts {
+		d := Diagnostic{
+			Name:     "availability_split/" + modalities[m].Name,
+			Estimate: p.Erased,
+			Detail: map[string]any{
+				"mechanism": p.Mechanism, "rows": p.Rows, "columns": p.Width, "directions": p.Directions,
+				"singular_values": append([]float64{}, p.Singular...), "threshold": p.Threshold, "erased_variance": p.Erased,
+			},
+		}
+		switch {
+		case p.Reason != "":
+			d.Detail["reason"] = p.Reason
+		case p.Erased > wholeModality:
+			d.Verdict = "warn"
+			d.Detail["reason"] = "next to everything in the modality predicts the availability of others, and is erased"
+		default:
+			d.Verdict = "ok"
+		}
+		out = append(out, d)
+	}
+	return out
+}
+
+// wholeModality is the share of variance beyond which a modality is as good as
+// erased.
+const wholeModality = 0.95
+
+func narrow(values []float64) []float32 {
+	out := make([]float32, len(values))
+	for i, v := range values {
+		out[i] = float32(v)
+	}
+	return out
+}
