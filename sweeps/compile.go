@@ -195,7 +195,9 @@ func (c *compiler) checkComponents(v Variant) {
 		}
 		out := Settings{}
 		for _, p := range c.catalog.Component(section) {
-			out[p.Name] = p.Default
+			if p.Default != nil { // else it is empty unless given
+				out[p.Name] = p.Default
+			}
 		}
 		maps.Copy(out, settings)
 		return out

@@ -156,6 +156,9 @@ dual_branch = { split = "gce", independence = "hsic", predict = "marginal" }
 [variants.md_db]
 missingness = { mode = "enumerate" }
 dual_branch = { split = "gce", predict = "marginal" }
+[variants.split]
+missingness = { mode = "enumerate" }
+dual_branch = { split = "availability", mechanism = "label", predict = "marginal" }
 [variants.groupdro]
 strategy = "groupdro"
 [variants.ipw]

@@ -214,7 +214,7 @@ func TestRun_AllVariants(t *testing.T) {
 	h.add(cohort{name: "two", label: binary, rows: 320})
 	h.add(cohort{name: "three", label: multiclass, rows: 320})
 	h.add(cohort{name: "several", label: multilabel, rows: 320})
-	variants := []string{"erm", "md", "db", "md_db", "groupdro", "ipw", "modality_dropout", "mask_feature"}
+	variants := []string{"erm", "md", "db", "md_db", "split", "groupdro", "ipw", "modality_dropout", "mask_feature"}
 	file := sweep{
 		name: "all", dataset: `"two", "three", "several"`, variant: `"` + strings.Join(variants, `", "`) + `"`, seeds: "0", epochs: 3,
 	}.write(h)
@@ -241,6 +241,19 @@ func TestRun_AllVariants(t *testing.T) {
 				}
 			}
 		}
+	}
+	// What was erased is recorded: the risk shows in the labs and decides whether
+	// there are notes.
+	erased := 0
+	for _, row := range h.sqlRows(`select variant, diagnostic, estimate, verdict, detail->>'reason', (detail->>'directions')::int from diagnostics where diagnostic like 'availability_split%'`) {
+		share, directions := row[2].(float64), row[5].(float64)
+		if row[0] != "split" || !strings.HasPrefix(row[1].(string), "availability_split/") || (directions > 0) != (share > 0) || (directions == 0) != (row[4] != nil) {
+			t.Errorf("got %v", row)
+		}
+		erased += int(directions)
+	}
+	if erased == 0 {
+		t.Error("nothing was erased in any cohort")
 	}
 }
 
