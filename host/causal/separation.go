@@ -16,7 +16,7 @@ import (
 //	z - Write' (Read z - Offset)      the causal part: least-squares concept
 //	                                  erasure (LEACE, Belrose et al., NeurIPS 2023)
 //
-// with W the always observed covariates. What W says about availability is no
+// with W what is observed of everybody. What W says about availability is no
 // latent confounding, and is left in z.
 type Separation struct {
 	Mechanism string
@@ -51,7 +51,9 @@ type Sample struct {
 	// Labels are Task.LabelWidth() values a row, used if the mechanism is label.
 	Task   Task
 	Labels []float32
-	// Covariates are CovariateWidth always observed values a row.
+	// Covariates are CovariateWidth values a row that are observed of everybody,
+	// beside the covariates of the dataset the columns of modalities that no row
+	// lacks.
 	Covariates     []float32
 	CovariateWidth int
 }
@@ -60,8 +62,8 @@ const (
 	// minimumRows is how many rows must have, and lack, another modality for it to
 	// count.
 	minimumRows = 20
-	// singularTolerance, relative to the largest eigenvalue, tells columns that
-	// depend on others.
+	// singularTolerance tells columns that depend on others, or on what is given:
+	// relative to the largest variance without.
 	singularTolerance = 1e-6
 )
 
@@ -84,7 +86,8 @@ const (
 //
 // The noise of r independent columns against q availabilities is below
 // (sqrt(r) + sqrt(q) + 1)/sqrt(n) in 99 of 100 cases (Davidson and Szarek 2001);
-// the threshold is that and at least 1.6 sqrt(r/n).
+// the threshold is that and at least 1.6 sqrt(r/n), with n less the rank of what
+// is regressed on.
 func Separate(mechanism string, s Sample) *Separation {
 	n, d := len(s.Availability), s.Width
 	out := &Separation{Mechanism: mechanism, Rows: n, Width: d}
@@ -107,14 +110,19 @@ func Separate(mechanism string, s Sample) *Separation {
 			row[d+j] = float64(s.Availability[i] >> m & 1)
 		}
 	}
-	covariance := residual(n, d+q, joint, given)
+	covariance, used := residual(n, d+q, joint, given)
+	raw, _ := residual(n, d+q, joint, constant)
+	scale := 0.0
+	for i := range d {
+		scale = max(scale, raw.At(i, i))
+	}
 	sigma := mat.NewSymDense(d, nil)
 	for i := range d {
 		for j := i; j < d; j++ {
 			sigma.SetSym(i, j, covariance.At(i, j))
 		}
 	}
-	root, inverse, rank := roots(sigma)
+	root, inverse, rank := roots(sigma, scale)
 	cross := mat.NewDense(d, q, nil)
 	for j := range q {
 		variance := covariance.At(d+j, d+j)
@@ -134,7 +142,7 @@ func Separate(mechanism string, s Sample) *Separation {
 	}
 	out.Singular = svd.Values(nil)
 	r := math.Sqrt(float64(rank))
-	out.Threshold = max(1.6*r, r+math.Sqrt(float64(q))+1) / math.Sqrt(float64(n))
+	out.Threshold = max(1.6*r, r+math.Sqrt(float64(q))+1) / math.Sqrt(float64(max(n-used, 1)))
 	for out.Directions < min(len(out.Singular), rank) && out.Singular[out.Directions] > out.Threshold {
 		out.Directions++
 	}
@@ -160,16 +168,19 @@ func Separate(mechanism string, s Sample) *Separation {
 			out.Write = append(out.Write, sign*write.At(k, j))
 		}
 	}
-	out.locate(n, s, joint, q)
+	out.locate(s, joint, raw, q)
 	return out
 }
 
+// constant is what centring regresses on.
+func constant(int) []float64 { return []float64{1} }
+
 // locate sets Offset, the baseline and the share of variance erased.
-func (p *Separation) locate(n int, s Sample, joint func(int, []float64), q int) {
-	constant := func(int) []float64 { return []float64{1} }
-	p.Offset = p.project(regression(n, p.Width+q, joint, constant), 1)
-	p.baseline = p.project(regression(n, p.Width+q, joint, s.given(false)), 1+s.CovariateWidth)
-	c := residual(n, p.Width+q, joint, constant)
+func (p *Separation) locate(s Sample, joint func(int, []float64), c *mat.SymDense, q int) {
+	mean, _ := regression(p.Rows, p.Width+q, joint, constant)
+	given, _ := regression(p.Rows, p.Width+q, joint, s.given(false))
+	p.Offset = p.project(mean, 1)
+	p.baseline = p.project(given, 1+s.CovariateWidth)
 	total, left := 0.0, 0.0
 	for i := range p.Width {
 		// Row i of I - Write' Read.
@@ -264,10 +275,11 @@ func (s Sample) given(classes bool) func(i int) []float64 {
 }
 
 // regression returns the least-squares coefficients [given, width] of rows on
-// what is given, the smallest ones where that is collinear.
-func regression(n, width int, row func(int, []float64), given func(int) []float64) *mat.Dense {
+// what is given, the smallest ones where that is collinear, and the rank of what
+// is given.
+func regression(n, width int, row func(int, []float64), given func(int) []float64) (*mat.Dense, int) {
 	p := len(given(0))
-	gram, moments := mat.NewSymDense(p, nil), mat.NewDense(p, width, nil)
+	products, moments := make([]float64, p*p), mat.NewDense(p, width, nil)
 	x := make([]float64, width)
 	for i := range n {
 		row(i, x)
@@ -276,26 +288,31 @@ func regression(n, width int, row func(int, []float64), given func(int) []float6
 			if v == 0 {
 				continue
 			}
-			for b := a; b < p; b++ {
-				gram.SetSym(a, b, gram.At(a, b)+v*g[b]/float64(n))
+			v /= float64(n)
+			for b, w := range g {
+				products[a*p+b] += v * w
 			}
 			to := moments.RawRowView(a)
 			for j, y := range x {
-				to[j] += v * y / float64(n)
+				to[j] += v * y
 			}
 		}
 	}
-	_, inverse, _ := roots(gram)
+	gram, largest := mat.NewSymDense(p, products), 0.0
+	for a := range p {
+		largest = max(largest, gram.At(a, a))
+	}
+	_, inverse, rank := roots(gram, largest)
 	var half, out mat.Dense
 	half.Mul(inverse, moments)
 	out.Mul(inverse, &half)
-	return &out
+	return &out, rank
 }
 
 // residual returns the covariance [width, width] of what a regression of rows on
-// what is given leaves.
-func residual(n, width int, row func(int, []float64), given func(int) []float64) *mat.SymDense {
-	coefficients := regression(n, width, row, given)
+// what is given leaves, and the rank of what is given.
+func residual(n, width int, row func(int, []float64), given func(int) []float64) (*mat.SymDense, int) {
+	coefficients, rank := regression(n, width, row, given)
 	sum := make([]float64, width*width)
 	x := make([]float64, width)
 	for i := range n {
@@ -321,12 +338,13 @@ func residual(n, width int, row func(int, []float64), given func(int) []float64)
 			out.SetSym(a, b, sum[a*width+b]/float64(n))
 		}
 	}
-	return out
+	return out, rank
 }
 
 // roots returns the square root of a positive semidefinite matrix, the
-// pseudo-inverse of that root, and the rank.
-func roots(m *mat.SymDense) (root, inverse *mat.Dense, rank int) {
+// pseudo-inverse of that root, and the rank. Eigenvalues that are small against
+// scale count as zero.
+func roots(m *mat.SymDense, scale float64) (root, inverse *mat.Dense, rank int) {
 	n := m.SymmetricDim()
 	root, inverse = mat.NewDense(n, n, nil), mat.NewDense(n, n, nil)
 	var eigen mat.EigenSym
@@ -338,7 +356,7 @@ func roots(m *mat.SymDense) (root, inverse *mat.Dense, rank int) {
 	eigen.VectorsTo(&vectors)
 	spectral := func(f func(float64) float64, to *mat.Dense) {
 		scaled.Apply(func(_, k int, x float64) float64 {
-			if v := values[k]; v > singularTolerance*values[n-1] { // ascending
+			if v := values[k]; v > singularTolerance*scale {
 				return x * f(v)
 			}
 			return 0
@@ -348,7 +366,7 @@ func roots(m *mat.SymDense) (root, inverse *mat.Dense, rank int) {
 	spectral(math.Sqrt, root)
 	spectral(func(v float64) float64 { return 1 / math.Sqrt(v) }, inverse)
 	for _, v := range values {
-		if v > singularTolerance*values[n-1] {
+		if v > singularTolerance*scale {
 			rank++
 		}
 	}

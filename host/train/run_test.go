@@ -29,6 +29,7 @@ type patient struct {
 	age, lab float64
 	measured bool // the lab
 	marker   float64
+	examined bool
 	label    int
 	sex      int
 }
@@ -46,15 +47,21 @@ func cohort(t *testing.T, n int) *dataset.Store {
 // the sex, which is unknown of every fifth patient.
 func cohortOf(t *testing.T, n int, task string, change func(i int, p *patient)) *dataset.Store {
 	t.Helper()
-	return cohortWith(t, n, task, `"age"`, change)
+	return cohortWith(t, n, task, "", change)
 }
 
-// marked is a cohort whose base modality has a marker that says whether the lab
-// was measured.
+// marked is a cohort with a third modality, an exam that a fifth of the patients
+// lack: it has a marker that says whether the lab was measured.
 func marked(t *testing.T, n int, change func(i int, p *patient)) *dataset.Store {
 	t.Helper()
-	return cohortWith(t, n, "binary", `"marker", "age"`, func(i int, p *patient) {
-		p.marker = rng.Stream(7, "marker", i).NormFloat64()
+	const exam = `
+[[modality]]
+name = "exam"
+columns = ["marker", "exam_age"]
+`
+	return cohortWith(t, n, "binary", exam, func(i int, p *patient) {
+		r := rng.Stream(7, "marker", i)
+		p.marker, p.examined = r.NormFloat64(), r.IntN(5) > 0
 		if p.measured {
 			p.marker += 1.5
 		}
@@ -62,13 +69,13 @@ func marked(t *testing.T, n int, change func(i int, p *patient)) *dataset.Store 
 	})
 }
 
-// cohortWith is cohortOf with the given columns in the base modality.
-func cohortWith(t *testing.T, n int, task, base string, change func(i int, p *patient)) *dataset.Store {
+// cohortWith is cohortOf with more in the manifest.
+func cohortWith(t *testing.T, n int, task, more string, change func(i int, p *patient)) *dataset.Store {
 	t.Helper()
 	dir := t.TempDir()
 	r := rng.Stream(1, "cohort", n)
 	var table strings.Builder
-	table.WriteString("id,age,lab,label,sex,known_sex,marker\n")
+	table.WriteString("id,age,lab,label,sex,known_sex,marker,exam_age\n")
 	for i := range n {
 		p := patient{age: r.NormFloat64(), lab: r.NormFloat64()}
 		if r.Float64() < 1/(1+math.Exp(-(1.5*p.age+p.lab))) {
@@ -77,7 +84,10 @@ func cohortWith(t *testing.T, n int, task, base string, change func(i int, p *pa
 		p.measured = r.Float64() >= 0.5-0.3*float64(p.label)
 		p.sex = r.IntN(2)
 		change(i, &p)
-		lab, label, known := "", fmt.Sprint(p.label), fmt.Sprint(p.sex)
+		lab, label, known, exam := "", fmt.Sprint(p.label), fmt.Sprint(p.sex), ","
+		if p.examined {
+			exam = fmt.Sprint(p.marker, ",", p.age)
+		}
 		if p.measured {
 			lab = fmt.Sprint(p.lab)
 		}
@@ -90,7 +100,7 @@ func cohortWith(t *testing.T, n int, task, base string, change func(i int, p *pa
 				label = []string{"mid", "high"}[p.sex]
 			}
 		}
-		fmt.Fprintf(&table, "p%d,%v,%s,%s,%d,%s,%v\n", i, p.age, lab, label, p.sex, known, p.marker)
+		fmt.Fprintf(&table, "p%d,%v,%s,%s,%d,%s,%s\n", i, p.age, lab, label, p.sex, known, exam)
 	}
 	write(t, filepath.Join(dir, "table.csv"), table.String())
 	label := map[string]string{
@@ -112,14 +122,14 @@ task = "`+task+`"
 [[modality]]
 name = "base"
 always = true
-columns = [`+base+`]
+columns = ["age"]
 [[modality]]
 name = "lab"
 columns = ["lab"]
 [[group]]
 name = "sex"
 column = "sex"
-`)
+`+more)
 	source, err := dataset.Load(filepath.Join(dir, "dataset.toml"))
 	if err != nil {
 		t.Fatal(err)
@@ -167,7 +177,7 @@ func (f *fusion) Params() *nn.Params { return f.params }
 
 func (f *fusion) Forward(t *nn.Tape, b *backbone.Batch) (*nn.Var, []backbone.Term) {
 	embeddings := f.encoders.Encode(t, b)
-	return t.Dropout(t.ReLU(t.Add(embeddings[0], embeddings[1])), f.dropout, b.Rand), nil
+	return t.Dropout(t.ReLU(t.Sum(embeddings...)), f.dropout, b.Rand), nil
 }
 
 var fusionInfo = sdk.Info{Name: "fusion", Version: "1", Capabilities: sdk.Capabilities{NeedsLabels: true}}

@@ -60,7 +60,10 @@ func (r *Run) separate() (*separation, error) {
 		if err != nil {
 			return nil, err
 		}
-		covariates, p := r.covariates(rows), store.CovariateWidth()
+		covariates, p, err := r.ofEverybody(rows)
+		if err != nil {
+			return nil, err
+		}
 		for i, row := range rows {
 			part.Biased(s.biased[int(row)*s.width+from:], values[i*part.Width:(i+1)*part.Width], covariates[i*p:(i+1)*p])
 		}
@@ -77,7 +80,17 @@ func (r *Run) separateModality(mechanism string, m int) (*causal.Separation, err
 			rows = append(rows, row)
 		}
 	}
+	if store.Modalities()[m].Always {
+		return &causal.Separation{
+			Mechanism: mechanism, Rows: len(rows), Width: store.Modalities()[m].Width,
+			Reason: "everybody has the modality: what it says about the availability of others is observed, and no latent confounder",
+		}, nil
+	}
 	values, err := r.columns(m, rows)
+	if err != nil {
+		return nil, err
+	}
+	covariates, width, err := r.ofEverybody(rows)
 	if err != nil {
 		return nil, err
 	}
@@ -89,9 +102,40 @@ func (r *Run) separateModality(mechanism string, m int) (*causal.Separation, err
 		Modalities:     len(store.Modalities()),
 		Task:           r.task,
 		Labels:         gather(r.labels, rows, r.labelWidth),
-		Covariates:     r.covariates(rows),
-		CovariateWidth: store.CovariateWidth(),
+		Covariates:     covariates,
+		CovariateWidth: width,
 	}), nil
+}
+
+// ofEverybody returns what is observed of every row, [len(rows), width]: the
+// covariates and the modalities that no row lacks. What these say about
+// availability can be adjusted for and needs no erasing.
+func (r *Run) ofEverybody(rows []int32) (values []float32, width int, err error) {
+	store := r.data.Store
+	type block struct {
+		values []float32
+		width  int
+	}
+	blocks := []block{{r.covariates(rows), store.CovariateWidth()}}
+	for m, modality := range store.Modalities() {
+		if !modality.Always {
+			continue
+		}
+		columns, err := r.columns(m, rows)
+		if err != nil {
+			return nil, 0, err
+		}
+		blocks = append(blocks, block{columns, modality.Width})
+	}
+	for i := range rows {
+		for _, b := range blocks {
+			values = append(values, b.values[i*b.width:(i+1)*b.width]...)
+		}
+	}
+	for _, b := range blocks {
+		width += b.width
+	}
+	return values, width, nil
 }
 
 // columns returns the standardised columns of a modality, [len(rows), width]; of

@@ -27,8 +27,8 @@ func (e *erasures) OpenBackbone(ctx context.Context, req sdk.OpenRequest) (sdk.B
 	return e.opener.OpenBackbone(ctx, req)
 }
 
-// The marker is erased, and the age, a covariate, is not; the lab is left alone,
-// since the base modality is never missing.
+// The marker is erased, and the age, a covariate, is not; the lab has nothing to do
+// with who is examined, and everybody has the base modality.
 func TestRun_erasesAtTheInputOfTheBackbone(t *testing.T) {
 	d := data(t, marked(t, 400, func(int, *patient) {}))
 	for _, test := range []struct {
@@ -60,16 +60,19 @@ func TestRun_erasesAtTheInputOfTheBackbone(t *testing.T) {
 		if err := run.Close(t.Context()); err != nil {
 			t.Fatal(err)
 		}
-		base, lab := e.modalities[0].Scaling.Erasure, e.modalities[1].Scaling.Erasure
-		if base.Directions != test.directions || lab.Directions != 0 {
-			t.Errorf("%s: erases %+v and %+v", test.mechanism, base, lab)
+		base, lab, exam := e.modalities[0].Scaling.Erasure, e.modalities[1].Scaling.Erasure, e.modalities[2].Scaling.Erasure
+		if exam.Directions != test.directions || lab.Directions != 0 || base.Directions != 0 {
+			t.Errorf("%s: erases %+v, %+v and %+v", test.mechanism, base, lab, exam)
 		}
-		if len(outcome.Diagnostics) != 2 {
+		if len(outcome.Diagnostics) != 3 {
 			t.Fatalf("%s: got %+v", test.mechanism, outcome.Diagnostics)
 		}
-		got, other := outcome.Diagnostics[0], outcome.Diagnostics[1]
+		all, other, got := outcome.Diagnostics[0], outcome.Diagnostics[1], outcome.Diagnostics[2]
+		if reason := fmt.Sprint(all.Detail["reason"]); all.Estimate != 0 || !strings.HasPrefix(reason, "everybody has the modality") {
+			t.Errorf("%s: got %+v", test.mechanism, all)
+		}
 		reason, _ := got.Detail["reason"].(string)
-		if got.Name != "availability_split/base" || got.Verdict != test.verdict || !strings.Contains(reason, test.reason) ||
+		if got.Name != "availability_split/exam" || got.Verdict != test.verdict || !strings.Contains(reason, test.reason) ||
 			got.Detail["directions"] != test.directions || got.Detail["mechanism"] != test.mechanism {
 			t.Errorf("%s: got %+v", test.mechanism, got)
 		}
@@ -83,7 +86,7 @@ func TestRun_erasesAtTheInputOfTheBackbone(t *testing.T) {
 		if !(singular[0] > got.Detail["threshold"].(float64)) || !(got.Estimate > 0.2 && got.Estimate < 0.6) {
 			t.Errorf("%s: got %+v", test.mechanism, got)
 		}
-		if marker, age := math.Abs(float64(base.Write[0])), math.Abs(float64(base.Write[1])); !(marker > 5*age) {
+		if marker, age := math.Abs(float64(exam.Write[0])), math.Abs(float64(exam.Write[1])); !(marker > 5*age) {
 			t.Errorf("%s: erases %v of the marker and %v of the age", test.mechanism, marker, age)
 		}
 	}
@@ -94,7 +97,7 @@ func TestRun_refusesABackboneThatDoesNotErase(t *testing.T) {
 	capabilities := sdk.Capabilities{}
 	modalities := []sdk.Modality{{Name: "base", Kind: sdk.Tabular, Width: 1, Scaling: sdk.Scaling{Erasure: sdk.Erasure{Directions: 1}}}}
 	err := capabilities.Accepts(sdk.Task{Kind: sdk.Binary}, modalities)
-	if sdk.CodeOf(err) != sdk.CodeUnsupported || !strings.Contains(err.Error(), "does not declare that it erases") {
+	if sdk.CodeOf(err) != sdk.CodeUnsupported || !strings.Contains(err.Error(), "does not declare that it applies them") {
 		t.Errorf("got %v", err)
 	}
 	var info sdk.InfoResponse

@@ -27,9 +27,9 @@ def residual(v, given):
     return v - given @ np.linalg.lstsq(given, v, rcond=1e-10)[0]
 
 
-def roots(s):
+def roots(s, scale):
     values, vectors = np.linalg.eigh(s)
-    keep = values > 1e-6 * values[-1]
+    keep = values > 1e-6 * scale
     v, values = vectors[:, keep], values[keep]
     return (v * np.sqrt(values)) @ v.T, (v / np.sqrt(values)) @ v.T, int(keep.sum())
 
@@ -41,9 +41,10 @@ def separate(x, w, y, delta, mechanism):
     given = np.hstack([ones, w] + ([np.eye(3)[y]] if mechanism == "label" else []))
     a, d = residual(x, given), residual(d, given)
     d /= np.sqrt((d * d).mean(0))
-    root, inverse, rank = roots(a.T @ a / n)
+    root, inverse, rank = roots(a.T @ a / n, x.var(0).max())
     u, s, _ = np.linalg.svd(inverse @ a.T @ d / n, full_matrices=False)
-    threshold = max(1.6 * np.sqrt(rank), np.sqrt(rank) + np.sqrt(d.shape[1]) + 1) / np.sqrt(n)
+    threshold = max(1.6 * np.sqrt(rank), np.sqrt(rank) + np.sqrt(d.shape[1]) + 1)
+    threshold /= np.sqrt(n - np.linalg.matrix_rank(given))
     k = int((s > threshold).sum())
     read, write = u[:, :k].T @ inverse, u[:, :k].T @ root
     sign = np.sign(read[np.arange(k), np.abs(read).argmax(1)])[:, None]
