@@ -752,7 +752,10 @@ func TestSimulation_availabilitySplit(t *testing.T) {
 		{"S0 md and db", run(simS0, md, db("marginal")), 0.04, floor + 0.01},
 		{"S3 md and db", run(simS3, md, db("marginal")), 0.04, floor + 0.015},
 		{"S4 erm", run(simS4, nil, nil), 0.12, 0.18},
-		{"S4 md and db", run(simS4, md, db("marginal")), 0.05, 0.11},
+		{"S4 md", run(simS4, md, nil), 0.12, 0.18},
+		{"S4 db", run(simS4, nil, db("drop")), 0.11, 0.19},
+		{"S4 md and db, drop", run(simS4, md, db("drop")), 0.05, 0.11},
+		{"S4 md and db, marginal", run(simS4, md, db("marginal")), 0.05, 0.11},
 	} {
 		t.Logf("%s: %.3f, the floor is %.3f", test.what, test.got, floor)
 		if test.got < test.low || test.got > test.up {
