@@ -84,6 +84,7 @@ func (fakeCatalog) Component(name string) []Parameter {
 	case "dual_branch":
 		return []Parameter{
 			{Name: "split", Type: "string", Default: "gce", Values: []any{"gce", "availability"}},
+			{Name: "mechanism", Type: "string", Values: []any{"confounder", "label", "self"}}, // empty unless given
 			{Name: "swap_weight", Type: "float", Default: 1.0, Min: bound(0), Max: bound(15)},
 		}
 	}

@@ -84,6 +84,7 @@ func (anyName) Component(string) []Parameter {
 	for _, name := range []string{"mode", "split", "difficulty", "independence", "predict"} {
 		out = append(out, Parameter{Name: name, Type: "string", Default: "x"})
 	}
+	out = append(out, Parameter{Name: "mechanism", Type: "string"}) // empty unless given
 	for _, name := range []string{"swap_weight", "independence_weight"} {
 		out = append(out, Parameter{Name: name, Type: "float", Default: 1.0})
 	}
