@@ -15,7 +15,7 @@ func newDemo(a *app) *cobra.Command {
 		Use:   "demo",
 		Short: "Train and compare variants on the bundled NAFLD cohort",
 		Long: `Runs the sweep nafld_demo.toml that ships with the program: three backbones in
-four variants on three matched seeds, on a real cohort whose modalities are missing not
+four variants on five matched seeds, on a real cohort whose modalities are missing not
 at random. Then it prints the comparison. Repeating it trains nothing again.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -63,8 +63,8 @@ at random. Then it prints the comparison. Repeating it trains nothing again.`,
 const howToQuery = `The test set id is the held-out test rows as they are; do hides observed blocks at
 random; flip re-weights patients so that a block's absence speaks for the other
 outcome. A variant that removes missingness bias gains on do and flip and gives
-up little on id. A dual branch that loses everywhere has taken the signal for
-the bias: its split is learned, and nothing in these data identifies it.
+up little on id. A dual branch that loses everywhere has taken signal for bias:
+the mechanism that it was told of is not the one at work.
 
 Ask your own questions in SQL, read-only. The first query ranks the predictions of
 all seeds together; the tables above are means over the seeds, as in the second:
