@@ -41,8 +41,6 @@ method = "grid"
 seed   = {seed}
 [parameters]
 "optimizer.lr" = {{ values = {rates} }}
-[replicates]
-seeds = [{seed}]
 [run]
 epochs     = 20
 batch_size = 256
