@@ -57,8 +57,8 @@ type Term struct {
 
 // Head turns representations into predictions and owns all parameters of the
 // host. One goroutine may use it at a time. An epoch is: NeedsRepresentations
-// (and Refresh if so), then for every batch Availability, Forward, Backward.
-// Predict may be called at any time.
+// (and Refresh if so), then for every batch Availability, Forward, Gradient,
+// Update. Predict may be called at any time but between the last two.
 type Head struct {
 	cfg      Config
 	training Training
@@ -68,7 +68,8 @@ type Head struct {
 	groups   []*group
 
 	train, quiet *nn.Tape
-	pending      *pass // a Forward that has had no Backward
+	pending      *pass    // a Forward that has had no Gradient
+	due          []*group // have a gradient and wait for Update
 
 	epoch     int // of the last Refresh or Forward
 	step      uint64
@@ -151,6 +152,8 @@ func (h *Head) Frozen(epoch int) bool { return h.network.frozen(epoch) }
 func (h *Head) Forward(rep []float32, b Batch, epoch int, step uint64) (Output, error) {
 	rows := len(b.Positions)
 	switch {
+	case h.due != nil:
+		return Output{}, errNoUpdate
 	case rows == 0:
 		return Output{}, errors.New("the batch is empty")
 	case len(rep) != rows*h.cfg.Width:
@@ -182,12 +185,27 @@ func (h *Head) Forward(rep []float32, b Batch, epoch int, step uint64) (Output, 
 	}, nil
 }
 
-// Backward finishes the step that Forward began: it weights row i by weights[i]
-// (nil is 1 for all), adds dlogits (nil is 0) to the gradient of the logits,
-// updates the head, and returns dh [rows, Width], which the caller owns, and the
-// terms of the objective. A row with weight 0 has no influence. If all weights
-// are 0 and dlogits is nil, nothing changes.
-func (h *Head) Backward(weights []float32, dlogits []float32) ([]float32, []Term, error) {
+// errNoUpdate is the error of a call between Gradient and Update.
+var errNoUpdate = errors.New("the last gradient waits for its update")
+
+// Backward is Gradient and Update at once, for a caller that has nothing to do
+// in between.
+func (h *Head) Backward(weights, dlogits []float32) ([]float32, []Term, error) {
+	dh, terms, err := h.Gradient(weights, dlogits)
+	if err == nil {
+		h.Update()
+	}
+	return dh, terms, err
+}
+
+// Gradient is the first half of finishing the step that Forward began: it weights
+// row i by weights[i] (nil is 1 for all), adds dlogits (nil is 0) to the gradient
+// of the logits, and returns dh [rows, Width], which the caller owns, and the
+// terms of the objective. Parameters move with Update, while a backbone can work
+// on dh; those of an estimator that the objective fits for itself (vCLUB) move
+// here. A row with weight 0 has no influence. If all weights
+// are 0 and dlogits is nil, Update changes nothing.
+func (h *Head) Gradient(weights, dlogits []float32) ([]float32, []Term, error) {
 	p := h.pending
 	if p == nil {
 		return nil, nil, errors.New("backward without a forward")
@@ -209,16 +227,26 @@ func (h *Head) Backward(weights []float32, dlogits []float32) ([]float32, []Term
 	for i, d := range dlogits {
 		p.logits.Grad[i] += d
 	}
-	terms, step := h.network.backward(p)
-	for _, g := range step {
+	terms, due := h.network.backward(p)
+	h.due = due
+	return append([]float32(nil), p.h.Grad...), terms, nil
+}
+
+// Update moves the parameters along the gradients of the last Gradient. Without
+// one it does nothing.
+func (h *Head) Update() {
+	for _, g := range h.due {
 		g.optimizer.Step()
 	}
-	return append([]float32(nil), p.h.Grad...), terms, nil
+	h.due = nil
 }
 
 // Predict scores rows that need not be training rows; rep is [rows, Width] in
 // evaluation mode. It works for availabilities that training never saw.
 func (h *Head) Predict(rep []float32, availability []uint64) (Prediction, error) {
+	if h.due != nil {
+		return Prediction{}, errNoUpdate
+	}
 	rows := len(availability)
 	if len(rep) != rows*h.cfg.Width {
 		return Prediction{}, fmt.Errorf("%d values for %d representations of width %d", len(rep), rows, h.cfg.Width)

@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/deconfound/deconfound/sdk/nn"
 )
 
 func TestHead_trainsAndPredicts(t *testing.T) {
@@ -184,6 +186,66 @@ func TestHead_Backward_allWeightsZeroChangesNothing(t *testing.T) {
 		compare(t, "dh", dh, make([]float32, len(dh)), 0)
 		if !bytes.Equal(before, after) {
 			t.Error("the head changed")
+		}
+	})
+}
+
+// A backbone gets dh while no parameter has moved yet; the bits after Update are
+// those of Backward, and nothing sees a head that is half a step ahead.
+func TestHead_Gradient_movesNothing(t *testing.T) {
+	eachVariant(t, func(t *testing.T, cfg Config) {
+		whole, halves := newTrainer(t, cfg), newTrainer(t, cfg)
+		for s := range 3 {
+			whole.step(s, false)
+			halves.step(s, false)
+		}
+		b, rep := batchOf(cfg.Task, whole.tr, whole.h, []int32{1, 2, 3, 4})
+		for _, d := range []*trainer{whole, halves} {
+			if _, err := d.head.Forward(rep, b, 0, 3); err != nil {
+				t.Fatal(err)
+			}
+		}
+		want, _, err := whole.head.Backward(nil, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		before := map[*nn.Param][]float32{}
+		for _, g := range halves.head.groups {
+			for _, p := range g.params.All() {
+				before[p] = slices.Clone(p.Value)
+			}
+		}
+		dh, _, err := halves.head.Gradient(nil, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		compare(t, "dh", dh, want, 0)
+		for _, g := range halves.head.due {
+			for _, p := range g.params.All() {
+				compare(t, p.Name+" before the update", p.Value, before[p], 0)
+			}
+		}
+		if _, err := halves.head.Forward(rep, b, 0, 4); err == nil {
+			t.Error("a forward before the update was answered")
+		}
+		if _, err := halves.head.Predict(rep, b.Availability); err == nil {
+			t.Error("a prediction before the update was answered")
+		}
+		if _, err := halves.head.Snapshot(); err == nil {
+			t.Error("a snapshot before the update was answered")
+		}
+		halves.head.Update()
+		halves.head.Update() // has nothing left to do
+		got, err := halves.head.Snapshot()
+		if err != nil {
+			t.Fatal(err)
+		}
+		after, err := whole.head.Snapshot()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !bytes.Equal(got, after) {
+			t.Error("two halves of a step are not the whole one")
 		}
 	})
 }

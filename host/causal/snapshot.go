@@ -49,6 +49,9 @@ type networkState struct {
 // Snapshot returns the exact state between two steps: a head restored from it
 // continues to the same bits.
 func (h *Head) Snapshot() ([]byte, error) {
+	if h.due != nil {
+		return nil, errNoUpdate
+	}
 	s := snapshot{
 		Version:   snapshotVersion,
 		Layout:    h.cfg.layout(len(h.training.Availability)),
@@ -76,8 +79,8 @@ func (h *Head) Snapshot() ([]byte, error) {
 }
 
 // Restore brings a head built from the same configuration and training rows to
-// the state of a snapshot. A Forward that waits for its Backward is dropped.
-// After an error the head must not be used.
+// the state of a snapshot. A Forward or Gradient that waits for what follows it is
+// dropped. After an error the head must not be used.
 func (h *Head) Restore(data []byte) error {
 	var s snapshot
 	if err := gob.NewDecoder(bytes.NewReader(data)).Decode(&s); err != nil {
@@ -104,7 +107,7 @@ func (h *Head) Restore(data []byte) error {
 		return fmt.Errorf("read snapshot: %w", err)
 	}
 	h.epoch, h.step, h.refreshed = s.Epoch, s.Step, s.Refreshed
-	h.pending = nil
+	h.pending, h.due = nil, nil
 	return nil
 }
 

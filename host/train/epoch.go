@@ -143,10 +143,11 @@ func (r *Run) learn(ctx context.Context, b batch, means *means) error {
 		}
 	}
 
-	gradient, terms, err := r.head.Backward(weights, dlogits)
+	gradient, terms, err := r.head.Gradient(weights, dlogits)
 	if err != nil {
-		return fmt.Errorf("head backward: %w", err)
+		return fmt.Errorf("head gradient: %w", err)
 	}
+	defer r.head.Update() // while the backbone works on its gradient
 	means.add("loss", weightedMean(out.RowLoss, weights), float64(rows))
 	for _, term := range terms {
 		means.add(term.Name, term.Value, float64(rows))
