@@ -19,12 +19,13 @@ type Builder struct {
 	g      *gorgonia.ExprGraph
 	params *nn.Params
 
-	inputs  []*input
-	values  []parameter
-	anchors gorgonia.Nodes
-	names   map[string]*gorgonia.Node
-	// trained remembers which nodes a gradient must pass through.
-	trained map[*gorgonia.Node]bool
+	inputs []*input
+	values []parameter
+	names  map[string]*gorgonia.Node
+	// data is the memory of the inputs and parameters, owners are the parameters.
+	data   map[*gorgonia.Node][]float32
+	owners map[*gorgonia.Node]*nn.Param
+	fused  int // operations so far
 	// current is the batch of the run under way, for Blocks.
 	current *backbone.Batch
 	err     error
@@ -135,7 +136,7 @@ func (b *Builder) Param(name string, rows, cols int, init nn.Init) *gorgonia.Nod
 	p := b.params.New(name, rows, cols, init)
 	node := b.leaf("param "+name, rows, cols, p.Value)
 	b.values = append(b.values, parameter{p, node})
-	b.trained[node] = true
+	b.owners[node] = p
 	return node
 }
 
@@ -160,12 +161,36 @@ func (b *Builder) leaf(name string, rows, cols int, data []float32) *gorgonia.No
 	if b.names[name] != nil {
 		return b.fail("two nodes are named %q", name)
 	}
-	node := gorgonia.NewMatrix(b.g, tensor.Float32, gorgonia.WithShape(rows, cols), gorgonia.WithName(name))
-	if err := gorgonia.Let(node, dense(rows, cols, data)); err != nil {
-		return b.fail("%s: %v", name, err)
+	node, err := newLeaf(b.g, name, rows, cols, data)
+	if err != nil {
+		return b.fail("%v", err)
 	}
 	b.names[name] = node
+	b.data[node] = data
 	return node
+}
+
+// newLeaf makes a node without inputs whose value is data.
+func newLeaf(g *gorgonia.ExprGraph, name string, rows, cols int, data []float32) (*gorgonia.Node, error) {
+	node := gorgonia.NewMatrix(g, tensor.Float32, gorgonia.WithShape(rows, cols), gorgonia.WithName(name))
+	if err := gorgonia.Let(node, dense(rows, cols, data)); err != nil {
+		return nil, fmt.Errorf("%s: %w", name, err)
+	}
+	return node, nil
+}
+
+// param is the parameter that a node stands for, nil if it is none.
+func (b *Builder) param(n *gorgonia.Node) *nn.Param { return b.owners[n] }
+
+// children are the inputs of n, in order.
+func children(g *gorgonia.ExprGraph, n *gorgonia.Node) []*gorgonia.Node {
+	var nodes []*gorgonia.Node
+	for it := g.From(n.ID()); it.Next(); {
+		if child, ok := it.Node().(*gorgonia.Node); ok {
+			nodes = append(nodes, child)
+		}
+	}
+	return nodes
 }
 
 func (b *Builder) modality(m int) bool {

@@ -36,16 +36,21 @@ func (b *Builder) check() error {
 			}
 			continue
 		}
-		name := fmt.Sprintf("%T", op)
-		name = name[strings.LastIndexByte(name, '.')+1:]
-		if why, bad := refused[name]; bad {
+		if why, bad := refused[typeName(op)]; bad {
 			return fmt.Errorf("build graph: %s is refused: %s", op, why)
 		}
-		// Bounds of slices are hashed as one byte, so that 0:128 and 256:384 become
-		// one node; the gradient of a concatenation is made of slices.
-		switch name {
+	}
+	return checkSlices(b.g)
+}
+
+// checkSlices refuses slices past 255: bounds are hashed as one byte, so that 0:128
+// and 256:384 become one node. Gradients of concatenations are made of slices.
+func checkSlices(g *gorgonia.ExprGraph) error {
+	for _, n := range g.AllNodes() {
+		op := n.Op()
+		switch typeName(op) {
 		case "sliceOp", "sliceIncrOp":
-			for _, child := range b.children(n) {
+			for _, child := range children(g, n) {
 				if err := within(child, field(op, "along"), "Slice", op); err != nil {
 					return err
 				}
@@ -57,6 +62,12 @@ func (b *Builder) check() error {
 		}
 	}
 	return nil
+}
+
+// typeName is the name of the type of an operation without its package.
+func typeName(op gorgonia.Op) string {
+	name := fmt.Sprintf("%T", op)
+	return name[strings.LastIndexByte(name, '.')+1:]
 }
 
 func within(n *gorgonia.Node, axis int, what string, op gorgonia.Op) error {

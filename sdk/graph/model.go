@@ -31,11 +31,12 @@ func New(config backbone.Config, build func(*Builder) (h *gorgonia.Node)) (_ bac
 		}
 	}()
 	b = &Builder{
-		config:  config,
-		g:       gorgonia.NewGraph(),
-		params:  &nn.Params{},
-		names:   map[string]*gorgonia.Node{},
-		trained: map[*gorgonia.Node]bool{},
+		config: config,
+		g:      gorgonia.NewGraph(),
+		params: &nn.Params{},
+		names:  map[string]*gorgonia.Node{},
+		data:   map[*gorgonia.Node][]float32{},
+		owners: map[*gorgonia.Node]*nn.Param{},
 	}
 	h := build(b)
 	if b.err != nil {
@@ -71,53 +72,43 @@ type run struct {
 	err  error
 }
 
-// compile adds the exchange, the gradient and the accumulation to the graph.
+// compile writes the graph that is run, with the exchange, the gradient and the
+// accumulation.
 func (m *model) compile(h *gorgonia.Node) error {
 	b := m.builder
+	c := newCompiler(b, h)
+	for _, p := range b.values {
+		if !c.trained[p.node] {
+			return fmt.Errorf("build graph: parameter %s does not influence h", p.Name)
+		}
+	}
+	h, err := c.compile(h)
+	if err != nil {
+		return err
+	}
 	dh, err := gorgonia.ApplyOp(m.exchange, h)
 	if err != nil {
 		return fmt.Errorf("build graph: exchange: %w", err)
 	}
-	wrt := append(gorgonia.Nodes{}, b.anchors...)
-	for _, p := range b.values {
-		if !b.leads(p.node, h) {
-			return fmt.Errorf("build graph: parameter %s does not influence h", p.Name)
-		}
-		wrt = append(wrt, p.node)
-	}
-	if len(wrt) > 0 {
-		gradients, err := gorgonia.Backpropagate(gorgonia.Nodes{h}, gorgonia.Nodes{dh}, wrt)
+	if len(c.wrt) > 0 {
+		gradients, err := gorgonia.Backpropagate(gorgonia.Nodes{h}, gorgonia.Nodes{dh}, c.wrt)
 		if err != nil {
 			return fmt.Errorf("build graph: differentiate: %w", err)
 		}
-		for i, p := range b.values {
-			if _, err := gorgonia.ApplyOp(accumulate{p.Param}, gradients[len(b.anchors)+i]); err != nil {
+		for i, p := range c.seen {
+			if p == nil {
+				continue
+			}
+			if _, err := gorgonia.ApplyOp(accumulate{p}, gradients[i]); err != nil {
 				return fmt.Errorf("build graph: gradient of %s: %w", p.Name, err)
 			}
 		}
 	}
-	m.machine = gorgonia.NewTapeMachine(b.g)
-	return nil
-}
-
-// leads reports whether there is a way from n to h.
-func (b *Builder) leads(n, h *gorgonia.Node) bool {
-	seen := map[*gorgonia.Node]bool{}
-	next := []*gorgonia.Node{h}
-	for len(next) > 0 {
-		at := next[len(next)-1]
-		next = next[:len(next)-1]
-		if at == n {
-			return true
-		}
-		for _, child := range b.children(at) {
-			if !seen[child] {
-				seen[child] = true
-				next = append(next, child)
-			}
-		}
+	if err := checkSlices(c.g); err != nil {
+		return err
 	}
-	return false
+	m.machine = gorgonia.NewTapeMachine(c.g)
+	return nil
 }
 
 func (m *model) Params() []*nn.Param { return m.builder.params.All() }

@@ -12,14 +12,22 @@ func (b *Builder) Linear(x, w, bias *gorgonia.Node) *gorgonia.Node {
 	if !b.given("linear", x, w) {
 		return nil
 	}
-	if bias == nil {
-		return b.Fused("linear", x.Shape()[0], w.Shape()[1], func(t *nn.Tape, in []*nn.Var) *nn.Var {
-			return t.Linear(in[0], in[1], nil)
-		}, x, w)
+	record := func(f func(t *nn.Tape, x, w, bias *nn.Var) *nn.Var) func(*nn.Tape, []*nn.Var) *nn.Var {
+		return func(t *nn.Tape, in []*nn.Var) *nn.Var {
+			if bias == nil {
+				return f(t, in[0], in[1], nil)
+			}
+			return f(t, in[0], in[1], in[2])
+		}
 	}
-	return b.Fused("linear", x.Shape()[0], w.Shape()[1], func(t *nn.Tape, in []*nn.Var) *nn.Var {
-		return t.Linear(in[0], in[1], in[2])
-	}, x, w, bias)
+	inputs := gorgonia.Nodes{x, w}
+	if bias != nil {
+		inputs = append(inputs, bias)
+	}
+	return b.apply(&fused{
+		name: "linear", rows: x.Shape()[0], cols: w.Shape()[1],
+		record: record((*nn.Tape).Linear), rectified: record((*nn.Tape).LinearReLU),
+	}, inputs)
 }
 
 // Dense is Linear with parameters of its own, name.weight and name.bias,
@@ -32,9 +40,15 @@ func (b *Builder) Dense(name string, x *gorgonia.Node, out int) *gorgonia.Node {
 	return b.Linear(x, w, b.Bias(name+".bias", out))
 }
 
-// ReLU is max(x, 0).
+// ReLU is max(x, 0). It is one operation with a Linear or Dense that only it reads.
 func (b *Builder) ReLU(x *gorgonia.Node) *gorgonia.Node {
-	return b.unary("relu", x, (*nn.Tape).ReLU)
+	if !b.given("relu", x) {
+		return nil
+	}
+	return b.apply(&fused{
+		name: "relu", rows: x.Shape()[0], cols: x.Shape()[1], relu: true,
+		record: func(t *nn.Tape, in []*nn.Var) *nn.Var { return t.ReLU(in[0]) },
+	}, gorgonia.Nodes{x})
 }
 
 // Tanh is the hyperbolic tangent.
