@@ -179,9 +179,6 @@ func newLeaf(g *gorgonia.ExprGraph, name string, rows, cols int, data []float32)
 	return node, nil
 }
 
-// param is the parameter that a node stands for, nil if it is none.
-func (b *Builder) param(n *gorgonia.Node) *nn.Param { return b.owners[n] }
-
 // children are the inputs of n, in order.
 func children(g *gorgonia.ExprGraph, n *gorgonia.Node) []*gorgonia.Node {
 	var nodes []*gorgonia.Node

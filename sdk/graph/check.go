@@ -13,11 +13,13 @@ import (
 // refused as such, because where gorgonia merges two nodes by mistake, the one
 // that is left looks innocent.
 var refused = map[string]string{
-	"softmaxOp":      "gorgonia takes SoftMax and LogSoftMax of one node for the same; use Builder.Softmax or MaskedSoftmax",
-	"GroupNormOp":    "in gorgonia 0.9.18 it prints its gradient to the log in every step; use nn.Tape.LayerNorm in Builder.Fused",
+	"softmaxOp":      "gorgonia takes SoftMax and LogSoftMax of one node for the same; use Builder.Softmax, MaskedSoftmax, or nn.Tape.LogSoftmax in Builder.Fused",
+	"GroupNormOp":    "in gorgonia 0.9.18 it prints its gradient to the log in every step; use Builder.LayerNorm, or nn.Tape.LayerNorm in Builder.Fused",
 	"BatchNormOp":    "its running statistics are beyond the reach of snapshots; use nn.Tape.BatchNorm in Builder.Block",
 	"dropoutOp":      "its draws do not depend on the seed of the session; use Builder.Dropout",
 	"randomOp":       "its draws do not depend on the seed of the session; use Builder.Input",
+	"readOp":         "the graph is written anew to be run, without it; look at values in a function of Builder.Fused",
+	"letOp":          "the graph is written anew to be run, without it; use Builder.Input or Param",
 	"constantTensor": "gorgonia merges constants whose shortened printouts match; use Builder.Input or Param",
 }
 

@@ -62,7 +62,7 @@ func (c *cluster) InferShape(...gorgonia.DimSizer) (tensor.Shape, error) {
 
 func (c *cluster) Do(values ...gorgonia.Value) (_ gorgonia.Value, err error) {
 	running := c.last()
-	defer func() { recovered(running.name, recover(), &err) }()
+	defer func() { recovered(running, recover(), &err) }()
 	batch := c.builder.current
 	if batch.Train {
 		c.tape.Reset()
@@ -196,7 +196,7 @@ func (op *gradient) InferShape(...gorgonia.DimSizer) (tensor.Shape, error) {
 }
 
 func (op *gradient) Do(values ...gorgonia.Value) (_ gorgonia.Value, err error) {
-	defer func() { recovered(op.String(), recover(), &err) }()
+	defer func() { recovered(op, recover(), &err) }()
 	c := op.of
 	if op.arity > 1 {
 		d, err := floats(values[0])

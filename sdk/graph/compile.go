@@ -15,28 +15,31 @@ import (
 // cluster joins it, so that every cluster has one output and none waits for itself.
 // A cluster reads parameters and inputs of the Builder where they lie, unless stock
 // operations read them too, and adds gradients where they belong. Gorgonia sees,
-// schedules and differentiates what is left: the stock operations and the clusters,
-// which is one cluster for a graph of fused operations alone.
+// schedules and differentiates what is left, the stock operations and the clusters:
+// a single one for a graph of fused operations alone.
 type compiler struct {
 	b       *Builder
 	g       *gorgonia.ExprGraph
 	live    []*gorgonia.Node // inputs before their readers
 	readers map[*gorgonia.Node][]*gorgonia.Node
-	roots   map[*gorgonia.Node]*gorgonia.Node // of a fused node: the output of its cluster
-	places  map[*gorgonia.Node]*gorgonia.Node // of nodes that gorgonia sees
-	trained map[*gorgonia.Node]bool           // a gradient must pass
-	wrt     gorgonia.Nodes                    // anchors, then parameters that gorgonia sees
-	seen    []*nn.Param                       // these parameters
-	anchors int
+	trained map[*gorgonia.Node]bool           // parameters lead here
+	roots   map[*gorgonia.Node]*gorgonia.Node // the output of the cluster of a fused node
+	shown   map[*gorgonia.Node]*gorgonia.Node // what gorgonia sees instead of a node
+
+	// wrt are the nodes whose gradient gorgonia is asked for, and params the
+	// parameters they stand for: nil for the anchor of a cluster.
+	wrt      gorgonia.Nodes
+	params   []*nn.Param
+	clusters int
 }
 
 func newCompiler(b *Builder, h *gorgonia.Node) *compiler {
 	c := &compiler{
 		b: b, g: gorgonia.NewGraph(),
 		readers: map[*gorgonia.Node][]*gorgonia.Node{},
-		roots:   map[*gorgonia.Node]*gorgonia.Node{},
-		places:  map[*gorgonia.Node]*gorgonia.Node{},
 		trained: map[*gorgonia.Node]bool{},
+		roots:   map[*gorgonia.Node]*gorgonia.Node{},
+		shown:   map[*gorgonia.Node]*gorgonia.Node{},
 	}
 	c.visit(h)
 	return c
@@ -44,25 +47,39 @@ func newCompiler(b *Builder, h *gorgonia.Node) *compiler {
 
 // visit lists n and what leads to it.
 func (c *compiler) visit(n *gorgonia.Node) {
-	if _, known := c.trained[n]; known {
+	if c.leads(n) {
 		return
 	}
-	op, isFused := n.Op().(*fused)
-	trained := c.b.owners[n] != nil || isFused && op.block
+	op := fusedOf(n)
+	trained := c.b.owners[n] != nil || op != nil && op.block
 	c.trained[n] = trained
-	for _, child := range children(c.b.g, n) {
+	for _, child := range c.inputs(n) {
 		c.visit(child)
-		trained = trained || c.trained[child]
 		c.readers[child] = append(c.readers[child], n)
+		trained = trained || c.trained[child]
 	}
 	c.trained[n] = trained
 	c.live = append(c.live, n)
 }
 
+// leads reports whether there is a way from n to h.
+func (c *compiler) leads(n *gorgonia.Node) bool {
+	_, ok := c.trained[n]
+	return ok
+}
+
+func (c *compiler) inputs(n *gorgonia.Node) []*gorgonia.Node { return children(c.b.g, n) }
+
+// fusedOf is the fused operation of a node, nil if it has another or none.
+func fusedOf(n *gorgonia.Node) *fused {
+	op, _ := n.Op().(*fused)
+	return op
+}
+
 // compile returns h of the graph that is run.
 func (c *compiler) compile(h *gorgonia.Node) (*gorgonia.Node, error) {
-	for i := len(c.live) - 1; i >= 0; i-- {
-		if n := c.live[i]; isFused(n) {
+	for _, n := range slices.Backward(c.live) {
+		if fusedOf(n) != nil {
 			c.roots[n] = c.root(n)
 		}
 	}
@@ -70,51 +87,37 @@ func (c *compiler) compile(h *gorgonia.Node) (*gorgonia.Node, error) {
 		var err error
 		switch {
 		case n.Op() == nil:
-			if !c.inside(n) || n == h {
+			if n == h || !c.readByFused(n) {
 				err = c.leaf(n)
 			}
-		case isFused(n):
-			if c.roots[n] == n {
-				err = c.cluster(n)
-			}
-		default:
+		case fusedOf(n) == nil:
 			err = c.stock(n)
+		case c.roots[n] == n:
+			err = c.cluster(n)
 		}
 		if err != nil {
 			return nil, fmt.Errorf("build graph: %w", err)
 		}
 	}
-	return c.places[h], nil
+	return c.shown[h], nil
 }
 
-// root finds the output of the cluster of a fused node, whose readers are done.
+// root finds the output of the cluster of a fused node; those of its readers are
+// known.
 func (c *compiler) root(n *gorgonia.Node) *gorgonia.Node {
-	var root *gorgonia.Node
-	for _, reader := range c.readers[n] {
-		if !isFused(reader) || root != nil && root != c.roots[reader] {
+	root := n
+	for i, reader := range c.readers[n] {
+		if fusedOf(reader) == nil || i > 0 && c.roots[reader] != root {
 			return n
 		}
 		root = c.roots[reader]
 	}
-	if root == nil {
-		return n // h
-	}
 	return root
 }
 
-func isFused(n *gorgonia.Node) bool {
-	_, ok := n.Op().(*fused)
-	return ok
-}
-
-// inside reports whether only fused operations read a leaf.
-func (c *compiler) inside(n *gorgonia.Node) bool {
-	for _, reader := range c.readers[n] {
-		if !isFused(reader) {
-			return false
-		}
-	}
-	return true
+// readByFused reports whether only fused operations read n.
+func (c *compiler) readByFused(n *gorgonia.Node) bool {
+	return !slices.ContainsFunc(c.readers[n], func(reader *gorgonia.Node) bool { return fusedOf(reader) == nil })
 }
 
 // leaf shows gorgonia a parameter or an input.
@@ -124,104 +127,112 @@ func (c *compiler) leaf(n *gorgonia.Node) error {
 	if err != nil {
 		return err
 	}
-	c.places[n] = node
+	c.shown[n] = node
 	if p := c.b.owners[n]; p != nil {
-		c.wrt, c.seen = append(c.wrt, node), append(c.seen, p)
+		c.want(node, p)
 	}
 	return nil
 }
 
 // stock applies an operation of gorgonia's as the author did.
-func (c *compiler) stock(n *gorgonia.Node) error {
+func (c *compiler) stock(n *gorgonia.Node) (err error) {
 	if n.Op().Arity() == 0 {
-		c.places[n] = gorgonia.NewConstant(n.Value())
+		c.shown[n] = gorgonia.NewConstant(n.Value())
 		return nil
 	}
 	var inputs gorgonia.Nodes
-	for _, child := range children(c.b.g, n) {
-		inputs = append(inputs, c.places[child])
+	for _, child := range c.inputs(n) {
+		inputs = append(inputs, c.shown[child])
 	}
-	node, err := gorgonia.ApplyOp(n.Op(), inputs...)
-	c.places[n] = node
+	c.shown[n], err = gorgonia.ApplyOp(n.Op(), inputs...)
 	return err
 }
 
 // cluster applies all operations of the cluster whose output is root.
 func (c *compiler) cluster(root *gorgonia.Node) error {
-	cl := &cluster{key: c.anchors, builder: c.b, tape: nn.NewTape()}
-	// The anchor makes gorgonia differentiate a cluster for its parameters.
-	anchor, err := newLeaf(c.g, fmt.Sprintf("anchor %d", c.anchors), 1, 1, make([]float32, 1))
+	cl := &cluster{key: c.clusters, builder: c.b, tape: nn.NewTape()}
+	c.clusters++
+	// Gorgonia has no operations without inputs, and does not differentiate one for
+	// parameters that it does not see: hence the anchor.
+	anchor, err := newLeaf(c.g, fmt.Sprintf("anchor %d", cl.key), 1, 1, make([]float32, 1))
 	if err != nil {
 		return err
 	}
-	c.anchors++
 	if c.trained[root] {
-		c.wrt, c.seen = append(c.wrt, anchor), append(c.seen, nil)
+		c.want(anchor, nil)
 	}
-	inputs := gorgonia.Nodes{anchor}
+	nodes := gorgonia.Nodes{anchor}
 	cl.inputs = []operand{{rows: 1, cols: 1, differentiable: c.trained[root]}}
 
-	var members []*gorgonia.Node    // in the order in which they were written
-	at := map[*gorgonia.Node]*int{} // places in cl.vars
-	var given, own []*int
-	for _, n := range c.live {
-		if c.roots[n] != root {
-			continue
-		}
-		members = append(members, n)
-		for _, child := range children(c.b.g, n) {
-			if at[child] != nil || c.roots[child] == root {
-				continue
-			}
-			place := new(int)
-			at[child] = place
-			s := child.Shape()
-			o := operand{rows: s[0], cols: s[1]}
-			if node := c.places[child]; node != nil {
-				o.differentiable = c.trained[child]
-				inputs, cl.inputs, given = append(inputs, node), append(cl.inputs, o), append(given, place)
-			} else {
-				o.param, o.data = c.b.owners[child], c.b.data[child]
-				cl.own, own = append(cl.own, o), append(own, place)
+	members := c.members(root)
+	var through, direct []*gorgonia.Node // what is read through gorgonia, and directly
+	for _, n := range members {
+		for _, child := range c.inputs(n) {
+			switch {
+			case c.roots[child] == root || slices.Contains(through, child) || slices.Contains(direct, child):
+			case c.shown[child] != nil:
+				through = append(through, child)
+			default:
+				direct = append(direct, child)
 			}
 		}
 	}
-	slices.SortFunc(members, func(x, y *gorgonia.Node) int { return cmp.Compare(x.Op().(*fused).key, y.Op().(*fused).key) })
-	next := 1 // after the anchor
-	for _, place := range append(given, own...) {
-		*place = next
-		next++
+	place := map[*gorgonia.Node]int{} // in cluster.vars
+	for _, n := range through {
+		place[n] = len(cl.inputs)
+		s := n.Shape()
+		cl.inputs = append(cl.inputs, operand{rows: s[0], cols: s[1], differentiable: c.trained[n]})
+		nodes = append(nodes, c.shown[n])
+	}
+	for _, n := range direct {
+		place[n] = len(cl.inputs) + len(cl.own)
+		s := n.Shape()
+		cl.own = append(cl.own, operand{rows: s[0], cols: s[1], param: c.b.owners[n], data: c.b.data[n]})
 	}
 	for _, n := range members {
-		if c.absorbed(n) {
-			continue
+		if c.rectified(n) != nil {
+			continue // done by the ReLU that reads it
 		}
-		op := n.Op().(*fused)
-		s := step{op: op, record: op.record}
-		from := n
-		if op.relu {
-			if child := children(c.b.g, n)[0]; c.absorbed(child) {
-				s.record, from = child.Op().(*fused).rectified, child
-			}
+		s, from := step{op: fusedOf(n), record: fusedOf(n).record}, n
+		if before := c.inputs(n)[0]; c.rectified(before) != nil {
+			s.record, from = c.rectified(before), before
 		}
-		for _, child := range children(c.b.g, from) {
-			s.in = append(s.in, *at[child])
+		for _, child := range c.inputs(from) {
+			s.in = append(s.in, place[child])
 		}
+		place[n] = len(cl.inputs) + len(cl.own) + len(cl.steps)
 		cl.steps = append(cl.steps, s)
-		place := next
-		at[n] = &place
-		next++
 	}
-	c.places[root], err = gorgonia.ApplyOp(cl, inputs...)
+	c.shown[root], err = gorgonia.ApplyOp(cl, nodes...)
 	return err
 }
 
-// absorbed reports whether an operation is done by the ReLU after it.
-func (c *compiler) absorbed(n *gorgonia.Node) bool {
-	op, ok := n.Op().(*fused)
-	if !ok || op.rectified == nil || c.roots[n] == n || len(c.readers[n]) != 1 {
-		return false
+// members are the nodes of a cluster in the order in which they were written.
+func (c *compiler) members(root *gorgonia.Node) []*gorgonia.Node {
+	var members []*gorgonia.Node
+	for _, n := range c.live {
+		if c.roots[n] == root {
+			members = append(members, n)
+		}
 	}
-	reader, ok := c.readers[n][0].Op().(*fused)
-	return ok && reader.relu
+	slices.SortFunc(members, func(x, y *gorgonia.Node) int { return cmp.Compare(fusedOf(x).key, fusedOf(y).key) })
+	return members
+}
+
+// rectified is what does n and the ReLU that alone reads it, nil if there is no
+// such ReLU or no such operation.
+func (c *compiler) rectified(n *gorgonia.Node) func(*nn.Tape, []*nn.Var) *nn.Var {
+	op := fusedOf(n)
+	if op == nil || len(c.readers[n]) != 1 {
+		return nil
+	}
+	if reader := fusedOf(c.readers[n][0]); reader == nil || !reader.relu {
+		return nil
+	}
+	return op.rectified
+}
+
+// want asks gorgonia for a gradient.
+func (c *compiler) want(n *gorgonia.Node, p *nn.Param) {
+	c.wrt, c.params = append(c.wrt, n), append(c.params, p)
 }

@@ -13,22 +13,29 @@
 //
 //   - The batch of a gorgonia machine is fixed. Smaller batches are padded with
 //     rows of zeros, whose dh is zero; so no operation may mix rows.
+//   - Fused operations next to each other run as one, on one tape, with a ReLU as
+//     part of the linear map before it. What does not lead to h is left out. A
+//     graph of fused operations alone is as fast as a backbone on a tape
+//     (BenchmarkPeer); a stock operation in between costs its own time and a border
+//     on either side.
 //   - Training is split between host and plugin on one tape: an exchange operation
 //     hands out h and waits for dh, so the forward pass runs once. An abandoned
 //     forward pass leaves nothing behind.
-//   - Parameters are nn.Params; their gradients are added to Param.Grad. The
-//     optimiser is that of the session. Gorgonia's own solvers are not used: its
-//     AdamW never changes parameters, and gradients bound to nodes accumulate.
+//   - Parameters are nn.Params, read where they lie; their gradients are added to
+//     Param.Grad by the kernels, or at the end where stock operations read a
+//     parameter. The optimiser is that of the session. Gorgonia's own solvers are
+//     not used: its AdamW never changes parameters, and gradients bound to nodes
+//     accumulate.
 //   - Dropout masks are inputs, drawn from the batch's stream.
 //
 // # Operations
 //
-// The methods of Builder are fused operations over the kernels of sdk/nn: the same
-// code as a backbone on a tape, at nearly the same speed (BenchmarkConcat).
-// [Builder.Fused] and [Builder.Block] make new ones of any function on an nn.Tape.
-// Stock gorgonia operations may be mixed in, except those that are known to give
-// wrong results or to be beyond the reach of seeds and snapshots; New refuses
-// these and says why. Every value is a float32 matrix.
+// The methods of Builder are fused operations over the kernels of sdk/nn, with the
+// same bits as on a tape. [Builder.Fused] and [Builder.Block] make new ones of any
+// function on an nn.Tape. Stock gorgonia operations may be mixed in, except those
+// that are known to give wrong results or to be beyond the reach of seeds and
+// snapshots; New refuses these and says why. Products of stock operations are those
+// of sdk/nn, for all graphs of the process. Every value is a float32 matrix.
 //
 // This is the only package of the SDK that imports gorgonia.
 package graph

@@ -49,5 +49,5 @@ func ExampleNew() {
 	// labs.bias 1 4
 	// ecg.weight 8 4
 	// ecg.bias 1 4
-	// build graph: Softmax{-1, false}() is refused: gorgonia takes SoftMax and LogSoftMax of one node for the same; use Builder.Softmax or MaskedSoftmax
+	// build graph: Softmax{-1, false}() is refused: gorgonia takes SoftMax and LogSoftMax of one node for the same; use Builder.Softmax, MaskedSoftmax, or nn.Tape.LogSoftmax in Builder.Fused
 }

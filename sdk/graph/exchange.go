@@ -19,8 +19,9 @@ var errStopped = errors.New("stopped at the exchange")
 type exchange struct {
 	rows, cols int
 	train      bool
-	stopped    bool // the run ended here, as it was told to
-	h, dh      []float32
+	stopped    bool      // the run ended here, as it was told to
+	h          []float32 // of the run under way, in the memory of the graph
+	dh         []float32
 	ready      chan struct{} // h is written
 	answer     chan bool     // dh is written, or false: stop
 }
@@ -28,7 +29,7 @@ type exchange struct {
 func newExchange(rows, cols int) *exchange {
 	return &exchange{
 		rows: rows, cols: cols,
-		h: make([]float32, rows*cols), dh: make([]float32, rows*cols),
+		dh:    make([]float32, rows*cols),
 		ready: make(chan struct{}), answer: make(chan bool),
 	}
 }
@@ -47,11 +48,10 @@ func (op *exchange) InferShape(...gorgonia.DimSizer) (tensor.Shape, error) {
 }
 
 func (op *exchange) Do(values ...gorgonia.Value) (gorgonia.Value, error) {
-	h, err := floats(values[0])
-	if err != nil {
+	var err error
+	if op.h, err = floats(values[0]); err != nil {
 		return nil, err
 	}
-	copy(op.h, h)
 	if op.train {
 		op.ready <- struct{}{}
 	}

@@ -117,8 +117,8 @@ func hashOf(op gorgonia.Op) uint32 {
 
 // recovered turns a panic of an operation into an error: operations run on
 // goroutines of gorgonia's, where a panic would end the process.
-func recovered(name string, panicked any, err *error) {
+func recovered(op gorgonia.Op, panicked any, err *error) {
 	if panicked != nil {
-		*err = fmt.Errorf("%s: panic: %v", name, panicked)
+		*err = fmt.Errorf("%s: panic: %v", op, panicked)
 	}
 }

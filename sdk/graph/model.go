@@ -20,6 +20,7 @@ var building sync.Mutex
 func New(config backbone.Config, build func(*Builder) (h *gorgonia.Node)) (_ backbone.Model, err error) {
 	building.Lock()
 	defer building.Unlock()
+	useKernels()
 	var b *Builder
 	defer func() {
 		// Gorgonia panics on some mistakes; they are the author's to read, not a
@@ -78,7 +79,7 @@ func (m *model) compile(h *gorgonia.Node) error {
 	b := m.builder
 	c := newCompiler(b, h)
 	for _, p := range b.values {
-		if !c.trained[p.node] {
+		if !c.leads(p.node) {
 			return fmt.Errorf("build graph: parameter %s does not influence h", p.Name)
 		}
 	}
@@ -95,7 +96,7 @@ func (m *model) compile(h *gorgonia.Node) error {
 		if err != nil {
 			return fmt.Errorf("build graph: differentiate: %w", err)
 		}
-		for i, p := range c.seen {
+		for i, p := range c.params {
 			if p == nil {
 				continue
 			}

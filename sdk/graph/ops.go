@@ -61,6 +61,69 @@ func (b *Builder) Sigmoid(x *gorgonia.Node) *gorgonia.Node {
 	return b.unary("sigmoid", x, (*nn.Tape).Sigmoid)
 }
 
+// GELU is x·Φ(x) with the exact normal distribution function.
+func (b *Builder) GELU(x *gorgonia.Node) *gorgonia.Node {
+	return b.unary("gelu", x, (*nn.Tape).GELU)
+}
+
+// LayerNorm standardises every row of x [B, C], multiplies by name.gain and adds
+// name.bias, parameters of its own that begin as one and zero.
+func (b *Builder) LayerNorm(name string, x *gorgonia.Node) *gorgonia.Node {
+	if !b.given(name, x) {
+		return nil
+	}
+	rows, cols := x.Shape()[0], x.Shape()[1]
+	gain := b.Param(name+".gain", 1, cols, nn.Ones)
+	if gain != nil {
+		b.values[len(b.values)-1].NoDecay = true
+	}
+	return b.Fused("layer norm", rows, cols, func(t *nn.Tape, in []*nn.Var) *nn.Var {
+		return t.LayerNorm(in[0], in[1], in[2])
+	}, x, gain, b.Bias(name+".bias", cols))
+}
+
+// Attention is scaled dot-product attention with heads, see nn.Tape.Attention:
+// every row of the batch has tokens rows in q, k and v [B·tokens, d]. mask [B,
+// tokens] is 1 for keys that take part, or nil: all do. Where a row of the batch
+// has no key, its output is zero.
+func (b *Builder) Attention(q, k, v *gorgonia.Node, heads, tokens int, mask *gorgonia.Node) *gorgonia.Node {
+	if !b.same("attention", q, k) || !b.same("attention", k, v) {
+		return nil
+	}
+	rows, cols := q.Shape()[0], q.Shape()[1]
+	if heads < 1 || cols%heads != 0 || tokens < 1 || rows%tokens != 0 {
+		return b.fail("attention of %v with %d heads and %d tokens", q.Shape(), heads, tokens)
+	}
+	inputs := gorgonia.Nodes{q, k, v}
+	var keys []bool
+	if mask != nil {
+		if s := mask.Shape(); !b.given("attention", mask) || s[0] != rows/tokens || s[1] != tokens {
+			return b.fail("attention: the mask has shape %v, want (%d, %d)", s, rows/tokens, tokens)
+		}
+		inputs, keys = append(inputs, mask), make([]bool, rows)
+	}
+	return b.Fused("attention", rows, cols, func(t *nn.Tape, in []*nn.Var) *nn.Var {
+		for i := range keys {
+			keys[i] = in[3].Value[i] != 0
+		}
+		return t.Attention(in[0], in[1], in[2], heads, tokens, keys)
+	}, inputs...)
+}
+
+// Reshape is x as [rows, cols] with the same elements in row-major order: rows of
+// tokens side by side become rows of their own, and back. Nothing is copied.
+func (b *Builder) Reshape(x *gorgonia.Node, rows, cols int) *gorgonia.Node {
+	if !b.given("reshape", x) {
+		return nil
+	}
+	if s := x.Shape(); rows < 1 || cols < 1 || rows*cols != s[0]*s[1] {
+		return b.fail("reshape of %v to [%d, %d]", s, rows, cols)
+	}
+	return b.Fused("reshape", rows, cols, func(t *nn.Tape, in []*nn.Var) *nn.Var {
+		return t.Reshape(in[0], rows, cols)
+	}, x)
+}
+
 // Softmax is the softmax of every row.
 func (b *Builder) Softmax(x *gorgonia.Node) *gorgonia.Node {
 	return b.unary("softmax", x, (*nn.Tape).Softmax)

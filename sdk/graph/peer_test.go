@@ -383,28 +383,15 @@ func peerConcatGraph(b *graph.Builder) *gorgonia.Node {
 	return b.ReLU(b.Dense("fusion", x, peerFused))
 }
 
-// peerAttentionGraph is the model attention as a graph: linear maps are nodes,
-// what lies between them is fused.
+// peerAttentionGraph is the model attention as a graph.
 func peerAttentionGraph(b *graph.Builder) *gorgonia.Node {
 	tokens := len(peerModalities)
-	rows := peerBatch * tokens
-	x := b.Columns(peerBlocks(b)...)
-	x = b.Fused("tokens", rows, peerWidth, func(t *nn.Tape, in []*nn.Var) *nn.Var {
-		return t.Reshape(in[0], rows, peerWidth)
-	}, x)
-	norm := func(name string, x *gorgonia.Node) *gorgonia.Node {
-		gain, bias := b.Param(name+".gain", 1, peerWidth, nn.Ones), b.Bias(name+".bias", peerWidth)
-		return b.Fused(name, rows, peerWidth, func(t *nn.Tape, in []*nn.Var) *nn.Var {
-			return t.LayerNorm(in[0], in[1], in[2])
-		}, x, gain, bias)
-	}
-	y := norm("norm1", x)
-	y = b.Fused("attention", rows, peerWidth, func(t *nn.Tape, in []*nn.Var) *nn.Var {
-		return t.Attention(in[0], in[1], in[2], peerHeads, tokens, nil)
-	}, b.Dense("query", y, peerWidth), b.Dense("key", y, peerWidth), b.Dense("value", y, peerWidth))
+	x := b.Reshape(b.Columns(peerBlocks(b)...), peerBatch*tokens, peerWidth)
+	y := b.LayerNorm("norm1", x)
+	y = b.Attention(b.Dense("query", y, peerWidth), b.Dense("key", y, peerWidth), b.Dense("value", y, peerWidth), peerHeads, tokens, nil)
 	x = b.Sum(x, b.Dense("merge", y, peerWidth))
-	y = b.Dense("narrow", b.ReLU(b.Dense("wide", norm("norm2", x), peerWide)), peerWidth)
+	y = b.Dense("narrow", b.ReLU(b.Dense("wide", b.LayerNorm("norm2", x), peerWide)), peerWidth)
 	return b.Fused("pool", peerBatch, peerWidth, func(t *nn.Tape, in []*nn.Var) *nn.Var {
-		return peerPool(t, t.Add(in[0], in[1]), tokens)
-	}, x, y)
+		return peerPool(t, in[0], tokens)
+	}, b.Sum(x, y))
 }
