@@ -187,6 +187,27 @@ func TestBuilder_Keys(t *testing.T) {
 	}
 }
 
+// TestNew_Order checks that blocks run in the order in which they were written, in
+// which they draw from the batch's stream, whatever reads them first.
+func TestNew_Order(t *testing.T) {
+	var ran []string
+	m, loader := build(t, 2, 2, func(b *graph.Builder) *gorgonia.Node {
+		block := func(name string) *gorgonia.Node {
+			return b.Block(name, 1, func(t *nn.Tape, batch *backbone.Batch) *nn.Var {
+				ran = append(ran, name)
+				return t.Const(batch.Size, 1, make([]float32, batch.Size))
+			})
+		}
+		first, second, third := block("first"), block("second"), block("third")
+		return b.Columns(third, b.Sum(second, first))
+	})
+	h, _ := passes(t, m, loader, observed(2), nil)
+	h()
+	if want := []string{"first", "second", "third"}; !slices.Equal(ran, want) {
+		t.Errorf("blocks ran as %v, want %v", ran, want)
+	}
+}
+
 // TestNew_OneName checks that operations of one name and the same inputs stay apart
 // in the graph that is run, with their gradients.
 func TestNew_OneName(t *testing.T) {

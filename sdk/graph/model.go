@@ -11,8 +11,8 @@ import (
 	"github.com/deconfound/deconfound/sdk/nn"
 )
 
-// building guards construction and compilation, which touch state that gorgonia
-// shares between graphs. Runs need no lock.
+// building serialises construction and compilation, for which gorgonia shares pools
+// and tables between graphs. Runs need no lock.
 var building sync.Mutex
 
 // New makes a model of the graph that build writes. h must be
