@@ -107,6 +107,7 @@ func Builtin(section string) []Parameter {
 			{Name: "batch_size", Type: "int", Default: int64(128), Min: bound(2), Max: bound(1 << 20), Text: "rows in a batch"},
 			{Name: "patience", Type: "int", Default: int64(0), Min: bound(0), Max: bound(100000), Text: "epochs without a better validation value before training stops; 0 trains all"},
 			{Name: "width", Type: "int", Default: int64(64), Min: bound(1), Max: bound(8192), Text: "width of the representation h"},
+			{Name: "diagnostics", Type: "string", Default: DiagnosticsStandard, Values: []any{DiagnosticsOff, DiagnosticsCheap, DiagnosticsStandard, DiagnosticsFull}, Text: "off; cheap judges predictions alone; standard also asks the finished model of a replicate what it leans on; full probes with networks too"},
 		}
 	}
 	return nil

@@ -282,6 +282,9 @@ func (c *compiler) spec(cell Cell, parameters Settings) RunSpec {
 	if dataset.Generator != "" {
 		spec.Split = Split{Scheme: givenSplit, By: "patient"}
 	}
+	if level, _ := run.String("diagnostics"); level != DiagnosticsStandard {
+		spec.Diagnostics = level
+	}
 	if variant.Missingness != nil {
 		spec.Missingness = c.settings(cell, "missingness", parameters)
 	}

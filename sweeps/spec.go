@@ -1,6 +1,7 @@
 package sweeps
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
@@ -33,6 +34,9 @@ type RunSpec struct {
 	BatchSize   int        `json:"batch_size"`
 	Patience    int        `json:"patience"`
 	Width       int        `json:"width"`
+	// Diagnostics says how closely the finished model is looked at; "" is
+	// DiagnosticsStandard, so that the usual run keeps its hash.
+	Diagnostics string `json:"diagnostics,omitempty"`
 	// Parameters are the entries of [parameters] that this cell uses, by full
 	// name; they are already part of the settings above.
 	Parameters Settings `json:"parameters"`
@@ -68,6 +72,24 @@ type PluginRef struct {
 // Cell returns the cell the run belongs to.
 func (s RunSpec) Cell() Cell {
 	return Cell{Dataset: s.Dataset.Name, Backbone: s.Backbone.Name, Variant: s.Variant}
+}
+
+// The levels of [run] diagnostics, each with all that the one before it does.
+const (
+	DiagnosticsOff      = "off"
+	DiagnosticsCheap    = "cheap"    // of predictions and data
+	DiagnosticsStandard = "standard" // and of what the finished model answers
+	DiagnosticsFull     = "full"     // and networks as probes
+)
+
+// Diagnosed is the level at which the run is diagnosed: a trial of the search is
+// never compared, and needs no more than the cheap ones.
+func (s RunSpec) Diagnosed() string {
+	level := cmp.Or(s.Diagnostics, DiagnosticsStandard)
+	if level != DiagnosticsOff && s.Phase == PhaseSearch {
+		return DiagnosticsCheap
+	}
+	return level
 }
 
 // Canonical returns the JSON that is hashed: fields in the order of the struct,

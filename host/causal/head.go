@@ -244,6 +244,28 @@ func (h *Head) Update() {
 // Predict scores rows that need not be training rows; rep is [rows, Width] in
 // evaluation mode. It works for availabilities that training never saw.
 func (h *Head) Predict(rep []float32, availability []uint64) (Prediction, error) {
+	return h.predict(rep, availability, nil, nil)
+}
+
+// Counterfactual is Predict with z_c of row causal[i] and z_b of row biased[i] in
+// the place of row i's own (the branch swap of DisC, NeurIPS 2022, at test time);
+// nil leaves a branch as it is. The availability stays that of row i. Only a head
+// whose Branches answers two branches reacts.
+func (h *Head) Counterfactual(rep []float32, availability []uint64, causal, biased []int32) (Prediction, error) {
+	for _, from := range [][]int32{causal, biased} {
+		if from != nil && len(from) != len(availability) {
+			return Prediction{}, fmt.Errorf("%d rows lend a branch to %d", len(from), len(availability))
+		}
+		for _, row := range from {
+			if row < 0 || int(row) >= len(availability) {
+				return Prediction{}, fmt.Errorf("row %d lends a branch, there are %d", row, len(availability))
+			}
+		}
+	}
+	return h.predict(rep, availability, causal, biased)
+}
+
+func (h *Head) predict(rep []float32, availability []uint64, causal, biased []int32) (Prediction, error) {
 	if h.due != nil {
 		return Prediction{}, errNoUpdate
 	}
@@ -255,7 +277,7 @@ func (h *Head) Predict(rep []float32, availability []uint64) (Prediction, error)
 		return Prediction{}, nil
 	}
 	h.quiet.ResetForward()
-	p := &pass{tape: h.quiet, batch: Batch{Availability: availability}, rows: rows, epoch: h.epoch, step: h.step}
+	p := &pass{tape: h.quiet, batch: Batch{Availability: availability}, rows: rows, epoch: h.epoch, step: h.step, causal: causal, biased: biased}
 	p.h = p.tape.Const(rows, h.cfg.Width, rep)
 	do, observed, terms := h.network.predict(p)
 	return Prediction{Do: narrow(do), Observed: narrow(observed), Terms: terms}, nil

@@ -70,7 +70,7 @@ func (n *branches) predict(p *pass) (do, observed []float64, terms []Term) {
 		h.cfg.Task.probabilities(do, logits.Value)
 		return do, do, nil
 	}
-	c, b := branch(t, n.causal, p.h), branch(t, n.biased, p.h)
+	c, b := p.lent(branch(t, n.causal, p.h), branch(t, n.biased, p.h))
 	// The head that the present stage trains.
 	on, withB, joint := n.onC, n.settings.Heads == HeadsJoint, p.epoch >= h.schedule.joint
 	if joint {

@@ -36,4 +36,18 @@ type pass struct {
 	rowLoss []float64
 	share   []float64
 	memory  any // what forward keeps for backward
+	// causal and biased are the rows that lend their z_c and z_b when predicting;
+	// nil is every row its own.
+	causal, biased []int32
+}
+
+// lent takes both branches from the rows that lend them.
+func (p *pass) lent(c, b *nn.Var) (*nn.Var, *nn.Var) {
+	if p.causal != nil {
+		c = p.tape.Gather(c, p.causal)
+	}
+	if p.biased != nil {
+		b = p.tape.Gather(b, p.biased)
+	}
+	return c, b
 }

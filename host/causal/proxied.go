@@ -75,7 +75,7 @@ func (n *proxied) backward(p *pass) ([]Term, []*group) {
 
 func (n *proxied) predict(p *pass) (do, observed []float64, terms []Term) {
 	t := p.tape
-	h, b := n.parts(p)
+	h, b := p.lent(n.parts(p))
 	if !n.active(p.epoch) {
 		base := n.classifier.partial(t, 0, true, h)
 		m := n.classifier.mix(base, t.Const(1, base.Cols, make([]float32, base.Cols)), []float64{1})

@@ -4,6 +4,8 @@ import (
 	"math"
 	"slices"
 
+	"gonum.org/v1/gonum/stat/distuv"
+
 	"github.com/deconfound/deconfound/host/stats"
 )
 
@@ -29,6 +31,11 @@ type Balance struct {
 	WeightedSMD stats.Number `json:"weighted_smd"`
 	// VarianceRatio is s₁²/s₀², unweighted.
 	VarianceRatio stats.Number `json:"variance_ratio"`
+	// WelchT, WelchDF and WelchP are Welch's t-test of the two means (Biometrika
+	// 1947), unweighted and two-sided; NaN where the covariate does not vary.
+	WelchT  stats.Number `json:"welch_t"`
+	WelchDF stats.Number `json:"welch_df"`
+	WelchP  stats.Number `json:"welch_p"`
 }
 
 // CompareCovariates compares every column of x, [n, width]. names may be nil.
@@ -62,6 +69,7 @@ func CompareCovariates(names []string, x []float64, width int, available, weight
 			Present: number(mean[1]), Absent: number(mean[0]), SMD: number((mean[1] - mean[0]) / s),
 			WeightedSMD: number((weighted[1]/weight[1] - weighted[0]/weight[0]) / s), VarianceRatio: number(variance[1] / variance[0]),
 		}
+		b.welch(mean, variance, count)
 		b.Indicator = twoValued(x, width, j)
 		if names != nil {
 			b.Covariate = names[j]
@@ -69,6 +77,20 @@ func CompareCovariates(names []string, x []float64, width int, available, weight
 		out[j] = b
 	}
 	return out
+}
+
+// welch is (m₁−m₀)/√(s₁²/n₁+s₀²/n₀) with the degrees of freedom of Satterthwaite.
+func (b *Balance) welch(mean, variance, count [2]float64) {
+	one, zero := variance[1]/count[1], variance[0]/count[0]
+	square := one + zero
+	df := square * square / (one*one/(count[1]-1) + zero*zero/(count[0]-1))
+	t, p := (mean[1]-mean[0])/math.Sqrt(square), math.NaN()
+	if df > 0 {
+		p = 2 * distuv.StudentsT{Sigma: 1, Nu: df}.Survival(math.Abs(t))
+	} else {
+		t, df = math.NaN(), math.NaN()
+	}
+	b.WelchT, b.WelchDF, b.WelchP = number(t), number(df), number(p)
 }
 
 func twoValued(x []float64, width, column int) bool {

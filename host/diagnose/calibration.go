@@ -1,6 +1,7 @@
 package diagnose
 
 import (
+	"fmt"
 	"math"
 	"slices"
 
@@ -103,4 +104,34 @@ func DecomposeBrier(scores, labels []float64, bins int) BrierParts {
 		parts.Resolution += c / n * resolution * resolution
 	}
 	return parts
+}
+
+// JudgeCalibration is calibration in the large of a pattern, the share of events
+// minus the mean prediction, with limits over patients. It warns where 0 lies
+// outside them, and fails where it is also off by a quarter of the share of events
+// or more. c is that of CalibrateByPattern for the same rows.
+func JudgeCalibration(name string, c PatternCalibration, scores, labels []float64, b Bootstrap) Finding {
+	n := len(labels)
+	if c.Events < stats.MinEvents || c.N-c.Events < stats.MinEvents {
+		return unknown(name, c.N, "%d events and %d non-events are too few; at least %d of both are needed", c.Events, c.N-c.Events, stats.MinEvents)
+	}
+	f := found(name, c.Large, c.N, float64(distinct(b.Clusters, n)))
+	f.Interval = b.interval(func(w []float64) float64 {
+		var sum, total float64
+		for i, p := range scores {
+			if y := labels[i]; y == y {
+				sum, total = sum+w[i]*(y-p), total+w[i]
+			}
+		}
+		return sum / total
+	})
+	share := float64(c.Events) / float64(c.N)
+	text := fmt.Sprintf("%.1f %% have the event, %.1f %% were predicted; slope %.2f", 100*share, 100*(share-c.Large), float64(c.Slope.Estimate))
+	switch certain := f.Low > 0 || f.High < 0; {
+	case certain && math.Abs(c.Large) >= share/4:
+		return f.judge(Fail, "%s", text)
+	case certain:
+		return f.judge(Warn, "%s", text)
+	}
+	return f.judge(OK, "%s", text)
 }

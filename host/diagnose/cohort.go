@@ -121,13 +121,7 @@ func (c Cohort) bootstrap(o AuditOptions, rows []int, labels ...any) Bootstrap {
 
 // known are the rows whose label is known.
 func (c Cohort) known() []int {
-	var rows []int
-	for i, y := range c.Events {
-		if !math.IsNaN(y) {
-			rows = append(rows, i)
-		}
-	}
-	return rows
+	return knownOf(c.Events)
 }
 
 // maskOnly predicts the label from the pattern alone; patterns with fewer than
@@ -173,7 +167,7 @@ func (c Cohort) maskOnly(o AuditOptions) (f Finding, information, p, v stats.Num
 		return unknown(name, len(rows), "%s", err), information, p, v
 	}
 	f = found(name, stats.AUROC(scores, y, nil), len(rows), float64(distinct(b.Clusters, len(rows))))
-	f.Interval = b.interval(aurocOf(scores, y))
+	f.Interval = b.interval(WeightedAUROC(scores, y))
 	f.P = p
 	if f.Estimate > .55 {
 		return f.judge(Warn, "what is missing tells the label: a model can learn who is measured instead of what was measured"), information, p, v
@@ -181,8 +175,10 @@ func (c Cohort) maskOnly(o AuditOptions) (f Finding, information, p, v stats.Num
 	return f.judge(OK, "what is missing says little about the label"), information, p, v
 }
 
-// aurocOf sorts once and measures under any weights.
-func aurocOf(scores, labels []float64) func(weights []float64) float64 {
+// WeightedAUROC sorts the scores once and answers the AUROC of 0/1 labels under any
+// weights of the rows.
+func WeightedAUROC(scores, labels []float64) func(weights []float64) float64 {
+	check("labels", len(labels), len(scores))
 	order := sequence(len(scores))
 	slices.SortStableFunc(order, func(a, b int) int { return cmp.Compare(scores[a], scores[b]) })
 	return func(w []float64) float64 {
@@ -279,7 +275,7 @@ func (c Cohort) explain(a *BlockAudit, available []float64, o AuditOptions) []fl
 	a.Effective = EffectiveSize("effective_size", w, boot("effective"))
 	b := boot("propensity")
 	f := found("propensity", d.AUROC, n, float64(distinct(c.Patients, n)))
-	f.Interval = b.interval(aurocOf(p, available))
+	f.Interval = b.interval(WeightedAUROC(p, available))
 	switch {
 	case f.Low > .5 && f.Estimate > .55:
 		a.Propensity = f.judge(Warn, "the covariates tell who has the block")

@@ -162,5 +162,5 @@ func TestAUROCOf_AgreesWithStats(t *testing.T) {
 	for i := range w {
 		w[i] = 1
 	}
-	near(t, "auroc", aurocOf(c.Propensity, c.Available)(w), c.AUROC)
+	near(t, "auroc", WeightedAUROC(c.Propensity, c.Available)(w), c.AUROC)
 }

@@ -6,6 +6,7 @@ import (
 	"math/rand/v2"
 	"slices"
 
+	"gonum.org/v1/gonum/mat"
 	"gonum.org/v1/gonum/mathext"
 )
 
@@ -84,6 +85,82 @@ func MutualInformation(x []float64, wx int, y []float64, wy, k int) float64 {
 		sum += mathext.Digamma(float64(nx+1)) + mathext.Digamma(float64(ny+1))
 	}
 	return mathext.Digamma(float64(k)) + mathext.Digamma(float64(n)) - sum/float64(n)
+}
+
+// ContrastiveBound is vCLUB (Cheng et al., ICML 2020, eq. 13), an upper bound of the
+// mutual information in nats as far as q fits,
+//
+//	mean_i log q(y_i | x_i) − mean_ij log q(y_j | x_i),
+//
+// with q(y|x) a normal law whose mean is linear in x (ridge 1e-3 a row, standardised
+// x) and whose variances are those of the residuals. q is fitted on the even rows
+// and the bound taken on the odd ones, so that it scatters about 0 for independent
+// x and y. Constant columns of y are left out; NaN with fewer than 8 rows or none
+// left.
+func ContrastiveBound(x []float64, wx int, y []float64, wy int) float64 {
+	n := rowsOf(x, wx)
+	check("rows", rowsOf(y, wy), n)
+	const least, ridge = 8, 1e-3
+	if n < least {
+		return math.NaN()
+	}
+	var fit, test []int
+	for i := range n {
+		if i%2 == 0 {
+			fit = append(fit, i)
+		} else {
+			test = append(test, i)
+		}
+	}
+	mean, scale := moments(x, wx, fit)
+	a, b := standardised(x, wx, fit, mean, scale), standardised(x, wx, test, mean, scale)
+	gram := mat.NewSymDense(wx, nil)
+	gram.SymOuterK(1, mat.NewDense(len(fit), wx, a).T())
+	for j := range wx {
+		gram.SetSym(j, j, gram.At(j, j)+ridge*float64(len(fit)))
+	}
+	var factor mat.Cholesky
+	if !factor.Factorize(gram) {
+		return math.NaN()
+	}
+	value, used := 0.0, false
+	for c := range wy {
+		centre, target := 0.0, mat.NewVecDense(len(fit), nil)
+		for _, i := range fit {
+			centre += y[i*wy+c] / float64(len(fit))
+		}
+		for k, i := range fit {
+			target.SetVec(k, y[i*wy+c]-centre)
+		}
+		var cross, beta mat.VecDense
+		cross.MulVec(mat.NewDense(len(fit), wx, a).T(), target)
+		if err := factor.SolveVecTo(&beta, &cross); err != nil {
+			return math.NaN()
+		}
+		variance := 0.0
+		for k := range fit {
+			d := target.AtVec(k) - dot(a[k*wx:(k+1)*wx], beta.RawVector().Data)
+			variance += d * d / float64(len(fit))
+		}
+		if !(variance > 0) {
+			continue
+		}
+		// mean_j (μ − y_j)² = μ² − 2μ m₁ + m₂.
+		used = true
+		var first, second float64
+		for _, i := range test {
+			v := y[i*wy+c] - centre
+			first, second = first+v/float64(len(test)), second+v*v/float64(len(test))
+		}
+		for k, i := range test {
+			mu, v := dot(b[k*wx:(k+1)*wx], beta.RawVector().Data), y[i*wy+c]-centre
+			value += (mu*mu - 2*mu*first + second - (mu-v)*(mu-v)) / (2 * variance * float64(len(test)))
+		}
+	}
+	if !used {
+		return math.NaN()
+	}
+	return value
 }
 
 // Independence judges whether two representations depend on each other, by

@@ -2,6 +2,8 @@ package diagnose
 
 import (
 	"math"
+
+	"github.com/deconfound/deconfound/host/stats"
 )
 
 // Shift says how far predictions move between two versions of the same rows.
@@ -105,22 +107,71 @@ func FlipMask(full, dropped, referenceFull, referenceDropped []float64, outputs 
 	return m
 }
 
-// JudgeMaskFlip is ok up to a ratio of 1.5, a failure beyond 3.
-func JudgeMaskFlip(name string, full, dropped, referenceFull, referenceDropped []float64, outputs int) Finding {
+// JudgeMaskFlip is ok up to a ratio of 1.5, a failure beyond 3 if the lower limit
+// is beyond 1 too.
+func JudgeMaskFlip(name string, full, dropped, referenceFull, referenceDropped []float64, outputs int, b Bootstrap) Finding {
 	m := FlipMask(full, dropped, referenceFull, referenceDropped, outputs)
 	n := rowsOf(full, outputs)
 	if math.IsNaN(m.Ratio) {
 		return unknown(name, n, "the reference does not react to the block at all")
 	}
-	f := found(name, m.Ratio, n, float64(n))
+	f := found(name, m.Ratio, n, float64(distinct(b.Clusters, n)))
+	f.Interval = b.interval(func(w []float64) float64 {
+		var model, reference float64
+		for i := range full {
+			model += w[i/outputs] * math.Abs(full[i]-dropped[i])
+			reference += w[i/outputs] * math.Abs(referenceFull[i]-referenceDropped[i])
+		}
+		return model / reference
+	})
 	verdict := OK
-	if m.Ratio > 1.5 {
+	if m.Ratio > 1.5 && f.Low > 1 {
 		verdict = Warn
 	}
-	if m.Ratio > 3 {
+	if m.Ratio > 3 && f.Low > 1 {
 		verdict = Fail
 	}
-	return f.judge(verdict, "dropping the block moves predictions by %.4f, of which the lost information explains %.4f", m.Model, m.Reference)
+	return f.judge(verdict, "hiding the block moves predictions by %.4f, those of a late fusion without the mask by %.4f", m.Model, m.Reference)
+}
+
+// AUROCChange is the AUROC of changed − that of base on the same rows, with limits
+// over patients; rows with a NaN label are left out. It is ok while the loss is
+// below 0.01 or not certain, a failure from 0.05; text says what was changed.
+func AUROCChange(name string, base, changed, labels []float64, b Bootstrap, text string) Finding {
+	check("predictions", len(changed), len(base))
+	check("labels", len(labels), len(base))
+	rows := knownOf(labels)
+	y := pick(labels, rows)
+	events := 0
+	for _, v := range y {
+		events += int(v)
+	}
+	if events < stats.MinEvents || len(y)-events < stats.MinEvents {
+		return unknown(name, len(y), "%d events and %d non-events are too few; at least %d of both are needed", events, len(y)-events, stats.MinEvents)
+	}
+	b = b.of(rows)
+	before, after := WeightedAUROC(pick(base, rows), y), WeightedAUROC(pick(changed, rows), y)
+	f := found(name, math.NaN(), len(y), float64(distinct(b.Clusters, len(y))))
+	f.Interval = b.interval(func(w []float64) float64 { return after(w) - before(w) })
+	verdict := OK
+	if f.Estimate <= -.01 && f.High < 0 {
+		verdict = Warn
+	}
+	if f.Estimate <= -.05 && f.High < 0 {
+		verdict = Fail
+	}
+	return f.judge(verdict, "%s changes the AUROC by %+.3f", text, float64(f.Estimate))
+}
+
+// knownOf lists the rows whose label is not NaN.
+func knownOf(labels []float64) []int {
+	var rows []int
+	for i, y := range labels {
+		if !math.IsNaN(y) {
+			rows = append(rows, i)
+		}
+	}
+	return rows
 }
 
 // Reliance says which branch the predictions follow when the other is swapped
@@ -170,6 +221,35 @@ func JudgeReliance(name string, base, causalSwapped, biasedSwapped []float64, ou
 		verdict = Fail
 	}
 	return f.judge(verdict, "swapping the causal branch moves predictions by %.4f, swapping the biased one by %.4f", r.Causal, r.Spurious)
+}
+
+// JudgeDrift tells how far a representation moves, with limits over patients. It
+// warns beyond 1: hiding blocks then moves h by more than its own length.
+func JudgeDrift(name string, full, masked []float64, width int, b Bootstrap) Finding {
+	n := rowsOf(full, width)
+	value := Drift(full, masked, width)
+	if math.IsNaN(value) {
+		return unknown(name, n, "there are no rows whose representation is not 0")
+	}
+	moved := make([]float64, n)
+	for i := range moved {
+		moved[i] = Drift(full[i*width:(i+1)*width], masked[i*width:(i+1)*width], width)
+	}
+	f := found(name, value, n, float64(distinct(b.Clusters, n)))
+	f.Interval = b.interval(func(w []float64) float64 {
+		var sum, total float64
+		for i, v := range moved {
+			if !math.IsNaN(v) {
+				sum, total = sum+w[i]*v, total+w[i]
+			}
+		}
+		return sum / total
+	})
+	verdict := OK
+	if value > 1 {
+		verdict = Warn
+	}
+	return f.judge(verdict, "hiding half of the blocks moves the representation by %.2f of its length", value)
 }
 
 // Drift is the mean over rows of ‖h(x,δ) − h(x,δ′)‖/‖h(x,δ)‖, how far a

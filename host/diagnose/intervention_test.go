@@ -63,10 +63,10 @@ func TestMaskFlipAndSpoofing_ByHand(t *testing.T) {
 	near(t, "model", m.Model, .2)
 	near(t, "excess", m.Excess, .15)
 	near(t, "ratio", m.Ratio, 4)
-	if f := JudgeMaskFlip("flip", full, dropped, full, reference, 1); f.Verdict != Fail {
+	if f := JudgeMaskFlip("flip", full, dropped, full, reference, 1, Bootstrap{clusters(len(full)), 50, rng.Stream(1, "flip")}); f.Verdict != Fail {
 		t.Errorf("got %+v", f)
 	}
-	if f := JudgeMaskFlip("flip", full, dropped, full, full, 1); f.Verdict != None {
+	if f := JudgeMaskFlip("flip", full, dropped, full, full, 1, Bootstrap{}); f.Verdict != None {
 		t.Errorf("a reference that does not react: got %+v", f)
 	}
 	b := Bootstrap{clusters(2), 50, rng.Stream(1, "spoof")}

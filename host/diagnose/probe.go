@@ -16,6 +16,8 @@ type Probe struct {
 	// their difference (Hewitt and Liang, EMNLP 2019, control tasks).
 	AUROC, Chance, Selectivity float64
 	Train, Test                int
+	// SE is DeLong's standard error of the AUROC.
+	SE float64
 }
 
 // LinearProbe trains an L2-penalised logistic regression (λ = 1, standardised
@@ -43,15 +45,17 @@ func probe(h []float64, width int, target []float64, held []bool, shuffles int, 
 	check("marks", len(held), n)
 	train, test := marked(held, false), marked(held, true)
 	nan := math.NaN()
-	out := Probe{nan, nan, nan, len(train), len(test)}
-	score := func(target []float64) float64 {
+	out := Probe{nan, nan, nan, len(train), len(test), nan}
+	score := func(target []float64) (auroc, variance float64) {
 		p, err := fit(target, train, test)
 		if err != nil {
-			return nan
+			return nan, nan
 		}
-		return stats.AUROC(p, pick(target, test), nil)
+		return stats.DeLong(p, pick(target, test))
 	}
-	out.AUROC = score(target)
+	var variance float64
+	out.AUROC, variance = score(target)
+	out.SE = math.Sqrt(variance)
 	if math.IsNaN(out.AUROC) || shuffles < 1 {
 		return out
 	}
@@ -61,7 +65,8 @@ func probe(h []float64, width int, target []float64, held []bool, shuffles int, 
 		r.Shuffle(len(train), func(i, j int) {
 			control[train[i]], control[train[j]] = control[train[j]], control[train[i]]
 		})
-		out.Chance += score(control) / float64(shuffles)
+		chance, _ := score(control)
+		out.Chance += chance / float64(shuffles)
 	}
 	out.Selectivity = out.AUROC - out.Chance
 	return out
@@ -126,12 +131,7 @@ func Readable(name string, h []float64, width int, target []float64, held []bool
 		return unknown(name, p.Test, "the target takes one value only in %d training or %d test rows", p.Train, p.Test)
 	}
 	f := found(name, p.Selectivity, p.Test, float64(p.Test))
-	scores, err := fitPredict(h, width, target, marked(held, false), marked(held, true), 1)
-	if err != nil {
-		return unknown(name, p.Test, "%s", err)
-	}
-	_, variance := stats.DeLong(scores, pick(target, marked(held, true)))
-	f.Low, f.High = number(p.Selectivity-z95*math.Sqrt(variance)), number(p.Selectivity+z95*math.Sqrt(variance))
+	f.Low, f.High = number(p.Selectivity-z95*p.SE), number(p.Selectivity+z95*p.SE)
 	verdict := OK
 	if p.Selectivity >= .05 {
 		verdict = Warn

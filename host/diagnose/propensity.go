@@ -160,6 +160,15 @@ func (b Bootstrap) interval(statistic func(weights []float64) float64) stats.Int
 	return stats.BootstrapInterval(statistic, b.Clusters, nil, b.Resamples, 0.95, b.Rand)
 }
 
+// of is the bootstrap of some of the rows.
+func (b Bootstrap) of(rows []int) Bootstrap {
+	clusters := make([]int64, len(rows))
+	for k, i := range rows {
+		clusters[k] = b.Clusters[i]
+	}
+	return Bootstrap{clusters, b.Resamples, b.Rand}
+}
+
 // Positivity judges the share of rows whose propensity lies outside the bounds:
 // ok up to 5 %. Beyond 20 % it fails, unless that is only so because the block is
 // rare or common: then the preference scores, the propensities as they would be if

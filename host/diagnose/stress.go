@@ -2,8 +2,11 @@ package diagnose
 
 import (
 	"cmp"
+	"fmt"
 	"math"
 	"slices"
+
+	"github.com/deconfound/deconfound/host/stats"
 )
 
 // SweepPoint is the metric at one mix of patterns.
@@ -76,6 +79,124 @@ func EffectiveRobustness(metric, reference []float64) float64 {
 	return sum
 }
 
+// JudgeRobustness is the relative robustness of the AUROC over rates of missing
+// blocks, the first of which is 0, divided by the AUROC at rate 0: 1 keeps all.
+// labels are known; the two curves answer AUROCs under weights of the rows, the
+// second of a late fusion that has no mask (NaN where there is none). It warns when
+// the model certainly loses more than the late fusion, and fails beyond 0.05.
+func JudgeRobustness(name string, rates, labels []float64, model, reference func(weights []float64) []float64, b Bootstrap) Finding {
+	n := len(labels)
+	events := 0
+	for _, y := range labels {
+		events += int(y)
+	}
+	if events < stats.MinEvents || n-events < stats.MinEvents {
+		return unknown(name, n, "%d events and %d non-events are too few; at least %d of both are needed", events, n-events, stats.MinEvents)
+	}
+	relative := func(values []float64) float64 { return RelativeRobustness(rates, values) / values[0] }
+	f := found(name, math.NaN(), n, float64(distinct(b.Clusters, n)))
+	f.Interval = b.interval(func(w []float64) float64 { return relative(model(w)) })
+	ones := orOnes(nil, n)
+	mine, theirs := model(ones), reference(ones)
+	text := fmt.Sprintf("blocks missing at random at rates up to %.1f leave %.3f of the AUROC on average", rates[len(rates)-1], float64(f.Estimate))
+	if math.IsNaN(theirs[0]) {
+		return f.judge(None, "%s; there is no late fusion to compare with", text)
+	}
+	text += fmt.Sprintf(", of that of a late fusion %.3f (effective robustness %+.3f)", relative(theirs), EffectiveRobustness(mine, theirs))
+	switch lost := relative(theirs) - float64(f.Estimate); {
+	case lost > .05 && float64(f.High) < relative(theirs):
+		return f.judge(Fail, "%s", text)
+	case lost > 0 && float64(f.High) < relative(theirs):
+		return f.judge(Warn, "%s", text)
+	}
+	return f.judge(OK, "%s", text)
+}
+
+// JudgePatternShift is the change of the AUROC while the mix of patterns goes from
+// that of the rows, α = 0, to the one they would have if the classes swapped
+// theirs, P_flip(k) = Σ_y P(y) P(k | 1−y), α = 1; the points are between. It warns at a certain loss of 0.02 and fails at
+// 0.05.
+func JudgePatternShift(name string, scores, labels []float64, levels []string, b Bootstrap) (Finding, []SweepPoint) {
+	rows := knownOf(labels)
+	y, s, l := pick(labels, rows), pick(scores, rows), make([]string, len(rows))
+	b = b.of(rows)
+	n := float64(len(rows))
+	var class [2]float64
+	count := [2]map[string]float64{{}, {}}
+	for k, i := range rows {
+		l[k] = levels[i]
+		class[int(y[k])]++
+		count[int(y[k])][l[k]]++
+	}
+	if class[0] < stats.MinEvents || class[1] < stats.MinEvents {
+		return unknown(name, len(rows), "%.0f events and %.0f non-events are too few; at least %d of both are needed", class[1], class[0], stats.MinEvents), nil
+	}
+	target := map[string]float64{}
+	for c := range count {
+		for level, k := range count[c] {
+			target[level] += class[1-c] / n * k / class[c]
+		}
+	}
+	if len(target) < 2 {
+		return unknown(name, len(rows), "all rows have the same pattern"), nil
+	}
+	auroc := WeightedAUROC(s, y)
+	var mixes [][]float64
+	points, _ := PatternSweep(l, target, []float64{0, .25, .5, .75, 1}, func(mix []float64) float64 {
+		mixes = append(mixes, mix)
+		return auroc(mix)
+	})
+	f := found(name, math.NaN(), len(rows), float64(distinct(b.Clusters, len(rows))))
+	swapped, weighted := mixes[len(mixes)-1], make([]float64, len(rows))
+	f.Interval = b.interval(func(w []float64) float64 {
+		for i := range weighted {
+			weighted[i] = swapped[i] * w[i]
+		}
+		return auroc(weighted) - auroc(w)
+	})
+	verdict := OK
+	if f.Estimate <= -.02 && f.High < 0 {
+		verdict = Warn
+	}
+	if f.Estimate <= -.05 && f.High < 0 {
+		verdict = Fail
+	}
+	return f.judge(verdict, "if the classes swapped their patterns, the AUROC would go from %.3f to %.3f", points[0].Value, points[len(points)-1].Value), points
+}
+
+// JudgeWorst is WorstLogLoss with limits over patients; it is told, not judged.
+func JudgeWorst(name string, scores, labels []float64, share float64, b Bootstrap) Finding {
+	rows := knownOf(labels)
+	if len(rows) == 0 {
+		return unknown(name, 0, "no label is known")
+	}
+	s, y := pick(scores, rows), pick(labels, rows)
+	b = b.of(rows)
+	losses := make([]float64, len(rows))
+	for i := range rows {
+		losses[i] = WorstLogLoss(s[i:i+1], y[i:i+1], 1)
+	}
+	order := sequence(len(rows))
+	slices.SortStableFunc(order, func(i, j int) int { return cmp.Compare(losses[j], losses[i]) })
+	f := found(name, WorstLogLoss(s, y, share), len(rows), float64(distinct(b.Clusters, len(rows))))
+	f.Interval = b.interval(func(w []float64) float64 {
+		total := 0.0
+		for _, v := range w {
+			total += v
+		}
+		left, sum := share*total, 0.0
+		for _, i := range order {
+			part := math.Min(w[i], left)
+			sum += part * losses[i]
+			if left -= part; left <= 0 {
+				break
+			}
+		}
+		return sum / (share * total)
+	})
+	return f.judge(None, "log loss of the worst %.0f %% of rows; compare it between variants", 100*share)
+}
+
 // WorstLogLoss is the mean log-loss of the worst share of the rows (conditional
 // value at risk; Rockafellar and Uryasev 2000): the row at the border counts in
 // part. Scores are clipped as in stats.LogLoss.
@@ -137,4 +258,25 @@ func Spread(values []float64, rows []int) (gap, deviation float64) {
 		}
 	}
 	return high - low, math.Sqrt(variance)
+}
+
+// JudgeSpread is the gap of an AUROC over patterns, values of patterns with the
+// given rows, n in all. It warns beyond 0.1 and fails beyond 0.2.
+func JudgeSpread(name string, values []float64, rows []int, n int) Finding {
+	if len(values) < 2 {
+		return unknown(name, n, "fewer than two patterns have enough rows and events")
+	}
+	gap, deviation := Spread(values, rows)
+	covered := 0
+	for _, r := range rows {
+		covered += r
+	}
+	verdict := OK
+	if gap > .1 {
+		verdict = Warn
+	}
+	if gap > .2 {
+		verdict = Fail
+	}
+	return found(name, gap, covered, float64(covered)).judge(verdict, "the AUROC of %d patterns differs by %.3f (weighted deviation %.3f)", len(values), gap, deviation)
 }

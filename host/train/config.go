@@ -38,6 +38,9 @@ type Config struct {
 	// "pattern" is the availability pattern.
 	Groups []string
 
+	// Examine asks the finished model for an Examination.
+	Examine bool
+
 	// InitSeed is the stream of weights, dropout, batch order and every other
 	// draw of training. Replicate s uses the same value in every cell.
 	InitSeed uint64

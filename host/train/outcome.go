@@ -20,6 +20,8 @@ type Outcome struct {
 	Predictions []Prediction
 	// Diagnostics say what the variant did to the data.
 	Diagnostics []Diagnostic
+	// Examination is nil unless the configuration asks for it.
+	Examination *Examination
 }
 
 // Diagnostic is a finding about a run: availability_split/<modality>, the share of
@@ -92,6 +94,13 @@ func (r *Run) Test(ctx context.Context) (Outcome, error) {
 	outcome.Values[Metric{Name: "epochs"}] = float64(r.epoch)
 	for _, term := range r.head.Diagnostics() {
 		outcome.Values[Metric{Name: term.Name, Split: "train"}] = term.Value
+	}
+	if r.cfg.Examine && len(r.data.Tests) > 0 {
+		examination, err := r.examine(ctx, r.data.Tests[0])
+		if err != nil {
+			return Outcome{}, fmt.Errorf("examine the model: %w", err)
+		}
+		outcome.Examination = examination
 	}
 	outcome.Diagnostics = r.separation.diagnostics(r.data.Store.Modalities())
 	return outcome, nil

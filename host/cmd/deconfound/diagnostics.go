@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"math"
+	"slices"
 	"sync"
 
 	"github.com/deconfound/deconfound/host/dataset"
@@ -48,13 +49,33 @@ func (d diagnostic) stored() tracker.Diagnostic {
 	}
 }
 
-// of judges the test rows as they are, and the predictions of a run for them.
+// examines reports whether a run is asked more than its test rows.
+func examines(spec sweeps.RunSpec) bool {
+	level := spec.Diagnosed()
+	return level == sweeps.DiagnosticsStandard || level == sweeps.DiagnosticsFull
+}
+
+// of judges the test rows as they are, the predictions of a run for them, and what
+// the model answered to an examination.
 func (o *overlaps) of(spec sweeps.RunSpec, data train.Data, outcome train.Outcome) []tracker.Diagnostic {
+	if spec.Diagnosed() == sweeps.DiagnosticsOff {
+		return nil
+	}
 	seed := rng.Derive(uint64(spec.SplitSeed), "diagnostics")
 	tested := testedRows(data, outcome)
 	found := tested.residual()
 	if spec.Missingness != nil || spec.DualBranch != nil {
 		found = append(found, tested.gap(trainingAssociation(data), seed)...)
+	}
+	found = append(found, tested.stratified(seed)...)
+	if examines(spec) {
+		found = append(found, tested.refuted(seed)...)
+	}
+	if e := outcome.Examination; e != nil {
+		found = append(found, examined{
+			Examination: e, store: data.Store, patients: patientsOf(data.Store, e.Rows), seed: seed,
+			networks: spec.Diagnosed() == sweeps.DiagnosticsFull,
+		}.findings()...)
 	}
 	found = append(found, o.shared(spec, data, seed)...)
 	out := make([]tracker.Diagnostic, len(found))
@@ -71,7 +92,7 @@ func (o *overlaps) shared(spec sweeps.RunSpec, data train.Data, seed uint64) []d
 	defer o.mu.Unlock()
 	found, ok := o.known[key]
 	if !ok {
-		found = overlap(data, seed)
+		found = append(overlap(data, seed), sensitivity(data)...)
 		if o.known == nil {
 			o.known = map[string][]diagnostic{}
 		}
@@ -122,6 +143,46 @@ func overlap(data train.Data, seed uint64) []diagnostic {
 		out = append(out,
 			diagnostic{diagnose.Positivity("positivity/"+modality.Name, p, float64(have)/float64(len(fit)), boot("positivity")), detail},
 			diagnostic{diagnose.EffectiveSize("effective_size/"+modality.Name, diagnose.StabilisedWeights(p, tested), boot("effective")), detail})
+	}
+	return out
+}
+
+// sensitivity asks, for every block that some training rows have and others miss,
+// how strong something unmeasured would have to be to explain what missing it says
+// of the label beyond the covariates.
+func sensitivity(data train.Data) []diagnostic {
+	store, labels := data.Store, events(data.Store)
+	var rows []int32
+	for _, row := range data.Split.Train {
+		if !math.IsNaN(labels[row]) {
+			rows = append(rows, row)
+		}
+	}
+	names, w := adjustmentSet(store, rows, rows)
+	study := diagnose.Study{Covariates: w, Width: len(names), Patients: patientsOf(store, rows)}
+	for _, row := range rows {
+		study.Outcome = append(study.Outcome, labels[row])
+	}
+	var out []diagnostic
+	for b, modality := range store.Modalities() {
+		study.Exposure = nil
+		missing := 0
+		for _, row := range rows {
+			is := 1 - float64(store.Availability()[row]>>b&1)
+			study.Exposure, missing = append(study.Exposure, is), missing+int(is)
+		}
+		if missing < diagnose.MinAuditRows || len(rows)-missing < diagnose.MinAuditRows {
+			continue
+		}
+		s := diagnose.AnalyseSensitivity(names, study)
+		for _, f := range s.Findings() {
+			detail := map[string]any{"split": "train", "covariates": names, "exposure": "missing " + modality.Name}
+			if f.Name == "austen" {
+				detail["curve"] = s.Curve
+			}
+			f.Name += "/" + modality.Name
+			out = append(out, diagnostic{f, detail})
+		}
 	}
 	return out
 }
@@ -226,4 +287,91 @@ func trainingAssociation(data train.Data) float64 {
 		}
 	}
 	return diagnose.Associate(patterns, y, 0, nil).CramersV
+}
+
+// stratifiedRows is the number of rows below which a pattern is not judged alone.
+const stratifiedRows = 50
+
+// worstShare is the share of rows of the worst log loss.
+const worstShare = .1
+
+// stratified judges calibration and ranking by pattern.
+func (t tested) stratified(seed uint64) []diagnostic {
+	boot := func(what string, rows []int) diagnose.Bootstrap {
+		return diagnose.Bootstrap{Clusters: at(t.patients, rows), Resamples: examinedResamples, Rand: rng.Stream(seed, "stratified", what)}
+	}
+	all := make([]int, len(t.levels))
+	rows := map[string][]int{}
+	for i, level := range t.levels {
+		all[i] = i
+		rows[level] = append(rows[level], i)
+	}
+	var out []diagnostic
+	var aurocs []float64
+	var sizes []int
+	byPattern := map[string]stats.Number{}
+	for _, c := range diagnose.CalibrateByPattern(t.scores, t.labels, t.levels) {
+		of := rows[c.Level]
+		if c.N < stratifiedRows || c.Events < stats.MinEvents || c.N-c.Events < stats.MinEvents {
+			continue
+		}
+		scores, labels := at(t.scores, of), at(t.labels, of)
+		out = append(out, diagnostic{
+			diagnose.JudgeCalibration("calibration/"+c.Level, c, scores, labels, boot("calibration "+c.Level, of)),
+			map[string]any{
+				"slope": c.Slope, "intercept": c.Intercept, "reliability": stats.Number(c.Brier.Reliability),
+				"resolution": stats.Number(c.Brier.Resolution), "uncertainty": stats.Number(c.Brier.Uncertainty),
+			},
+		})
+		known := knownLabels(labels)
+		auroc := stats.AUROC(at(scores, known), at(labels, known), nil)
+		aurocs, sizes = append(aurocs, auroc), append(sizes, c.N)
+		byPattern[c.Level] = stats.Number(auroc)
+	}
+	spread := diagnose.JudgeSpread("pattern_gap", aurocs, sizes, len(t.labels))
+	shift, points := diagnose.JudgePatternShift("pattern_shift", t.scores, t.labels, t.levels, boot("shift", all))
+	var curve []map[string]stats.Number
+	for _, p := range points {
+		curve = append(curve, map[string]stats.Number{"alpha": stats.Number(p.Alpha), "auroc": stats.Number(p.Value), "effective_n": stats.Number(p.Effective)})
+	}
+	return append(out,
+		diagnostic{spread, map[string]any{"auroc_by_pattern": byPattern}},
+		diagnostic{shift, map[string]any{"curve": curve}},
+		diagnostic{diagnose.JudgeWorst("worst_log_loss", t.scores, t.labels, worstShare, boot("worst", all)), nil})
+}
+
+// scoreRepeats is how often a refuter of the score is drawn.
+const scoreRepeats = 40
+
+// refuted runs the refuters on what the run claims: that its score ranks the
+// outcome.
+func (t tested) refuted(seed uint64) []diagnostic {
+	known := knownLabels(t.labels)
+	y := at(t.labels, known)
+	if events := total(y); events < stats.MinEvents || float64(len(y))-events < stats.MinEvents {
+		return nil
+	}
+	count := map[string]int{}
+	levels := at(t.levels, known)
+	for _, level := range levels {
+		count[level]++
+	}
+	for i, level := range levels {
+		if count[level] < stratifiedRows {
+			levels[i] = diagnose.PooledLevel
+		}
+	}
+	names := slices.Compact(slices.Sorted(slices.Values(levels)))
+	study := diagnose.Study{Exposure: at(t.scores, known), Outcome: y, Width: len(names) - 1, Patients: at(t.patients, known)}
+	for _, level := range levels {
+		for _, name := range names[1:] {
+			study.Covariates = append(study.Covariates, indicator(level == name))
+		}
+	}
+	var out []diagnostic
+	for _, f := range (diagnose.Refuters{Repeats: scoreRepeats, Subset: .8, Rand: rng.Stream(seed, "refuters")}).Score(study) {
+		f.Name = "refuter/" + f.Name
+		out = append(out, diagnostic{f, nil})
+	}
+	return out
 }

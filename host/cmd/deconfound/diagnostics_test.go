@@ -12,7 +12,7 @@ import (
 )
 
 // splitCohort is the bundled cohort, split.
-func splitCohort(t *testing.T) train.Data {
+func splitCohort(t testing.TB) train.Data {
 	t.Helper()
 	store, err := home(t.TempDir()).openDataset(t.Context(), "nafld")
 	if err != nil {

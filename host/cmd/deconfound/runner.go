@@ -196,6 +196,7 @@ func trainConfig(spec sweeps.RunSpec) (train.Config, error) {
 		BatchSize: spec.BatchSize,
 		Patience:  spec.Patience,
 		Groups:    spec.Groups,
+		Examine:   examines(spec),
 		InitSeed:  rng.Derive(uint64(spec.InitSeed), "init"),
 	}
 	if hidden, ok := spec.Head.Int("hidden"); ok {
