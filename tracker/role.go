@@ -20,7 +20,7 @@ const (
 )
 
 // analystViews are the views the analyst may read.
-var analystViews = []string{"runs", "results", "leaderboard", "paired", "paired_seeds", "pattern_results", "diagnostics",
+var analystViews = []string{"runs", "results", "leaderboard", "paired", "paired_seeds", "pattern_results", "diagnostics", "comparison_diagnostics",
 	"metrics", "points", "predictions", "all_predictions", "unit_groups", "sweeps", "events"}
 
 // createRole makes a role unless it exists. Other databases of the server may
