@@ -157,6 +157,28 @@ func TestBranches_dropAndOwn(t *testing.T) {
 		spurious += math.Abs(sigmoid(own[i][0])-sigmoid(swapped[i][0])) / 3
 		causal += math.Abs(sigmoid(own[i][0])-sigmoid(other[i][0])) / 3
 	}
+	// The same, asked for row by row; dropped, z_b moves nothing of what is reported.
+	from := []int32{1, 2, 0}
+	lentB, err := d.head.Counterfactual(rep, []uint64{1, 2, 3}, nil, from)
+	if err != nil {
+		t.Fatal(err)
+	}
+	lentC, err := d.head.Counterfactual(rep, []uint64{1, 2, 3}, from, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	reported := twoLayers(values, "branches", "causal.classifier", concat(matrix{c[1], c[2], c[0]}, matrix{mean, mean, mean}))
+	for i := range 3 {
+		near(t, "observed with another z_b", float64(lentB.Observed[i]), sigmoid(swapped[i][0]), 1e-5)
+		near(t, "observed with another z_c", float64(lentC.Observed[i]), sigmoid(other[i][0]), 1e-5)
+		near(t, "do with another z_b", float64(lentB.Do[i]), float64(got.Do[i]), 0)
+		near(t, "do with another z_c", float64(lentC.Do[i]), sigmoid(reported[i][0]), 1e-5)
+	}
+	for _, bad := range [][]int32{{0}, {0, 1, 3}, {0, -1, 2}} {
+		if _, err := d.head.Counterfactual(rep, []uint64{1, 2, 3}, bad, nil); err == nil {
+			t.Errorf("rows %v lend a branch to 3", bad)
+		}
+	}
 	near(t, "spurious reliance", termOf(t, got.Terms, "spurious_reliance"), spurious, 1e-5)
 	near(t, "causal reliance", termOf(t, got.Terms, "causal_reliance"), causal, 1e-5)
 	near(t, "weight of the running mean", n.saved.MeanWeight, 1-math.Pow(meanDecay, float64(cfg.Epochs*testSteps)), 1e-12)

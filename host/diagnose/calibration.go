@@ -126,7 +126,10 @@ func JudgeCalibration(name string, c PatternCalibration, scores, labels []float6
 		return sum / total
 	})
 	share := float64(c.Events) / float64(c.N)
-	text := fmt.Sprintf("%.1f %% have the event, %.1f %% were predicted; slope %.2f", 100*share, 100*(share-c.Large), float64(c.Slope.Estimate))
+	text := fmt.Sprintf("%.1f %% have the event, %.1f %% were predicted", 100*share, 100*(share-c.Large))
+	if c.Slope.Estimate.Defined() {
+		text += fmt.Sprintf("; slope %.2f", float64(c.Slope.Estimate))
+	}
 	switch certain := f.Low > 0 || f.High < 0; {
 	case certain && math.Abs(c.Large) >= share/4:
 		return f.judge(Fail, "%s", text)

@@ -24,13 +24,18 @@ func PartialCorrelation(s Study) float64 {
 
 // Score runs the refuters on what a predictor claims, that its score ranks the
 // outcome: Exposure is the score, Outcome 0 or 1, and the covariates are indicators
-// of the availability pattern. PlaceboOutcome, DataSubset and Bootstrap are about
-// the AUROC; MaskOutcome asks whether the mask would do; RandomCommonCause is
+// of the availability pattern. PlaceboOutcome, which also fails when
+// the true outcome is ranked no better, DataSubset and Bootstrap are about the
+// AUROC; MaskOutcome asks whether the mask would do; RandomCommonCause is
 // about the correlation given the pattern.
 func (r Refuters) Score(s Study) []Finding {
 	original := Ranking(s)
+	placebo := r.PlaceboOutcome(s, Ranking, original)
+	if placebo.Verdict == OK && (original <= 0 || placebo.P > .05) {
+		placebo = placebo.judge(Fail, "the true outcome is ranked with AUROC %.3f, no better than permuted ones", .5+original)
+	}
 	out := []Finding{
-		r.PlaceboOutcome(s, Ranking, original), r.MaskOutcome(s), r.DataSubset(s, Ranking, original), r.Bootstrap(s, Ranking, original),
+		placebo, r.MaskOutcome(s), r.DataSubset(s, Ranking, original), r.Bootstrap(s, Ranking, original),
 	}
 	partial := PartialCorrelation(s)
 	n := float64(distinct(s.Patients, len(s.Outcome)))

@@ -100,18 +100,29 @@ func AnalyseSensitivity(names []string, s Study) Sensitivity {
 	return fill("it cannot be had")
 }
 
-// observedEValue is the E-value of the change in the ratio when the covariate that
-// matters most is left out: a yardstick for the E-value.
+// observedEValue is the observed-covariate E-value (McGowan and Greevy 2020, as
+// DoWhy has it), a yardstick for the E-value: that of the change of the confidence
+// limit nearer to 1 when the covariate that matters most is left out; of the
+// estimate where the interval contains 1.
 func observedEValue(names []string, s Study, ratio stats.Interval, prevalence, patients float64) Finding {
 	const name = "observed_e_value"
 	n := len(s.Outcome)
+	bound := func(i stats.Interval) stats.Number {
+		switch {
+		case ratio.Low > 1:
+			return i.Low
+		case ratio.High < 1:
+			return i.High
+		}
+		return i.Estimate
+	}
 	largest, which := math.NaN(), ""
 	for j := range s.Width {
 		without, err := AdjustedOddsRatio(s.Exposure, s.Outcome, dropColumn(s.Covariates, s.Width, j), s.Width-1, nil)
 		if err != nil {
 			continue
 		}
-		shift := stats.Interval{Estimate: without.Estimate / ratio.Estimate, Low: number(math.NaN()), High: number(math.NaN())}
+		shift := stats.Interval{Estimate: bound(without) / bound(ratio), Low: number(math.NaN()), High: number(math.NaN())}
 		if e := float64(OddsRatioEValue(shift, prevalence).Estimate); math.IsNaN(largest) || e > largest {
 			largest, which = e, names[j]
 		}

@@ -24,7 +24,9 @@ func newCompare(a *app) *cobra.Command {
 the paired difference to the baseline, the worst availability pattern and every
 pattern. Only the replicates count, on the test rows or on a shifted test set
 (--test). The tests and the correction are those of the sweep's analysis, which
-was stored before the first trial: no other test is printed.`,
+was stored before the first trial: no other test is printed. A comparison whose
+runs fail a refuter is marked beside its row, with the reason below; the view
+comparison_diagnostics has the same.`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			request.sweep = args[0]
@@ -62,6 +64,9 @@ type compared struct {
 	// Joint are the tests and estimates over all datasets and backbones; nil if the
 	// analysis asks for none.
 	Joint *stats.Joint `json:"joint,omitempty"`
+	// Doubts are the refuters that fail in runs that a comparison relies on, and how
+	// much hidden bias it would take to explain its difference.
+	Doubts []doubt `json:"doubts"`
 	// Curves are those of --decision-curve, cell by cell.
 	Curves        []decisionCurve `json:"decision_curves,omitempty"`
 	PreRegistered bool            `json:"pre_registered"`
@@ -153,6 +158,10 @@ func compareSweep(ctx context.Context, store *tracker.Store, request comparison)
 	for i, t := range plan.Analysis.Tests {
 		tests[i] = stats.Test(t)
 	}
+	marks, err := armMarks(ctx, store, sweep.ID, predictions)
+	if err != nil {
+		return compared{}, err
+	}
 	seeds := make([]int64, len(plan.Seeds))
 	for i, s := range plan.Seeds {
 		seeds[i] = int64(s)
@@ -172,6 +181,7 @@ func compareSweep(ctx context.Context, store *tracker.Store, request comparison)
 			return compared{}, fmt.Errorf("compare the cells of %s: %w", name, err)
 		}
 		result.Tables = append(result.Tables, table)
+		result.Doubts = append(result.Doubts, doubts(cells, task, baseline, marks)...)
 		if task.Kind == stats.Binary && len(request.thresholds) > 0 {
 			for _, c := range cells {
 				if points := stats.MeanDecisionCurve(c.Runs, request.thresholds); points != nil {
@@ -179,6 +189,9 @@ func compareSweep(ctx context.Context, store *tracker.Store, request comparison)
 				}
 			}
 		}
+	}
+	if err := store.StoreComparisons(ctx, sweep.ID, storedDoubts(result.Doubts, baseline, request.test)); err != nil {
+		return compared{}, err
 	}
 	result.Joint = stats.Summarize(result.Tables, tests, 1)
 	return result, nil

@@ -21,7 +21,7 @@ func printComparison(w io.Writer, c compared, patterns bool) {
 		}
 		fmt.Fprintf(w, "%s%s, test set %s, %s (%s is better), %d seeds; differences are variant - %s\n\n",
 			c.Sweep, data, c.Test, table.Metric, table.Better, len(table.Seeds), table.Baseline)
-		printSummary(w, table)
+		printSummary(w, table, c.Doubts)
 		if patterns {
 			fmt.Fprintln(w)
 			printPatterns(w, table)
@@ -36,6 +36,10 @@ func printComparison(w io.Writer, c compared, patterns bool) {
 		for _, note := range table.Notes {
 			fmt.Fprintf(w, "! %s\n", note)
 		}
+		printDoubts(w, table, c.Doubts)
+	}
+	if len(c.Doubts) > 0 {
+		fmt.Fprintln(w, hiddenBias)
 	}
 	if c.Joint != nil {
 		fmt.Fprintln(w)
@@ -115,7 +119,7 @@ func printMethods(w io.Writer, table stats.Table) {
 	}
 }
 
-func printSummary(w io.Writer, table stats.Table) {
+func printSummary(w io.Writer, table stats.Table, list []doubt) {
 	interval := fmt.Sprintf("%g %% CI", math.Round(1e4*table.Confidence)/100)
 	p := fmt.Sprintf("p (%s)", corrected(table.Correction))
 	header := []any{"backbone", "variant", string(table.Metric), interval, "difference", interval}
@@ -128,6 +132,10 @@ func printSummary(w io.Writer, table stats.Table) {
 	header = append(header, "worst pattern", "difference")
 	if len(table.Tests) > 0 {
 		header = append(header, p)
+	}
+	marked := slices.ContainsFunc(list, func(d doubt) bool { return len(d.Marks) > 0 })
+	if marked {
+		header = append(header, "fails refuters")
 	}
 	t := newTable(w, 2, header...)
 	last := ""
@@ -148,8 +156,74 @@ func printSummary(w io.Writer, table stats.Table) {
 		if len(table.Tests) > 0 {
 			cells = append(cells, wp)
 		}
+		if marked {
+			cells = append(cells, marksOf(list, row))
+		}
 		t.AppendRow(cells)
 	}
+	t.Render()
+}
+
+// hiddenBias explains the table of printDoubts.
+const hiddenBias = `E-value: the risk ratio that something unmeasured would need both with who was
+tested and with which model does better; Γ: by how much it would have to change
+the odds, within a patient, that the variant does better. 1 is none: the
+difference may be chance. Gain from the mask alone: the difference of AUROCs on an
+outcome that only the pattern decides.`
+
+// doubtOf finds what stands against a row.
+func doubtOf(list []doubt, row stats.Row) doubt {
+	k := slices.IndexFunc(list, func(d doubt) bool {
+		return d.Dataset == row.Dataset && d.Backbone == row.Backbone && d.Variant == row.Variant
+	})
+	if k < 0 {
+		return doubt{}
+	}
+	return list[k]
+}
+
+func marksOf(list []doubt, row stats.Row) string {
+	var names []string
+	for _, m := range doubtOf(list, row).Marks {
+		names = append(names, m.short())
+	}
+	return strings.Join(names, "\n")
+}
+
+// printDoubts prints why rows are marked, each reason of the baseline's runs once,
+// and what it would take to explain the differences.
+func printDoubts(w io.Writer, table stats.Table, list []doubt) {
+	said := map[string]bool{}
+	for _, row := range table.Rows {
+		for _, m := range doubtOf(list, row).Marks {
+			cell := row.Variant
+			if m.Arm == "baseline" {
+				cell = table.Baseline
+			}
+			line := fmt.Sprintf("! %s/%s/%s fails %s: %s\n", row.Dataset, row.Backbone, cell, m.Refuter, m.Reason)
+			if !said[line] {
+				said[line] = true
+				fmt.Fprint(w, line)
+			}
+		}
+	}
+	t := newTable(w, 2, "backbone", "variant", "E-value", "of the limit", "Γ", "gain from the mask alone")
+	for _, row := range table.Rows {
+		cells := []any{row.Backbone, row.Variant}
+		for _, f := range doubtOf(list, row).Sensitivity {
+			cells = append(cells, decimal(float64(f.Estimate)))
+			if f.Name == "e_value" {
+				cells = append(cells, decimal(float64(f.Low)))
+			}
+		}
+		if len(cells) > 2 {
+			t.AppendRow(cells)
+		}
+	}
+	if t.Length() == 0 {
+		return
+	}
+	fmt.Fprintln(w, "\nHow much hidden bias would explain the differences in squared error")
 	t.Render()
 }
 

@@ -181,6 +181,7 @@ func sensitivity(data train.Data) []diagnostic {
 				detail["curve"] = s.Curve
 			}
 			f.Name += "/" + modality.Name
+			f.Reason = "missing " + modality.Name + ": " + f.Reason
 			out = append(out, diagnostic{f, detail})
 		}
 	}

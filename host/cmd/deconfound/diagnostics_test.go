@@ -85,8 +85,8 @@ func TestDiagnostics_OfARun(t *testing.T) {
 			N      int
 			Reason string
 		}
-		if err := json.Unmarshal(d.Detail, &detail); err != nil || detail.N != len(data.Split.Test) || detail.Reason == "" {
-			t.Errorf("%s: got detail %s of %d test rows", name, d.Detail, len(data.Split.Test))
+		if err := json.Unmarshal(d.Detail, &detail); err != nil || detail.N < 1 || detail.N > len(data.Split.Train) || detail.Reason == "" {
+			t.Errorf("%s: got detail %s", name, d.Detail)
 		}
 	}
 

@@ -48,8 +48,8 @@ func (e examined) findings() []diagnostic {
 	return slices.Concat(e.indicator(), e.hidden(), e.curve(), e.branches(), e.drift(), e.independence(), e.probes())
 }
 
-// indicator is the reliance on being told a pattern, every value kept (METHODS of
-// the field call it spoofing), and the placebo mask.
+// indicator is the reliance on being told a pattern, every value kept (spoofing),
+// and the placebo mask.
 func (e examined) indicator() []diagnostic {
 	var out []diagnostic
 	if e.Told != nil {
@@ -210,12 +210,13 @@ type target struct {
 	name   string
 	values []float64
 	bias   bool // z_c should not know it
+	mask   bool // but may, as long as the score does not lean on it
 }
 
 func (e examined) targets() []target {
 	var out []target
-	add := func(name string, bias bool, value func(i int) float64) {
-		t := target{name: name, bias: bias, values: make([]float64, len(e.Rows))}
+	add := func(name string, bias, mask bool, value func(i int) float64) {
+		t := target{name: name, bias: bias, mask: mask, values: make([]float64, len(e.Rows))}
 		for i := range t.values {
 			t.values[i] = value(i)
 		}
@@ -233,21 +234,21 @@ func (e examined) targets() []target {
 	}
 	for m, modality := range e.store.Modalities() {
 		if !modality.Always {
-			add("has_"+modality.Name, true, func(i int) float64 { return float64(e.Availability[i] >> m & 1) })
+			add("has_"+modality.Name, true, true, func(i int) float64 { return float64(e.Availability[i] >> m & 1) })
 		}
 	}
-	add("commonest_pattern", true, func(i int) float64 { return indicator(e.Availability[i] == common) })
+	add("commonest_pattern", true, true, func(i int) float64 { return indicator(e.Availability[i] == common) })
 	if e.Confounder != nil {
 		middle := median(e.Confounder)
-		add("confounder", true, func(i int) float64 { return indicator(e.Confounder[i] > middle) })
+		add("confounder", true, false, func(i int) float64 { return indicator(e.Confounder[i] > middle) })
 	}
 	if levels := e.store.EnvironmentLevels(); len(levels) > 1 {
 		site := e.store.Environment()
-		add("site", true, func(i int) float64 { return indicator(site[e.Rows[i]] == 0) })
+		add("site", true, false, func(i int) float64 { return indicator(site[e.Rows[i]] == 0) })
 	}
 	for _, g := range e.store.Groups() {
 		if len(g.Levels) == 2 {
-			add(g.Name, false, func(i int) float64 {
+			add(g.Name, false, false, func(i int) float64 {
 				if v := g.Values[e.Rows[i]]; v >= 0 {
 					return float64(v)
 				}
@@ -264,10 +265,10 @@ func (e examined) targets() []target {
 				column = append(column, float64(w[i*len(names)+j]))
 			}
 			middle := median(column)
-			add("w_"+name, false, func(i int) float64 { return indicator(column[i] > middle) })
+			add("w_"+name, false, false, func(i int) float64 { return indicator(column[i] > middle) })
 		}
 	}
-	add("label", false, func(i int) float64 { return e.Labels[i] })
+	add("label", false, false, func(i int) float64 { return e.Labels[i] })
 	return out
 }
 
@@ -300,6 +301,10 @@ func (e examined) probes() []diagnostic {
 			if f.Verdict != diagnose.None && !(h.clean && t.bias) {
 				f.Verdict = diagnose.None
 				f.Reason += "; not judged, as it may be there"
+			}
+			if f.Verdict == diagnose.Fail && t.mask {
+				f.Verdict = diagnose.Warn
+				f.Reason += "; refuter/placebo_mask tells whether the score leans on it"
 			}
 			out = append(out, diagnostic{f, detail})
 		}

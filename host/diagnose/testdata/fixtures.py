@@ -1,7 +1,7 @@
 """Writes the reference values of the tests with SciPy, scikit-learn, statsmodels,
-dcor and PySensemakr; what none of them has is written out here from its paper.
+dcor, PySensemakr and DoWhy; what none of them has is written out here from its paper.
 
-    python3 -m venv /tmp/venv && /tmp/venv/bin/pip install scipy scikit-learn statsmodels dcor pysensemakr
+    python3 -m venv /tmp/venv && /tmp/venv/bin/pip install scipy scikit-learn statsmodels dcor pysensemakr dowhy
     /tmp/venv/bin/python host/diagnose/testdata/fixtures.py > host/diagnose/testdata/fixtures.json
 """
 
@@ -9,17 +9,19 @@ import json
 import sys
 
 import dcor
+import dowhy
 import numpy as np
 import scipy
 import sensemakr
 import sklearn
 import statsmodels
 import statsmodels.api as sm
+from dowhy.causal_refuters.evalue_sensitivity_analyzer import EValueSensitivityAnalyzer
 from scipy import integrate, optimize, stats
-from scipy.special import expit, logit, psi
+from scipy.special import expit, logit, polygamma, psi
 from sklearn import metrics
 from sklearn.feature_selection import _mutual_info
-from sklearn.linear_model import LogisticRegression
+from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.metrics import mutual_info_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
@@ -356,10 +358,105 @@ def rosenbaum():
     return out
 
 
+def welch():
+    rng = np.random.default_rng(20261126)
+    n = 80
+    x = np.c_[rounded(rng.normal(size=n)), rounded(rng.gamma(2, 3, size=n)), rng.integers(0, 2, size=n)]
+    a = (rng.uniform(size=n) < expit(x[:, 0])).astype(float)
+    t = stats.ttest_ind(x[a == 1], x[a == 0], equal_var=False)
+    return dict(x=flat(x), width=3, available=flat(a), t=flat(t.statistic), df=flat(t.df), p=flat(t.pvalue))
+
+
+def vclub():
+    """CLUB with a normal q whose mean is linear, fitted by scikit-learn on the even rows."""
+    rng = np.random.default_rng(20261127)
+    out = []
+    for strength in (0.0, 1.0):
+        n, wx, wy = 60, 3, 2
+        x = rounded(rng.normal(size=(n, wx)))
+        y = rounded(strength * x[:, :2] + rng.normal(size=(n, wy)))
+        even, odd = np.arange(0, n, 2), np.arange(1, n, 2)
+        scaler = StandardScaler().fit(x[even])
+        a, b = scaler.transform(x[even]), scaler.transform(x[odd])
+        model = Ridge(alpha=1e-3 * len(even), solver="cholesky").fit(a, y[even])
+        sd = np.sqrt(((y[even] - model.predict(a)) ** 2).mean(axis=0))
+        q = stats.norm.logpdf(y[odd][None], model.predict(b)[:, None], sd).sum(-1)  # q[i, j] = log q(y_j | x_i)
+        out.append(dict(x=flat(x), wx=wx, y=flat(y), wy=wy, bound=float(np.diag(q).mean() - q.mean())))
+    return out
+
+
+def paired():
+    rng = np.random.default_rng(20261128)
+    out = []
+    for shift in (0.4, -0.3, 0.0):
+        d = rounded(rng.normal(size=60) + shift)
+        smd = d.mean() / d.std(ddof=1)
+        e = EValueSensitivityAnalyzer._evalue_MD(DOWHY, abs(smd), np.sqrt(1 / 60 + smd**2 / 120))
+        p = stats.wilcoxon(d, method="approx", correction=False).pvalue
+        out.append(dict(differences=flat(d), e_value=float(e["evalue_estimate"]), limit=float(e["evalue_lower_ci"]), p=float(p)))
+    return out
+
+
+DOWHY = object.__new__(EValueSensitivityAnalyzer)
+
+
+def sensitivity():
+    rng = np.random.default_rng(20261129)
+    n = 400
+    x = rounded(rng.normal(size=(n, 2)) * [1, 3])
+    u = rng.normal(size=n)
+    t = (rng.uniform(size=n) < expit(0.8 * x[:, 0] - 0.1 * x[:, 1] + u)).astype(float)
+    y = (rng.uniform(size=n) < expit(-0.5 + 0.5 * x[:, 0] + u)).astype(float)
+
+    def odds(columns):
+        fit = sm.Logit(y, sm.add_constant(np.c_[t, columns])).fit(method="newton", tol=1e-14, disp=0)
+        return [float(np.exp(v)) for v in (fit.params[1], *fit.conf_int()[1])]
+
+    full = odds(x)
+    e = EValueSensitivityAnalyzer._evalue_OR(DOWHY, *full, rare=False)
+    observed = []
+    for j in range(2):
+        fewer = EValueSensitivityAnalyzer._evalue_OR(DOWHY, *odds(np.delete(x, j, axis=1)), rare=False)
+        observed.append(float(EValueSensitivityAnalyzer._observed_covariate_e_value(DOWHY, e["converted_lower_ci"], fewer["converted_lower_ci"])))
+    outcome, exposure = sm.OLS(y, sm.add_constant(np.c_[t, x])).fit(), sm.OLS(t, sm.add_constant(x)).fit()
+    r2 = lambda fit, j: float(fit.tvalues[j] ** 2 / (fit.tvalues[j] ** 2 + fit.df_resid))
+    rv = lambda alpha: np.ravel(sensemakr.robustness_value(t_statistic=float(outcome.tvalues[1]), dof=int(outcome.df_resid), q=1, alpha=alpha)).item()
+    j = int(np.argmax([r2(exposure, 1), r2(exposure, 2)]))
+
+    def scores(columns):
+        model = make_pipeline(StandardScaler(), LogisticRegression(C=1, tol=1e-12, max_iter=10000, solver="newton-cholesky"))
+        return model.fit(columns, t).predict_proba(columns)[:, 1]
+
+    g, fewer = scores(x), scores(np.delete(x, j, axis=1))
+    alpha = max(0.01, 1 - np.mean(g * (1 - g)) / np.mean(fewer * (1 - fewer)))
+    k = 1 / alpha - 1
+    delta = abs(outcome.params[1]) * k / np.mean(1 / g + 1 / (1 - g))
+    r2_needed = delta**2 * np.mean(polygamma(1, g * k + t) + polygamma(1, (1 - g) * k + 1 - t)) / np.mean((y - outcome.fittedvalues) ** 2)
+
+    # Greedy matching in the order of the propensity, as a walk over both queues.
+    z = logit(g)
+    caliper = 0.2 * z.std()
+    one, zero = (sorted(np.flatnonzero(t == v), key=lambda i: (z[i], i)) for v in (1, 0))
+    pairs = []
+    for i in one:
+        while zero and z[zero[0]] < z[i] - caliper:
+            zero.pop(0)
+        if zero and z[zero[0]] <= z[i] + caliper:
+            pairs.append((i, zero.pop(0)))
+    d = np.array([y[i] - y[c] for i, c in pairs])
+    plus, minus = max((d > 0).sum(), (d < 0).sum()), min((d > 0).sum(), (d < 0).sum())
+    # With outcomes 0 and 1 all ranks are equal: the signed-rank bound is McNemar's with p = Γ/(1+Γ).
+    m = plus + minus
+    bound = lambda gamma: stats.norm.sf((plus - m * gamma / (1 + gamma)) / np.sqrt(m * gamma / (1 + gamma) ** 2))
+    gamma = optimize.brentq(lambda v: bound(v) - 0.025, 1, 1e6, xtol=1e-13)
+    return dict(exposure=flat(t), outcome=flat(y), x=flat(x), width=2, e_value=float(e["evalue_estimate"]), limit=float(e["evalue_lower_ci"]),
+                observed=max(observed), robustness=rv(1.0), robustness_limit=rv(0.05), austen=float(r2_needed), gamma=float(gamma), pairs=len(pairs))
+
+
 json.dump(
     dict(versions=dict(numpy=np.__version__, scipy=scipy.__version__, sklearn=sklearn.__version__, statsmodels=statsmodels.__version__,
-                       dcor=dcor.__version__, sensemakr="0.0.8"),
+                       dcor=dcor.__version__, sensemakr="0.0.8", dowhy=dowhy.__version__),
          logit=logit_fits(), propensity=propensity(), association=association(), ratios=ratios(), adjusted=adjusted(), little=little(),
          dependence=dependence(), probe=probe(), residual=residual(), calibration=calibration(), factual=factual(), stress=stress(),
-         hanley=hanley(), cinelli=cinelli(), austen=austen(), rosenbaum=rosenbaum()),
+         hanley=hanley(), cinelli=cinelli(), austen=austen(), rosenbaum=rosenbaum(), welch=welch(), vclub=vclub(), paired=paired(), sensitivity=sensitivity()),
     sys.stdout, indent=1)
