@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"maps"
+	"math"
 	"slices"
 	"strconv"
 	"strings"
@@ -144,23 +145,81 @@ func shownDiagnostics(list []tracker.Diagnostic) []shownDiagnostic {
 	return out
 }
 
-// writeDiagnostics prints what the run's own rows say about relying on it.
+// diagnosticBlocks are the parts in which diagnostics are printed, by the start of
+// their names; the last takes what is left.
+var diagnosticBlocks = []struct {
+	title string
+	names []string
+}{
+	{"What the score is worth: refuters; a failure marks every comparison with this run", []string{"refuter"}},
+	{"What the model leans on", []string{"spoofing", "spoofing_auroc", "mask_flip", "mask_flip_auroc", "branch_reliance", "missing_rate", "pattern_shift", "interventional_gap", "drift"}},
+	{"What the score leaves in the patterns", []string{"residual_confounding", "residual_of_adjusted", "calibration", "pattern_gap", "worst_log_loss"}},
+	{"What the representations know", []string{"probe", "dependence", "availability_split"}},
+	{"What the data allow, and how strong something unmeasured would have to be", []string{"positivity", "effective_size", "e_value", "observed_e_value", "robustness_value", "austen", "rosenbaum_gamma"}},
+	{"Others", nil},
+}
+
+// diagnosticBlock is the place of a diagnostic among them.
+func diagnosticBlock(name string) int {
+	kind, _, _ := strings.Cut(name, "/")
+	return slices.IndexFunc(diagnosticBlocks, func(b struct {
+		title string
+		names []string
+	}) bool {
+		return b.names == nil || slices.Contains(b.names, kind)
+	})
+}
+
+// writeDiagnostics prints what stands for and against relying on the run: how many
+// verdicts of each kind, and every diagnostic, the gravest of a block first.
 func writeDiagnostics(w io.Writer, list []tracker.Diagnostic) {
 	if len(list) == 0 {
 		return
 	}
-	fmt.Fprintln(w)
-	t := newTable(w, 2, "diagnostic", "verdict", "value", "low", "high", "p", "reason")
-	t.SetColumnConfigs([]table.ColumnConfig{
-		{Number: 3, Align: text.AlignRight}, {Number: 4, Align: text.AlignRight}, {Number: 5, Align: text.AlignRight}, {Number: 6, Align: text.AlignRight},
-		{Number: 7, WidthMax: 72, WidthMaxEnforcer: text.WrapSoft},
-	})
+	count := map[string]int{}
 	for _, d := range list {
-		var detail struct{ Reason string }
-		_ = json.Unmarshal(d.Detail, &detail) // without a reason the row still stands
-		t.AppendRow([]any{d.Name, cmp.Or(d.Verdict, "-"), decimal(d.Estimate), decimal(d.Lo), decimal(d.Hi), decimal(d.P), detail.Reason})
+		count[d.Verdict]++
 	}
-	t.Render()
+	fmt.Fprintf(w, "\nDiagnostics: %d fail, %d warn, %d ok, %d are not judged\n", count["fail"], count["warn"], count["ok"], count[""])
+	grave := map[string]int{"fail": 0, "warn": 1, "ok": 2, "": 3}
+	for k, block := range diagnosticBlocks {
+		var of []tracker.Diagnostic
+		for _, d := range list {
+			if diagnosticBlock(d.Name) == k {
+				of = append(of, d)
+			}
+		}
+		if len(of) == 0 {
+			continue
+		}
+		slices.SortStableFunc(of, func(a, b tracker.Diagnostic) int { return cmp.Compare(grave[a.Verdict], grave[b.Verdict]) })
+		fmt.Fprintf(w, "\n%s\n", block.title)
+		t := newTable(w, 2, "diagnostic", "verdict", "value", "95 % CI", "n", "reason")
+		t.SetColumnConfigs([]table.ColumnConfig{
+			{Number: 3, Align: text.AlignRight}, {Number: 4, Align: text.AlignRight}, {Number: 5, Align: text.AlignRight},
+			{Number: 6, WidthMax: 80, WidthMaxEnforcer: text.WrapSoft},
+		})
+		for _, d := range of {
+			var detail struct {
+				N      json.Number
+				Reason string
+			}
+			_ = json.Unmarshal(d.Detail, &detail) // without a reason the row still stands
+			t.AppendRow([]any{d.Name, cmp.Or(d.Verdict, "-"), decimal(d.Estimate), limits(d.Lo, d.Hi), detail.N, detail.Reason})
+		}
+		t.Render()
+	}
+}
+
+// limits prints an interval, or the one limit that there is.
+func limits(low, high float64) string {
+	switch {
+	case math.IsNaN(low) && math.IsNaN(high):
+		return ""
+	case math.IsNaN(high):
+		return "from " + decimal(low)
+	}
+	return decimal(low) + " to " + decimal(high)
 }
 
 func newRunsLogs(a *app) *cobra.Command {
