@@ -6,7 +6,9 @@ import (
 	"testing"
 
 	"github.com/deconfound/deconfound/host/dataset"
+	"github.com/deconfound/deconfound/host/diagnose"
 	"github.com/deconfound/deconfound/host/train"
+	"github.com/deconfound/deconfound/sdk/rng"
 	"github.com/deconfound/deconfound/sweeps"
 	"github.com/deconfound/deconfound/tracker"
 )
@@ -111,5 +113,82 @@ func TestDiagnostics_OfARun(t *testing.T) {
 	}
 	if again := new(overlaps).of(spec, data, predicted(data, constant, aware)); fmt.Sprintf("%+v", again) != fmt.Sprintf("%+v", list) {
 		t.Error("the same run in another process has other diagnostics")
+	}
+}
+
+// An examination is judged for what it says: a model that leans on the told pattern
+// fails, one that does not is ok, and every finding has rows and a reason.
+func TestExamined_Judges(t *testing.T) {
+	data := splitCohort(t)
+	r := rng.Stream(1, "examined")
+	const n, width = 600, 4
+	draw := func(lean float64) examined {
+		e := &train.Examination{Width: width, CausalWidth: width, BiasedWidth: width}
+		positions := make([]int, n)
+		for i := range n {
+			row := data.Split.Test[i]
+			positions[i] = i
+			a := data.Store.Availability()[row]
+			mask, label := float64(a>>2&1), float64(data.Store.Labels()[row])
+			base := 0.2 + 0.4*label + 0.2*r.Float64()
+			e.Rows, e.Availability, e.Labels = append(e.Rows, row), append(e.Availability, a), append(e.Labels, label)
+			e.Score = append(e.Score, base)
+			e.Placebo = append(e.Placebo, base-lean*(1-mask)*label)
+			e.Claimed = append(e.Claimed, base-lean*(1-mask))
+			e.Reference = append(e.Reference, base)
+			e.BiasedSwapped, e.CausalSwapped = append(e.BiasedSwapped, base-lean*r.Float64()), append(e.CausalSwapped, base-0.1*r.Float64())
+			for range width {
+				e.H = append(e.H, float32(r.NormFloat64()))
+				e.Causal = append(e.Causal, float32(r.NormFloat64()+6*lean*mask))
+				e.Biased = append(e.Biased, float32(r.NormFloat64()))
+			}
+		}
+		e.Observed, e.Told, e.Reliant, e.CausalObserved, e.BiasedObserved = e.Score, e.Claimed, e.Claimed, e.CausalSwapped, e.BiasedSwapped
+		e.Hidden = []train.Hidden{{Modality: "lipid", Rows: positions, Score: e.Claimed, Reference: e.CausalSwapped}}
+		for _, rate := range []float64{.3, .7} {
+			e.Rates = append(e.Rates, train.Rate{Rate: rate, Score: e.Score, Reference: e.Reference})
+		}
+		e.DriftFull, e.DriftMasked, e.DriftRows = e.H, e.Causal, positions
+		return examined{Examination: e, store: data.Store, patients: patientsOf(data.Store, e.Rows), seed: 1, networks: lean > 0}
+	}
+	judged := func(lean float64) map[string]diagnose.Finding {
+		out := map[string]diagnose.Finding{}
+		for _, d := range draw(lean).findings() {
+			if _, twice := out[d.Name]; twice || d.N < 1 || d.N > n || d.Reason == "" {
+				t.Errorf("got %+v", d.Finding)
+			}
+			out[d.Name] = d.Finding
+		}
+		return out
+	}
+	sound, leaning := judged(0), judged(.5)
+	for _, name := range []string{"refuter/placebo_mask", "spoofing/told", "spoofing/claimed", "spoofing_auroc/claimed", "branch_reliance"} {
+		if got := sound[name].Verdict; got != diagnose.OK {
+			t.Errorf("%s of a sound model: got %+v", name, sound[name])
+		}
+		if got := leaning[name].Verdict; got == diagnose.OK || got == diagnose.None {
+			t.Errorf("%s of a leaning model: got %+v", name, leaning[name])
+		}
+	}
+	const probe = "probe/z_c:has_lipid"
+	if sound[probe].Verdict != diagnose.OK || leaning[probe].Verdict != diagnose.Warn {
+		t.Errorf("got %+v and %+v", sound[probe], leaning[probe])
+	}
+	if f := leaning["dependence/z_c:mask"]; f.Verdict != diagnose.Fail || !(f.P < .05) {
+		t.Errorf("got %+v", f)
+	}
+}
+
+func TestDiagnostics_Off(t *testing.T) {
+	if got := new(overlaps).of(sweeps.RunSpec{Diagnostics: sweeps.DiagnosticsOff}, train.Data{}, train.Outcome{}); got != nil {
+		t.Errorf("got %v", got)
+	}
+	for phase, want := range map[string]bool{sweeps.PhaseSearch: false, sweeps.PhaseReplicate: true} {
+		if got := examines(sweeps.RunSpec{Phase: phase}); got != want {
+			t.Errorf("%s: examines %v", phase, got)
+		}
+	}
+	if examines(sweeps.RunSpec{Phase: sweeps.PhaseReplicate, Diagnostics: sweeps.DiagnosticsCheap}) {
+		t.Error("the cheap level asks the model")
 	}
 }
