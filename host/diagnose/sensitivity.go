@@ -95,7 +95,7 @@ func AnalyseSensitivity(names []string, s Study) Sensitivity {
 		verdict = Warn
 	}
 	out.Robustness = out.Robustness.judge(verdict, "%s", text)
-	out.austen(s, full, strongest, names, verdict, patients)
+	out.Austen, out.Curve = austenPlot(s, full, strongest, names, verdict, patients)
 	out.Rosenbaum = matchedGamma(s, patients)
 	return fill("it cannot be had")
 }
@@ -133,34 +133,33 @@ func observedEValue(names []string, s Study, ratio stats.Interval, prevalence, p
 	return found(name, largest, n, patients).judge(None, "leaving out %s, the covariate that matters most, moves the odds ratio as something with a risk ratio of %.2f would", which, largest)
 }
 
-func (out *Sensitivity) austen(s Study, full regression, strongest string, names []string, verdict Verdict, patients float64) {
+// austenPlot draws the curve for the size of the effect in full, and says how much
+// something with the influence of the strongest covariate would have to explain.
+func austenPlot(s Study, full regression, strongest string, names []string, verdict Verdict, patients float64) (Finding, []AustenPoint) {
 	const name = "austen"
 	n := len(s.Outcome)
+	var points []AustenPoint
 	if s.Width == 0 {
-		out.Austen = unknown(name, n, "there are no covariates")
-		return
+		return unknown(name, n, "there are no covariates"), points
 	}
 	all := sequence(n)
 	g, err := fitPredict(s.Covariates, s.Width, s.Exposure, all, all, 1)
 	if err != nil {
-		out.Austen = unknown(name, n, "%s", err)
-		return
+		return unknown(name, n, "%s", err), points
 	}
 	curve := NewAusten(g, s.Exposure, s.Outcome, full.fitted)
 	bias := math.Abs(full.effect(1).Estimate)
 	for _, alpha := range austenAlphas {
-		out.Curve = append(out.Curve, AustenPoint{number(alpha), number(curve.PartialR2(alpha, bias))})
+		points = append(points, AustenPoint{number(alpha), number(curve.PartialR2(alpha, bias))})
 	}
 	j := slices.Index(names, strongest)
 	if j < 0 {
-		out.Austen = unknown(name, n, "no covariate can be a yardstick")
-		return
+		return unknown(name, n, "no covariate can be a yardstick"), points
 	}
 	fewer := Study{Exposure: s.Exposure, Outcome: s.Outcome, Covariates: dropColumn(s.Covariates, s.Width, j), Width: s.Width - 1, Patients: s.Patients}
 	without, err := leastSquares(s.Outcome, fewer.joined())
 	if err != nil {
-		out.Austen = unknown(name, n, "%s", err)
-		return
+		return unknown(name, n, "%s", err), points
 	}
 	gWithout := make([]float64, n)
 	if fewer.Width == 0 {
@@ -168,15 +167,14 @@ func (out *Sensitivity) austen(s Study, full regression, strongest string, names
 			gWithout[i] = mean(s.Exposure)
 		}
 	} else if gWithout, err = fitPredict(fewer.Covariates, fewer.Width, s.Exposure, all, all, 1); err != nil {
-		out.Austen = unknown(name, n, "%s", err)
-		return
+		return unknown(name, n, "%s", err), points
 	}
 	alpha, r2 := AustenReference(g, gWithout, s.Outcome, full.fitted, without.fitted)
 	at := math.Max(alpha, .01)
 	value := curve.PartialR2(at, bias)
-	out.Austen = found(name, value, n, patients).judge(verdict,
+	return found(name, value, n, patients).judge(verdict,
 		"something with as much influence on the exposure as %s (α %.3f) would have to explain %.1f %% of what is left of the outcome to account for the association; %s explains %.1f %%",
-		strongest, at, 100*value, strongest, 100*r2)
+		strongest, at, 100*value, strongest, 100*r2), points
 }
 
 // matchedGamma pairs every exposed row with the nearest unexposed one by the logit

@@ -164,13 +164,12 @@ func (r *Run) ofEvent(p causal.Prediction) answered {
 }
 
 // ask has backbone and head predict rows under an availability.
-func (r *Run) ask(ctx context.Context, rows []int32, availability []uint64) ([]float32, answered, error) {
+func (r *Run) ask(ctx context.Context, rows []int32, availability []uint64) (answered, error) {
 	h, err := r.represent(ctx, rows, availability)
 	if err != nil {
-		return nil, answered{}, err
+		return answered{}, err
 	}
-	a, err := r.answer(h, rows, availability, availability)
-	return h, a, err
+	return r.answer(h, rows, availability, availability)
 }
 
 // hide hides one modality at a time.
@@ -188,7 +187,7 @@ func (r *Run) hide(ctx context.Context, e *Examination, reference lateFusion, _ 
 		if len(at) < hiddenRows || len(e.Hidden) == examinedModalities {
 			continue
 		}
-		_, a, err := r.ask(ctx, rows, left)
+		a, err := r.ask(ctx, rows, left)
 		if err != nil {
 			return fmt.Errorf("hide %s: %w", modality.Name, err)
 		}
@@ -203,7 +202,7 @@ func (r *Run) thin(ctx context.Context, e *Examination, reference lateFusion, dr
 	all := every(len(e.Rows))
 	for _, rate := range missingRates {
 		left := r.thinned(e.Availability, rate, draw)
-		_, a, err := r.ask(ctx, e.Rows, left)
+		a, err := r.ask(ctx, e.Rows, left)
 		if err != nil {
 			return fmt.Errorf("hide at rate %v: %w", rate, err)
 		}

@@ -17,13 +17,13 @@ func TestDoubts_MarkWhatRelies(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	print := func(marks map[[3]string][]mark) (string, []doubt) {
+	printed := func(marks map[[3]string][]mark) (string, []doubt) {
 		list := doubts(in.Cells, in.Task, in.Baseline, marks)
 		var out bytes.Buffer
 		printComparison(&out, compared{Sweep: "made", Test: "id", Tables: []stats.Table{table}, Doubts: list}, false)
 		return out.String(), list
 	}
-	text, list := print(nil)
+	text, list := printed(nil)
 	if strings.Contains(text, "fails refuters") || len(list) != 4 {
 		t.Errorf("nothing fails: got %d doubts,\n%s", len(list), text)
 	}
@@ -45,7 +45,7 @@ func TestDoubts_MarkWhatRelies(t *testing.T) {
 		t.Errorf("stored %d, the first %+v", len(stored), stored[0])
 	}
 
-	text, list = print(map[[3]string][]mark{
+	text, list = printed(map[[3]string][]mark{
 		{"made", "concat", "erm"}: {{Refuter: "placebo_mask", Failed: 2, Runs: 3, Reason: "leans"}},
 		{"made", "gated", "md"}:   {{Refuter: "dummy_outcome", Failed: 3, Runs: 3, Reason: "reads the mask"}},
 	})
