@@ -84,6 +84,9 @@ type BlockAudit struct {
 	Crude    stats.Interval `json:"odds_ratio_missing"`
 	Adjusted stats.Interval `json:"odds_ratio_missing_given_covariates"`
 	EValue   EValue         `json:"e_value"`
+	// Sensitivity says how strong something unmeasured would have to be to explain
+	// Adjusted.
+	Sensitivity []Finding `json:"sensitivity,omitempty"`
 	// Refuters are what Adjusted should survive; the placebo mask is permuted
 	// within tenths of the propensity.
 	Refuters []Finding `json:"refuters,omitempty"`
@@ -223,6 +226,9 @@ func (c Cohort) auditBlock(b int, o AuditOptions) (BlockAudit, bool) {
 	}
 	propensity := c.explain(&a, available, o)
 	study := c.associate(&a, available)
+	if a.Adjusted.Estimate.Defined() {
+		a.Sensitivity = AnalyseSensitivity(c.Covariates, study).Findings()
+	}
 	if o.Refute && a.Adjusted.Estimate.Defined() && propensity != nil {
 		a.Refuters = Refuters{
 			Repeats: refuterRepeats, Strata: tenths(pick(propensity, c.known())), Subset: .8, Rand: rng.Stream(o.Seed, "audit", "refute", a.Name),

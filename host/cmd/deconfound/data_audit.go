@@ -67,6 +67,7 @@ func writeMissingness(w io.Writer, m diagnose.Missingness) {
 		t.AppendRow([]any{b.Name, ranged(b.Crude), ranged(b.Adjusted), decimal(float64(b.EValue.Estimate)), decimal(float64(b.EValue.Limit))})
 	}
 	t.Render()
+	writeSensitivity(w, m.Blocks)
 	writeRefuters(w, m.Blocks)
 	fmt.Fprintln(w, "\nIn words")
 	for _, b := range m.Blocks {
@@ -76,6 +77,30 @@ func writeMissingness(w io.Writer, m diagnose.Missingness) {
 		}
 	}
 	fmt.Fprintln(w, "\nWhether what is missing depends on the missing values themselves cannot be told from data. An odds\nratio given the covariates that is not 1 is no effect of measuring: it says that something beyond\nthe covariates goes with both.")
+}
+
+// writeSensitivity prints how strong something unmeasured would have to be, and what
+// the strongest covariate would do.
+func writeSensitivity(w io.Writer, blocks []diagnose.BlockAudit) {
+	t := newTable(w, 1, "modality", "strongest covariate", "robustness value", "of certainty", "Rosenbaum's Γ")
+	for _, b := range blocks {
+		of := map[string]diagnose.Finding{}
+		for _, f := range b.Sensitivity {
+			of[f.Name] = f
+		}
+		if len(of) > 0 {
+			t.AppendRow([]any{
+				b.Name, decimal(float64(of["observed_e_value"].Estimate)), decimal(float64(of["robustness_value"].Estimate)),
+				decimal(float64(of["robustness_value"].Low)), decimal(float64(of["rosenbaum_gamma"].Estimate)),
+			})
+		}
+	}
+	if t.Length() == 0 {
+		return
+	}
+	fmt.Fprintln(w, "\nHow strong something unmeasured would have to be")
+	t.Render()
+	fmt.Fprintln(w, "strongest covariate: its E-value, a yardstick for those above; robustness value: share of what is left of both\nmeasuring and outcome that something would have to explain; Γ: change of the odds of missing it in a matched pair.")
 }
 
 // writeRefuters prints a line for every refuter of every odds ratio, if they ran.
