@@ -32,7 +32,7 @@ func TestRun_TasksAndComponents(t *testing.T) {
 		} {
 			t.Run(task+"/"+variant.name, func(t *testing.T) {
 				cfg := config(3)
-				cfg.Epochs = 3
+				cfg.Epochs, cfg.Examine = 3, true
 				var err error
 				if variant.missingness != nil {
 					if cfg.Missingness, err = causal.ParseMissingness(variant.missingness); err != nil {
