@@ -69,17 +69,18 @@ func (t *tiles) compute(_ *workspace, _ []float32, _, width int) {
 	}
 }
 
-// panelSize is the number of columns of panels of b with n columns, and their
-// largest number of rows. Panels for narrow registers stay in the first cache, those
-// for wide ones in the second.
-func panelSize(n int) (cols, depth int) {
+// panelSize is the number of columns of panels of b with n columns, their largest
+// number of rows, and the distance of rows up to which they are as good where they
+// are as in a copy. Panels for narrow registers stay in the first cache, those for
+// wide ones in the second.
+func panelSize(n int) (cols, depth, near int) {
 	switch {
 	case n <= 8:
-		return 8, 256
+		return 8, 256, 0
 	case hasAVX512:
-		return min(64, (n+15)/16*16), 512
+		return min(64, (n+15)/16*16), 512, 512
 	}
-	return 16, 256
+	return 16, 256, 0
 }
 
 // transpose writes as many rows of 8 of the transpose of x [width, depth] to panel

@@ -35,10 +35,10 @@ func (t *tiles) compute(w *workspace, c []float32, ldc, width int) {
 
 // part is compute through a copy of c that has all columns of the tile.
 func (t *tiles) part(w *workspace, c []float32, ldc, width int) {
-	if w.c == nil {
-		w.c = make([]float32, blockRows*tileCols)
-	}
 	rows := t.rows
+	if len(w.c) < rows*tileCols {
+		w.c = make([]float32, rows*tileCols)
+	}
 	for i := range rows {
 		row := w.c[i*tileCols : i*tileCols+width]
 		switch {
@@ -58,9 +58,10 @@ func (t *tiles) part(w *workspace, c []float32, ldc, width int) {
 	}
 }
 
-// panelSize is the number of columns of panels of b with n columns, and their
-// largest number of rows: they stay in the first cache.
-func panelSize(int) (cols, depth int) { return tileCols, 256 }
+// panelSize is the number of columns of panels of b with n columns, their largest
+// number of rows, and the distance of rows up to which they are not copied. They
+// stay in the first cache.
+func panelSize(int) (cols, depth, near int) { return tileCols, 256, 0 }
 
 // transpose leaves all to its caller.
 func transpose(_, _ []float32, _, _, _, _ int) (rows, done int) { return 0, 0 }

@@ -5,10 +5,10 @@ package nn
 const (
 	// A tile of c that the micro-kernel holds in registers has up to tileRows rows.
 	tileRows = 6
-	// blockRows is the number of rows of a, of the depth of a panel, that stay in
-	// the second cache while panels of b pass.
+	// Where a is copied, blockRows is the number of its rows, of the depth of a
+	// panel, that stay in the second cache while panels of b pass, and blockCols the
+	// number of columns of b in these.
 	blockRows = 40 * tileRows
-	// blockCols is the number of columns of b that are copied at once.
 	blockCols = 2048
 	// directRows is the number of rows of a up to which b is not worth copying, and
 	// directCols that of columns of b up to which the transpose of a is not.
@@ -51,9 +51,9 @@ func gemmTiles(w *workspace, transA, transB bool, m, n, k int, a []float32, lda 
 		_ = b[(k-1)*ldb+n-1]
 	}
 
-	panelCols, panelDepth := panelSize(n)
+	panelCols, panelDepth, near := panelSize(n)
 	// A panel that is not whole is copied and padded.
-	direct := m <= directRows && !transB
+	direct := !transB && (m <= directRows || ldb <= near)
 	packA := transA && n > directCols && m > 1
 	leftSize := 0
 	if packA {
@@ -64,8 +64,13 @@ func gemmTiles(w *workspace, transA, transB bool, m, n, k int, a []float32, lda 
 		t.depth = min(panelDepth, k-l)
 		first, final := l == 0, l+t.depth == k
 		t.add, t.relu = flag(add || !first), flag(end.relu && final)
-		for j0 := 0; j0 < n; j0 += blockCols {
-			cols := min(blockCols, n-j0)
+		// Without a copy of a, its rows pass by one panel of b after the other.
+		wide, high := panelCols, m
+		if packA {
+			wide, high = blockCols, blockRows
+		}
+		for j0 := 0; j0 < n; j0 += wide {
+			cols := min(wide, n-j0)
 			panels := (cols + panelCols - 1) / panelCols
 			packed := w.take(panels*panelCols*t.depth + leftSize)
 			packed, left := packed[:len(packed)-leftSize], packed[len(packed)-leftSize:]
@@ -80,8 +85,8 @@ func gemmTiles(w *workspace, transA, transB bool, m, n, k int, a []float32, lda 
 					packPanel(panelOf(p), b[l*ldb+j:], width, t.depth, ldb, panelCols)
 				}
 			}
-			for i0 := 0; i0 < m; i0 += blockRows {
-				rows := min(blockRows, m-i0)
+			for i0 := 0; i0 < m; i0 += high {
+				rows := min(high, m-i0)
 				if packA {
 					packLeft(left, a[l*lda+i0:], rows, t.depth, lda)
 				}
