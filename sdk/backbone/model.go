@@ -23,6 +23,24 @@ type Model interface {
 	Params() []*nn.Param
 }
 
+// ZeroGrader is a Model that sets the gradients of its parameters to zero itself,
+// by the end of the next Backward. Those of others are cleared for them.
+type ZeroGrader interface {
+	ZeroGrad()
+}
+
+// ZeroGrad sets the gradients of the parameters of m to zero, as they will be found
+// by the next Backward and after it.
+func ZeroGrad(m Model) {
+	if z, ok := m.(ZeroGrader); ok {
+		z.ZeroGrad()
+		return
+	}
+	for _, p := range m.Params() {
+		clear(p.Grad)
+	}
+}
+
 // Stateful is a Model with state that is not a parameter and that later batches
 // depend on, for example running means.
 type Stateful interface {

@@ -96,15 +96,12 @@ func (s *session) Backward(_ context.Context, request sdk.BackwardRequest, respo
 		return err
 	}
 	s.pending = 0
-	params := s.model.Params()
-	for _, p := range params {
-		clear(p.Grad)
-	}
+	ZeroGrad(s.model)
 	terms, err := s.model.Backward(request.DH.Data)
 	if err != nil {
 		return err
 	}
-	norm := gradientNorm(params)
+	norm := gradientNorm(s.model.Params())
 	if math.IsNaN(norm) || math.IsInf(norm, 0) {
 		return sdk.Errorf(sdk.CodeNotFinite, "the norm of the backbone's gradient is %v", norm)
 	}

@@ -28,7 +28,7 @@ type Term struct {
 // FromTape makes a Model of a TapeModel, with the [Stateful] and io.Closer methods
 // that m may have.
 func FromTape(m TapeModel) Model {
-	t := &tapeModel{model: m, tape: nn.NewTape()}
+	t := &tapeModel{model: m, tape: nn.NewSeededTape()}
 	if s, ok := m.(Stateful); ok {
 		return struct {
 			*tapeModel
@@ -70,20 +70,17 @@ func (t *tapeModel) Backward(dh []float32) ([]sdk.Term, error) {
 	}
 	h, auxiliary := t.h, t.auxiliary
 	t.h, t.auxiliary = nil, nil
-	// Grad is nil when no parameter reaches h, and h may be the value of an
-	// auxiliary loss as well: gradients are added, never set.
-	for i := range h.Grad {
-		h.Grad[i] += dh[i]
-	}
+	t.tape.Seed(h, dh)
 	var terms []sdk.Term
 	for _, a := range auxiliary {
-		if a.Value.Grad != nil {
-			a.Value.Grad[0] += float32(a.Weight)
-		}
+		t.tape.Seed(a.Value, []float32{float32(a.Weight)})
 		terms = append(terms, sdk.Term{Name: a.Name, Value: a.Weight * float64(a.Value.Value[0])})
 	}
 	t.tape.Backward()
 	return terms, nil
 }
+
+// ZeroGrad implements ZeroGrader.
+func (t *tapeModel) ZeroGrad() { t.tape.ZeroGrad(t.Params()) }
 
 func (t *tapeModel) unwrap() TapeModel { return t.model }

@@ -129,7 +129,7 @@ func newPeer(door, fusion string, missing int) (*peer, error) {
 	if err != nil {
 		return nil, err
 	}
-	p := &peer{model: model, data: newArrays(), tape: nn.NewTape()}
+	p := &peer{model: model, data: newArrays(), tape: nn.NewSeededTape()}
 	p.loader = backbone.NewLoader(c.Modalities, p.data)
 	p.classifier = nn.NewLinear(&p.head, "classifier", c.Width, 2, c.Rand("classifier"))
 	r := rng.Stream(3, "labels", missing)
@@ -177,11 +177,8 @@ func (p *peer) train() (float64, error) {
 	p.tape.Reset()
 	leaf := p.tape.Leaf(peerBatch, p.classifier.Weight.Rows, h)
 	loss := p.tape.MeanRows(p.tape.CrossEntropy(p.classifier.Apply(p.tape, leaf), p.y))
-	for _, params := range [][]*nn.Param{p.model.Params(), p.head.All()} {
-		for _, param := range params {
-			clear(param.Grad)
-		}
-	}
+	backbone.ZeroGrad(p.model)
+	p.tape.ZeroGrad(p.head.All())
 	value := float64(loss.Value[0])
 	p.tape.BackwardFrom(loss)
 	if _, err := p.model.Backward(leaf.Grad); err != nil {

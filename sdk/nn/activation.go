@@ -7,9 +7,13 @@ type Activation func(t *Tape, x *Var) *Var
 
 // ReLU is max(x, 0), with gradient 0 at 0.
 func (t *Tape) ReLU(x *Var) *Var {
-	out := t.op(x.Rows, x.Cols, record{a: x, run: func(t *Tape, r *record) {
+	out := t.op(x.Rows, x.Cols, record{a: x, first: true, run: func(t *Tape, r *record) {
 		out, x := r.out, r.a
-		addPositive(x.Grad, out.Grad, x.Value)
+		if x.fresh() {
+			takePositive(x.Grad, out.Grad, x.Value)
+		} else {
+			addPositive(x.Grad, out.Grad, x.Value)
+		}
 	}})
 	relu(out.Value, x.Value)
 	return out
@@ -43,9 +47,9 @@ func (t *Tape) LeakyReLU(x *Var, slope float64) *Var {
 // Gimpel, arXiv 1606.08415).
 func (t *Tape) GELU(x *Var) *Var {
 	slope := t.arena.alloc(len(x.Value))
-	out := t.op(x.Rows, x.Cols, record{a: x, values: slope, run: func(t *Tape, r *record) {
+	out := t.op(x.Rows, x.Cols, record{a: x, values: slope, first: true, run: func(t *Tape, r *record) {
 		out, x, slope := r.out, r.a, r.values
-		addProduct(x.Grad, out.Grad, slope)
+		x.addProduct(out.Grad, slope)
 	}})
 	gelu(out.Value, slope, x.Value)
 	return out

@@ -32,6 +32,7 @@ func (a *adam) Step() {
 		rate:    float32(c.LearningRate / correction1),
 	}
 	for n, p := range a.params {
+		p.settle()
 		step.decay, step.shrink = float32(a.decay(p)), 1
 		if a.decoupled {
 			step.decay, step.shrink = 0, float32(1-c.LearningRate*a.decay(p))

@@ -19,9 +19,9 @@ func (t *Tape) Dropout(x *Var, rate float64, r *rand.Rand) *Var {
 	}
 	mask := t.arena.alloc(len(x.Value))
 	drawMask(mask, rate, r.Uint64())
-	out := t.op(x.Rows, x.Cols, record{a: x, values: mask, run: func(t *Tape, r *record) {
+	out := t.op(x.Rows, x.Cols, record{a: x, values: mask, first: true, run: func(t *Tape, r *record) {
 		out, x, mask := r.out, r.a, r.values
-		addProduct(x.Grad, out.Grad, mask)
+		x.addProduct(out.Grad, mask)
 	}})
 	times(out.Value, x.Value, mask)
 	return out

@@ -5,13 +5,13 @@ import "math"
 // Add is a + b.
 func (t *Tape) Add(a, b *Var) *Var {
 	checkSame("add", a, b)
-	out := t.op(a.Rows, a.Cols, record{a: a, b: b, run: func(t *Tape, r *record) {
+	out := t.op(a.Rows, a.Cols, record{a: a, b: b, first: true, run: func(t *Tape, r *record) {
 		out, a, b := r.out, r.a, r.b
 		if a.Grad != nil {
-			addTo(a.Grad, out.Grad)
+			a.add(out.Grad)
 		}
 		if b.Grad != nil {
-			addTo(b.Grad, out.Grad)
+			b.add(out.Grad)
 		}
 	}})
 	plus(out.Value, a.Value, b.Value)
@@ -21,32 +21,29 @@ func (t *Tape) Add(a, b *Var) *Var {
 // Sub is a - b.
 func (t *Tape) Sub(a, b *Var) *Var {
 	checkSame("sub", a, b)
-	out := t.op(a.Rows, a.Cols, record{a: a, b: b, run: func(t *Tape, r *record) {
+	out := t.op(a.Rows, a.Cols, record{a: a, b: b, first: true, run: func(t *Tape, r *record) {
 		out, a, b := r.out, r.a, r.b
 		if a.Grad != nil {
-			addTo(a.Grad, out.Grad)
+			a.add(out.Grad)
 		}
 		if b.Grad != nil {
-			addScaled(b.Grad, -1, out.Grad)
+			b.addScaled(-1, out.Grad)
 		}
 	}})
-	y, right := out.Value, b.Value[:len(a.Value)]
-	for i, v := range a.Value {
-		y[i] = v - right[i]
-	}
+	minus(out.Value, a.Value, b.Value)
 	return out
 }
 
 // Mul is the product, element by element.
 func (t *Tape) Mul(a, b *Var) *Var {
 	checkSame("mul", a, b)
-	out := t.op(a.Rows, a.Cols, record{a: a, b: b, run: func(t *Tape, r *record) {
+	out := t.op(a.Rows, a.Cols, record{a: a, b: b, first: true, run: func(t *Tape, r *record) {
 		out, a, b := r.out, r.a, r.b
 		if a.Grad != nil {
-			addProduct(a.Grad, out.Grad, b.Value)
+			a.addProduct(out.Grad, b.Value)
 		}
 		if b.Grad != nil {
-			addProduct(b.Grad, out.Grad, a.Value)
+			b.addProduct(out.Grad, a.Value)
 		}
 	}})
 	times(out.Value, a.Value, b.Value)
@@ -77,23 +74,20 @@ func (t *Tape) Div(a, b *Var) *Var {
 // Scale is c·x.
 func (t *Tape) Scale(x *Var, c float64) *Var {
 	f := float32(c)
-	out := t.op(x.Rows, x.Cols, record{a: x, scale: c, run: func(t *Tape, r *record) {
+	out := t.op(x.Rows, x.Cols, record{a: x, scale: c, first: true, run: func(t *Tape, r *record) {
 		out, x, f := r.out, r.a, float32(r.scale)
-		addScaled(x.Grad, f, out.Grad)
+		x.addScaled(f, out.Grad)
 	}})
-	y := out.Value
-	for i, v := range x.Value {
-		y[i] = f * v
-	}
+	scale(out.Value, f, x.Value)
 	return out
 }
 
 // Shift is x + c.
 func (t *Tape) Shift(x *Var, c float64) *Var {
 	f := float32(c)
-	out := t.op(x.Rows, x.Cols, record{a: x, run: func(t *Tape, r *record) {
+	out := t.op(x.Rows, x.Cols, record{a: x, first: true, run: func(t *Tape, r *record) {
 		out, x := r.out, r.a
-		addTo(x.Grad, out.Grad)
+		x.add(out.Grad)
 	}})
 	y := out.Value
 	for i, v := range x.Value {
@@ -104,9 +98,9 @@ func (t *Tape) Shift(x *Var, c float64) *Var {
 
 // Exp is e^x.
 func (t *Tape) Exp(x *Var) *Var {
-	out := t.op(x.Rows, x.Cols, record{a: x, run: func(t *Tape, r *record) {
+	out := t.op(x.Rows, x.Cols, record{a: x, first: true, run: func(t *Tape, r *record) {
 		out, x := r.out, r.a
-		addProduct(x.Grad, out.Grad, out.Value)
+		x.addProduct(out.Grad, out.Value)
 	}})
 	exponential(out.Value, x.Value)
 	return out

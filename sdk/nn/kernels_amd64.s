@@ -4637,6 +4637,74 @@ done:
 	VZEROUPPER
 	RET
 
+// func minusAVX2(n int, out *float32, x *float32, y *float32)
+// Requires: AVX
+TEXT ·minusAVX2(SB), NOSPLIT, $0-32
+	MOVQ n+0(FP), CX
+	MOVQ out+8(FP), DI
+	MOVQ x+16(FP), SI
+	MOVQ y+24(FP), BX
+	XORQ AX, AX
+	SUBQ $0x08, CX
+	JLT  tail
+
+loop:
+	VMOVUPS (SI)(AX*1), Y0
+	VMOVUPS (BX)(AX*1), Y1
+	VSUBPS  Y1, Y0, Y0
+	VMOVUPS Y0, (DI)(AX*1)
+	ADDQ    $0x20, AX
+	SUBQ    $0x08, CX
+	JGE     loop
+
+tail:
+	ADDQ       $0x08, CX
+	JEQ        done
+	LEAQ       ·tileMask+64(SB), DX
+	NEGQ       CX
+	VMOVDQU    (DX)(CX*4), Y15
+	VMASKMOVPS (SI)(AX*1), Y15, Y0
+	VMASKMOVPS (BX)(AX*1), Y15, Y1
+	VSUBPS     Y1, Y0, Y0
+	VMASKMOVPS Y0, Y15, (DI)(AX*1)
+
+done:
+	VZEROUPPER
+	RET
+
+// func scaleAVX2(n int, out *float32, x *float32, c float32)
+// Requires: AVX
+TEXT ·scaleAVX2(SB), NOSPLIT, $0-28
+	MOVQ         n+0(FP), CX
+	MOVQ         out+8(FP), DI
+	MOVQ         x+16(FP), SI
+	VBROADCASTSS c+24(FP), Y2
+	XORQ         AX, AX
+	SUBQ         $0x08, CX
+	JLT          tail
+
+loop:
+	VMOVUPS (SI)(AX*1), Y0
+	VMULPS  Y2, Y0, Y0
+	VMOVUPS Y0, (DI)(AX*1)
+	ADDQ    $0x20, AX
+	SUBQ    $0x08, CX
+	JGE     loop
+
+tail:
+	ADDQ       $0x08, CX
+	JEQ        done
+	LEAQ       ·tileMask+64(SB), DX
+	NEGQ       CX
+	VMOVDQU    (DX)(CX*4), Y15
+	VMASKMOVPS (SI)(AX*1), Y15, Y0
+	VMULPS     Y2, Y0, Y0
+	VMASKMOVPS Y0, Y15, (DI)(AX*1)
+
+done:
+	VZEROUPPER
+	RET
+
 // func timesAVX2(n int, out *float32, x *float32, y *float32)
 // Requires: AVX
 TEXT ·timesAVX2(SB), NOSPLIT, $0-32
@@ -4796,6 +4864,214 @@ done:
 	VPERMILPD    $0x01, X0, X1
 	VADDSD       X1, X0, X0
 	MOVSD        X0, ret+24(FP)
+	VZEROUPPER
+	RET
+
+// func addRowsAVX2(n int, rows int, sum *float32, x *float32)
+// Requires: AVX
+TEXT ·addRowsAVX2(SB), NOSPLIT, $0-32
+	MOVQ n+0(FP), CX
+	MOVQ sum+16(FP), DI
+	MOVQ x+24(FP), SI
+	MOVQ rows+8(FP), R8
+	MOVQ CX, R14
+	SHLQ $0x02, R14
+	XORQ AX, AX
+	SUBQ $0x20, CX
+	JLT  few
+
+many:
+	VMOVUPS (DI)(AX*1), Y0
+	VMOVUPS 32(DI)(AX*1), Y1
+	VMOVUPS 64(DI)(AX*1), Y2
+	VMOVUPS 96(DI)(AX*1), Y3
+	LEAQ    (SI)(AX*1), R9
+	MOVQ    R8, R13
+
+rows32:
+	VMOVUPS (R9), Y8
+	VADDPS  Y8, Y0, Y0
+	VMOVUPS 32(R9), Y8
+	VADDPS  Y8, Y1, Y1
+	VMOVUPS 64(R9), Y8
+	VADDPS  Y8, Y2, Y2
+	VMOVUPS 96(R9), Y8
+	VADDPS  Y8, Y3, Y3
+	ADDQ    R14, R9
+	DECQ    R13
+	JNE     rows32
+	VMOVUPS Y0, (DI)(AX*1)
+	VMOVUPS Y1, 32(DI)(AX*1)
+	VMOVUPS Y2, 64(DI)(AX*1)
+	VMOVUPS Y3, 96(DI)(AX*1)
+	ADDQ    $0x80, AX
+	SUBQ    $0x20, CX
+	JGE     many
+
+few:
+	ADDQ $0x20, CX
+	SUBQ $0x08, CX
+	JLT  tail
+
+eight:
+	VMOVUPS (DI)(AX*1), Y0
+	LEAQ    (SI)(AX*1), R9
+	MOVQ    R8, R13
+
+rows8:
+	VMOVUPS (R9), Y8
+	VADDPS  Y8, Y0, Y0
+	ADDQ    R14, R9
+	DECQ    R13
+	JNE     rows8
+	VMOVUPS Y0, (DI)(AX*1)
+	ADDQ    $0x20, AX
+	SUBQ    $0x08, CX
+	JGE     eight
+
+tail:
+	ADDQ       $0x08, CX
+	JEQ        done
+	LEAQ       ·tileMask+64(SB), DX
+	NEGQ       CX
+	VMOVDQU    (DX)(CX*4), Y15
+	VMASKMOVPS (DI)(AX*1), Y15, Y0
+	LEAQ       (SI)(AX*1), R9
+	MOVQ       R8, R13
+
+rowsTail:
+	VMASKMOVPS (R9), Y15, Y8
+	VADDPS     Y8, Y0, Y0
+	ADDQ       R14, R9
+	DECQ       R13
+	JNE        rowsTail
+	VMASKMOVPS Y0, Y15, (DI)(AX*1)
+
+done:
+	VZEROUPPER
+	RET
+
+// func takePositiveRowsAVX2(n int, rows int, sum *float32, x *float32, where *float32, out *float32)
+// Requires: AVX
+TEXT ·takePositiveRowsAVX2(SB), NOSPLIT, $0-48
+	MOVQ   n+0(FP), CX
+	MOVQ   sum+16(FP), DI
+	MOVQ   x+24(FP), SI
+	MOVQ   where+32(FP), BX
+	MOVQ   out+40(FP), R8
+	MOVQ   R8, R12
+	MOVQ   rows+8(FP), R8
+	VXORPS Y14, Y14, Y14
+	MOVQ   CX, R14
+	SHLQ   $0x02, R14
+	XORQ   AX, AX
+	SUBQ   $0x20, CX
+	JLT    few
+
+many:
+	VMOVUPS (DI)(AX*1), Y0
+	VMOVUPS 32(DI)(AX*1), Y1
+	VMOVUPS 64(DI)(AX*1), Y2
+	VMOVUPS 96(DI)(AX*1), Y3
+	LEAQ    (SI)(AX*1), R9
+	LEAQ    (BX)(AX*1), R10
+	LEAQ    (R12)(AX*1), R11
+	MOVQ    R8, R13
+
+rows32:
+	VMOVUPS (R10), Y8
+	VCMPPS  $0x01, Y8, Y14, Y8
+	VMOVUPS (R9), Y9
+	VANDPS  Y9, Y8, Y8
+	VMOVUPS Y8, (R11)
+	VADDPS  Y8, Y0, Y0
+	VMOVUPS 32(R10), Y8
+	VCMPPS  $0x01, Y8, Y14, Y8
+	VMOVUPS 32(R9), Y9
+	VANDPS  Y9, Y8, Y8
+	VMOVUPS Y8, 32(R11)
+	VADDPS  Y8, Y1, Y1
+	VMOVUPS 64(R10), Y8
+	VCMPPS  $0x01, Y8, Y14, Y8
+	VMOVUPS 64(R9), Y9
+	VANDPS  Y9, Y8, Y8
+	VMOVUPS Y8, 64(R11)
+	VADDPS  Y8, Y2, Y2
+	VMOVUPS 96(R10), Y8
+	VCMPPS  $0x01, Y8, Y14, Y8
+	VMOVUPS 96(R9), Y9
+	VANDPS  Y9, Y8, Y8
+	VMOVUPS Y8, 96(R11)
+	VADDPS  Y8, Y3, Y3
+	ADDQ    R14, R9
+	ADDQ    R14, R10
+	ADDQ    R14, R11
+	DECQ    R13
+	JNE     rows32
+	VMOVUPS Y0, (DI)(AX*1)
+	VMOVUPS Y1, 32(DI)(AX*1)
+	VMOVUPS Y2, 64(DI)(AX*1)
+	VMOVUPS Y3, 96(DI)(AX*1)
+	ADDQ    $0x80, AX
+	SUBQ    $0x20, CX
+	JGE     many
+
+few:
+	ADDQ $0x20, CX
+	SUBQ $0x08, CX
+	JLT  tail
+
+eight:
+	VMOVUPS (DI)(AX*1), Y0
+	LEAQ    (SI)(AX*1), R9
+	LEAQ    (BX)(AX*1), R10
+	LEAQ    (R12)(AX*1), R11
+	MOVQ    R8, R13
+
+rows8:
+	VMOVUPS (R10), Y8
+	VCMPPS  $0x01, Y8, Y14, Y8
+	VMOVUPS (R9), Y9
+	VANDPS  Y9, Y8, Y8
+	VMOVUPS Y8, (R11)
+	VADDPS  Y8, Y0, Y0
+	ADDQ    R14, R9
+	ADDQ    R14, R10
+	ADDQ    R14, R11
+	DECQ    R13
+	JNE     rows8
+	VMOVUPS Y0, (DI)(AX*1)
+	ADDQ    $0x20, AX
+	SUBQ    $0x08, CX
+	JGE     eight
+
+tail:
+	ADDQ       $0x08, CX
+	JEQ        done
+	LEAQ       ·tileMask+64(SB), DX
+	NEGQ       CX
+	VMOVDQU    (DX)(CX*4), Y15
+	VMASKMOVPS (DI)(AX*1), Y15, Y0
+	LEAQ       (SI)(AX*1), R9
+	LEAQ       (BX)(AX*1), R10
+	LEAQ       (R12)(AX*1), R11
+	MOVQ       R8, R13
+
+rowsTail:
+	VMASKMOVPS (R10), Y15, Y8
+	VCMPPS     $0x01, Y8, Y14, Y8
+	VMASKMOVPS (R9), Y15, Y9
+	VANDPS     Y9, Y8, Y8
+	VMASKMOVPS Y8, Y15, (R11)
+	VADDPS     Y8, Y0, Y0
+	ADDQ       R14, R9
+	ADDQ       R14, R10
+	ADDQ       R14, R11
+	DECQ       R13
+	JNE        rowsTail
+	VMASKMOVPS Y0, Y15, (DI)(AX*1)
+
+done:
 	VZEROUPPER
 	RET
 

@@ -18,7 +18,7 @@ func (t *Tape) linear(x, w, b *Var, rectified bool) *Var {
 	if b != nil {
 		checkShape("linear", "b", b, 1, w.Cols)
 	}
-	out := t.op(x.Rows, w.Cols, record{a: x, b: w, c: b, flag: rectified, run: linearGradient})
+	out := t.op(x.Rows, w.Cols, record{a: x, b: w, c: b, flag: rectified, first: true, run: linearGradient})
 	end := epilogue{relu: rectified}
 	if b != nil {
 		end.bias = b.Value
@@ -34,16 +34,23 @@ func linearGradient(t *Tape, r *record) {
 	d := r.out.Grad
 	if r.flag {
 		d = t.arena.alloc(len(d))
-		takePositive(d, r.out.Grad, r.out.Value)
+	}
+	var sum []float32
+	if b != nil && b.Grad != nil {
+		b.settle()
+		sum = b.Grad
+	}
+	switch {
+	case r.flag:
+		takePositiveRows(d, r.out.Grad, r.out.Value, sum, n)
+	case sum != nil:
+		addRows(sum, d)
 	}
 	if x.Grad != nil {
-		gemm(&t.pack, false, true, m, k, n, d, n, w.Value, n, x.Grad, k, true)
+		gemm(&t.pack, false, true, m, k, n, d, n, w.Value, n, x.Grad, k, !x.fresh())
 	}
 	if w.Grad != nil {
-		gemm(&t.pack, true, false, k, n, m, x.Value, k, d, n, w.Grad, n, true)
-	}
-	if b != nil && b.Grad != nil {
-		addRows(b.Grad, d)
+		gemm(&t.pack, true, false, k, n, m, x.Value, k, d, n, w.Grad, n, !w.fresh())
 	}
 }
 

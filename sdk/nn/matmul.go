@@ -8,13 +8,13 @@ func (t *Tape) MatMul(a, b *Var) *Var {
 		panic(fmt.Sprintf("nn: matmul: %s times %s", shape(a), shape(b)))
 	}
 	m, n, k := a.Rows, b.Cols, a.Cols
-	out := t.op(m, n, record{a: a, b: b, run: func(t *Tape, r *record) {
+	out := t.op(m, n, record{a: a, b: b, first: true, run: func(t *Tape, r *record) {
 		out, a, b, m, n, k := r.out, r.a, r.b, r.a.Rows, r.b.Cols, r.a.Cols
 		if a.Grad != nil {
-			gemm(&t.pack, false, true, m, k, n, out.Grad, n, b.Value, n, a.Grad, k, true)
+			gemm(&t.pack, false, true, m, k, n, out.Grad, n, b.Value, n, a.Grad, k, !a.fresh())
 		}
 		if b.Grad != nil {
-			gemm(&t.pack, true, false, k, n, m, a.Value, k, out.Grad, n, b.Grad, n, true)
+			gemm(&t.pack, true, false, k, n, m, a.Value, k, out.Grad, n, b.Grad, n, !b.fresh())
 		}
 	}})
 	gemm(&t.pack, false, false, m, n, k, a.Value, k, b.Value, n, out.Value, n, false)
@@ -27,13 +27,13 @@ func (t *Tape) MatMulT(a, b *Var) *Var {
 		panic(fmt.Sprintf("nn: matmul: %s times the transpose of %s", shape(a), shape(b)))
 	}
 	m, n, k := a.Rows, b.Rows, a.Cols
-	out := t.op(m, n, record{a: a, b: b, run: func(t *Tape, r *record) {
+	out := t.op(m, n, record{a: a, b: b, first: true, run: func(t *Tape, r *record) {
 		out, a, b, m, n, k := r.out, r.a, r.b, r.a.Rows, r.b.Rows, r.a.Cols
 		if a.Grad != nil {
-			gemm(&t.pack, false, false, m, k, n, out.Grad, n, b.Value, k, a.Grad, k, true)
+			gemm(&t.pack, false, false, m, k, n, out.Grad, n, b.Value, k, a.Grad, k, !a.fresh())
 		}
 		if b.Grad != nil {
-			gemm(&t.pack, true, false, n, k, m, out.Grad, n, a.Value, k, b.Grad, k, true)
+			gemm(&t.pack, true, false, n, k, m, out.Grad, n, a.Value, k, b.Grad, k, !b.fresh())
 		}
 	}})
 	gemm(&t.pack, false, true, m, n, k, a.Value, k, b.Value, k, out.Value, n, false)
@@ -46,13 +46,13 @@ func (t *Tape) BatchMatMul(a, b *Var, batch int) *Var {
 	if batch < 1 || a.Rows%batch != 0 || b.Rows != batch*a.Cols {
 		panic(fmt.Sprintf("nn: batch matmul: %d blocks of %s times %s", batch, shape(a), shape(b)))
 	}
-	out := t.op(a.Rows, b.Cols, record{a: a, b: b, from: batch, run: func(t *Tape, r *record) {
+	out := t.op(a.Rows, b.Cols, record{a: a, b: b, from: batch, first: true, run: func(t *Tape, r *record) {
 		m, n, k := r.a.Rows/r.from, r.b.Cols, r.a.Cols
 		if r.a.Grad != nil {
-			gemmBatch(&t.pack, r.from, false, true, m, k, n, r.out.Grad, n, m*n, r.b.Value, n, k*n, r.a.Grad, k, m*k, true)
+			gemmBatch(&t.pack, r.from, false, true, m, k, n, r.out.Grad, n, m*n, r.b.Value, n, k*n, r.a.Grad, k, m*k, !r.a.fresh())
 		}
 		if r.b.Grad != nil {
-			gemmBatch(&t.pack, r.from, true, false, k, n, m, r.a.Value, k, m*k, r.out.Grad, n, m*n, r.b.Grad, n, k*n, true)
+			gemmBatch(&t.pack, r.from, true, false, k, n, m, r.a.Value, k, m*k, r.out.Grad, n, m*n, r.b.Grad, n, k*n, !r.b.fresh())
 		}
 	}})
 	m, n, k := a.Rows/batch, b.Cols, a.Cols

@@ -103,6 +103,7 @@ func (o *optimizer) clip() float32 {
 	}
 	var sum float64
 	for _, p := range o.params {
+		p.settle()
 		sum += dot64(p.Grad, p.Grad)
 	}
 	return float32(min(1, o.config.ClipNorm/(math.Sqrt(sum)+1e-6)))

@@ -13,6 +13,8 @@ type Param struct {
 	// NoDecay exempts the parameter from weight decay. Layers set it for biases and
 	// for the gains of normalisations.
 	NoDecay bool
+
+	unset bool // Grad is zero, and has not been written yet
 }
 
 // Params are the parameters of a model in the order in which they were made. The
@@ -51,7 +53,16 @@ func (p *Params) All() []*Param {
 // ZeroGrad sets all gradients to zero.
 func (p *Params) ZeroGrad() {
 	for _, n := range p.all {
+		n.unset = false
 		clear(n.Grad)
+	}
+}
+
+// settle writes the zeros of Tape.ZeroGrad.
+func (p *Param) settle() {
+	if p.unset {
+		p.unset = false
+		clear(p.Grad)
 	}
 }
 

@@ -102,24 +102,24 @@ func (t *Tape) AddScaled(terms ...Scaled) *Var {
 	if len(terms) == 0 {
 		panic("nn: add scaled: no terms")
 	}
-	first := terms[0].Var
+	first := terms[0]
 	for _, term := range terms {
-		if term.Var.Rows != first.Rows || term.Var.Cols != first.Cols {
-			panic(fmt.Sprintf("nn: add scaled: shapes %s and %s differ", shape(first), shape(term.Var)))
+		if term.Var.Rows != first.Var.Rows || term.Var.Cols != first.Var.Cols {
+			panic(fmt.Sprintf("nn: add scaled: shapes %s and %s differ", shape(first.Var), shape(term.Var)))
 		}
 	}
 	kept := t.terms.alloc(len(terms)) // the caller may reuse its slice
 	copy(kept, terms)
-	out := t.op(first.Rows, first.Cols, record{terms: kept, run: func(t *Tape, r *record) {
+	out := t.op(first.Var.Rows, first.Var.Cols, record{terms: kept, first: true, run: func(t *Tape, r *record) {
 		out, terms := r.out, r.terms
 		for _, term := range terms {
 			if term.Var.Grad != nil {
-				addScaled(term.Var.Grad, float32(term.Scale), out.Grad)
+				term.Var.addScaled(float32(term.Scale), out.Grad)
 			}
 		}
 	}})
-	clear(out.Value)
-	for _, term := range terms {
+	scale(out.Value, float32(first.Scale), first.Var.Value)
+	for _, term := range terms[1:] {
 		addScaled(out.Value, float32(term.Scale), term.Var.Value)
 	}
 	return out

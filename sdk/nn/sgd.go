@@ -18,6 +18,7 @@ func (s *sgd) Step() {
 	scale := s.clip()
 	rate, momentum := float32(s.config.LearningRate), float32(s.config.Momentum)
 	for n, p := range s.params {
+		p.settle()
 		decay := float32(s.decay(p))
 		grad, v := p.Grad[:len(p.Value)], s.moments[0][n][:len(p.Value)]
 		for i, x := range p.Value {

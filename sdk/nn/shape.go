@@ -15,13 +15,18 @@ func (t *Tape) Concat(vars ...*Var) *Var {
 		cols += v.Cols
 	}
 	list := t.listOf(vars...) // the caller may reuse its slice
-	out := t.op(vars[0].Rows, cols, record{list: list, run: func(t *Tape, r *record) {
+	out := t.op(vars[0].Rows, cols, record{list: list, first: true, run: func(t *Tape, r *record) {
 		out, vars := r.out, r.list
 		at := 0
 		for _, v := range vars {
 			if v.Grad != nil {
+				copied := v.fresh()
 				for i := range v.Rows {
-					addTo(v.gradRow(i), out.gradRow(i)[at:at+v.Cols])
+					if d := out.gradRow(i)[at : at+v.Cols]; copied {
+						copy(v.gradRow(i), d)
+					} else {
+						addTo(v.gradRow(i), d)
+					}
 				}
 			}
 			at += v.Cols

@@ -9,6 +9,12 @@ type Var struct {
 	Value []float32
 	// Grad is the gradient of the objective, as long as Value; nil for constants.
 	Grad []float32
+
+	// unset, if any, says that nothing has been written to Grad; views share it, and
+	// the matrices of a parameter.
+	unset *bool
+	own   bool // what unset points to at first
+	whole *Var // of which Grad is a part
 }
 
 // Tape records operations and runs them backwards. Its memory is reused from step
@@ -28,6 +34,8 @@ type Tape struct {
 	grus       pool[gru]
 	pack       workspace
 	forward    bool // without gradients
+	lazy       bool // gradients hold nothing until they are written
+	zeroed     []*Param
 }
 
 // record is an operation and what it keeps for its gradient, each in the fields it
@@ -48,6 +56,7 @@ type record struct {
 	scale        float64
 	from, to     int
 	flag         bool
+	first        bool // run sets gradients that are unset
 	slope        func(x, y float32) float32
 }
 
@@ -61,6 +70,11 @@ const varChunk = 128
 
 // NewTape returns an empty tape.
 func NewTape() *Tape { return &Tape{} }
+
+// NewSeededTape returns an empty tape whose gradients are undefined until Backward,
+// which spares their being cleared and read: they may be seeded with Seed and
+// BackwardFrom only, and are read after Backward.
+func NewSeededTape() *Tape { return &Tape{lazy: true} }
 
 // Reset forgets the recorded step. All Vars and Scratch slices of the step become
 // invalid: the next step writes over them.
@@ -103,7 +117,9 @@ func (t *Tape) Leaf(rows, cols int, data []float32) *Var {
 	if t.forward {
 		return t.newVar(rows, cols, data, nil)
 	}
-	return t.newVar(rows, cols, data, t.Scratch(rows*cols))
+	v := t.newVar(rows, cols, data, nil)
+	t.gradient(v)
+	return v
 }
 
 // Param puts a parameter on the tape. Backward adds to p.Grad.
@@ -111,7 +127,19 @@ func (t *Tape) Param(p *Param) *Var {
 	if t.forward {
 		return t.newVar(p.Rows, p.Cols, p.Value, nil)
 	}
-	return t.newVar(p.Rows, p.Cols, p.Value, p.Grad)
+	v := t.newVar(p.Rows, p.Cols, p.Value, p.Grad)
+	v.unset = &p.unset
+	return v
+}
+
+// ZeroGrad sets the gradients of the parameters to zero, but not before the next
+// Backward: until then they are undefined. That spares writing and reading zeros
+// where Backward comes to a parameter. The list is not copied.
+func (t *Tape) ZeroGrad(ps []*Param) {
+	for _, p := range ps {
+		p.unset = true
+	}
+	t.zeroed = ps
 }
 
 // Detach is x as a constant.
@@ -143,11 +171,25 @@ func (t *Tape) scratch64(n int) []float64 {
 	return s
 }
 
-// Backward runs the recorded operations in reverse. Seed it by adding to the Grad
-// of outputs first. It consumes the record: a second call does nothing.
+// Seed adds to the gradient of v, if it has one; g is as long.
+func (t *Tape) Seed(v *Var, g []float32) {
+	checkLength("seed", "values", len(g), len(v.Value))
+	if v.Grad != nil {
+		v.add(g)
+	}
+}
+
+// Backward runs the recorded operations in reverse. Seed it first, with Seed or,
+// unless the tape is from NewSeededTape, by adding to the Grad of outputs. It
+// consumes the record: a second call does nothing.
 func (t *Tape) Backward() {
 	for i := len(t.records) - 1; i >= 0; i-- {
-		switch r := &t.records[i]; {
+		r := &t.records[i]
+		if r.back == nil && r.out.unset != nil && *r.out.unset {
+			continue // no gradient reaches it
+		}
+		r.settle()
+		switch {
 		case r.run != nil:
 			r.run(t, r)
 		case r.op != nil:
@@ -158,6 +200,13 @@ func (t *Tape) Backward() {
 	}
 	clear(t.records)
 	t.records = t.records[:0]
+	for i := range t.used {
+		t.vars[i/varChunk][i%varChunk].settle()
+	}
+	for _, p := range t.zeroed {
+		p.settle()
+	}
+	t.zeroed = nil
 }
 
 // BackwardFrom adds 1 to the gradient of a scalar [1, 1] and runs Backward. If no
@@ -167,6 +216,7 @@ func (t *Tape) BackwardFrom(scalar *Var) {
 		panic(fmt.Sprintf("nn: backward from %s, want a scalar [1, 1]", shape(scalar)))
 	}
 	if scalar.Grad != nil {
+		scalar.settle()
 		scalar.Grad[0]++
 	}
 	t.Backward()
@@ -179,11 +229,94 @@ func (t *Tape) op(rows, cols int, r record) *Var {
 	}
 	out := t.newVar(rows, cols, t.arena.alloc(rows*cols), nil)
 	if r.differentiable() {
-		out.Grad = t.Scratch(rows * cols)
+		t.gradient(out)
 		r.out = out
 		t.records = append(t.records, r)
 	}
 	return out
+}
+
+// gradient gives v a gradient.
+func (t *Tape) gradient(v *Var) {
+	if !t.lazy {
+		v.Grad = t.Scratch(len(v.Value))
+		return
+	}
+	v.Grad = t.arena.alloc(len(v.Value))
+	v.own = true
+	v.unset = &v.own
+}
+
+// fresh reports whether nothing has been written to the gradient, which the caller
+// then does in full.
+func (v *Var) fresh() bool {
+	if v.whole != nil {
+		v.whole.settle()
+		return false
+	}
+	if v.unset == nil || !*v.unset {
+		return false
+	}
+	*v.unset = false
+	return true
+}
+
+// settle writes zeros to a gradient that nothing has been written to.
+func (v *Var) settle() {
+	if v.fresh() {
+		clear(v.Grad)
+	}
+}
+
+// settle readies the gradients that run adds to, and that of the output for a
+// function of the user's.
+func (r *record) settle() {
+	if r.back != nil {
+		r.out.settle()
+	}
+	if r.first {
+		return
+	}
+	for _, v := range [...]*Var{r.a, r.b, r.c} {
+		if v != nil {
+			v.settle()
+		}
+	}
+	for _, v := range r.list {
+		if v != nil {
+			v.settle()
+		}
+	}
+	for _, term := range r.terms {
+		term.Var.settle()
+	}
+}
+
+// add adds x to the gradient.
+func (v *Var) add(x []float32) {
+	if v.fresh() {
+		copy(v.Grad, x)
+	} else {
+		addTo(v.Grad, x)
+	}
+}
+
+// addScaled adds c·x to the gradient.
+func (v *Var) addScaled(c float32, x []float32) {
+	if v.fresh() {
+		scale(v.Grad, c, x)
+	} else {
+		addScaled(v.Grad, c, x)
+	}
+}
+
+// addProduct adds x·y to the gradient.
+func (v *Var) addProduct(x, y []float32) {
+	if v.fresh() {
+		times(v.Grad, x, y)
+	} else {
+		addProduct(v.Grad, x, y)
+	}
 }
 
 // differentiable reports whether an input has a gradient.
@@ -220,7 +353,7 @@ func (t *Tape) newVar(rows, cols int, value, grad []float32) *Var {
 	}
 	t.used++
 	v := &t.vars[chunk][i]
-	*v = Var{rows, cols, value, grad}
+	*v = Var{Rows: rows, Cols: cols, Value: value, Grad: grad}
 	return v
 }
 

@@ -19,12 +19,50 @@ func addTo(sum, x []float32) {
 	}
 }
 
-// addRows adds every row of x [rows, len(sum)] to sum.
+// addRows adds every row of x [rows, len(sum)] to sum, one after the other.
 func addRows(sum, x []float32) {
 	n := len(sum)
-	for len(x) > 0 && n > 0 {
+	if len(x) == 0 || n == 0 {
+		return
+	}
+	if hasAVX2 {
+		addRowsAVX2(n, len(x)/n, &sum[0], &x[0])
+		return
+	}
+	for ; len(x) > 0; x = x[n:] {
 		addTo(sum, x[:n])
-		x = x[n:]
+	}
+}
+
+// takePositiveRows is takePositive for matrices of n columns, whose rows of out it
+// adds to sum, unless that is nil.
+func takePositiveRows(out, x, where, sum []float32, n int) {
+	if len(out) == 0 || n == 0 {
+		return
+	}
+	if hasAVX2 && sum != nil {
+		x, where, sum = x[:len(out)], where[:len(out)], sum[:n]
+		takePositiveRowsAVX2(n, len(out)/n, &sum[0], &x[0], &where[0], &out[0])
+		return
+	}
+	takePositive(out, x, where)
+	if sum != nil {
+		addRows(sum, out)
+	}
+}
+
+// scale writes c·x to out.
+func scale(out []float32, c float32, x []float32) {
+	if len(out) == 0 {
+		return
+	}
+	x = x[:len(out)]
+	if hasAVX2 {
+		scaleAVX2(len(out), &out[0], &x[0], c)
+		return
+	}
+	for i, v := range x {
+		out[i] = c * v
 	}
 }
 
@@ -106,6 +144,21 @@ func plus(out, x, y []float32) {
 	}
 	for i, v := range x {
 		out[i] = v + y[i]
+	}
+}
+
+// minus writes x - y to out.
+func minus(out, x, y []float32) {
+	if len(out) == 0 {
+		return
+	}
+	x, y = x[:len(out)], y[:len(out)]
+	if hasAVX2 {
+		minusAVX2(len(out), &out[0], &x[0], &y[0])
+		return
+	}
+	for i, v := range x {
+		out[i] = v - y[i]
 	}
 }
 

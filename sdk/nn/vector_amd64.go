@@ -35,6 +35,18 @@ func addPositiveAVX2(n int, sum, x, where *float32)
 func takePositiveAVX2(n int, out, x, where *float32)
 
 //go:noescape
+func scaleAVX2(n int, out, x *float32, c float32)
+
+//go:noescape
+func minusAVX2(n int, out, x, y *float32)
+
+//go:noescape
+func addRowsAVX2(n, rows int, sum, x *float32)
+
+//go:noescape
+func takePositiveRowsAVX2(n, rows int, sum, x, where, out *float32)
+
+//go:noescape
 func dotAVX2(n int, x, y *float32) float32
 
 //go:noescape

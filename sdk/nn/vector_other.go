@@ -16,6 +16,9 @@ func takePositiveAVX2(int, *float32, *float32, *float32)              { panic(no
 func plusAVX2(int, *float32, *float32, *float32)                      { panic(noAssembly) }
 func timesAVX2(int, *float32, *float32, *float32)                     { panic(noAssembly) }
 func reluAVX2(int, *float32, *float32)                                { panic(noAssembly) }
+func scaleAVX2(int, *float32, *float32, float32)                      { panic(noAssembly) }
+func minusAVX2(int, *float32, *float32, *float32)                     { panic(noAssembly) }
+func addRowsAVX2(int, int, *float32, *float32)                        { panic(noAssembly) }
 func dotAVX2(int, *float32, *float32) float32                         { panic(noAssembly) }
 func dot64AVX2(int, *float32, *float32) float64                       { panic(noAssembly) }
 func expAVX2(int, *float32, *float32)                                 { panic(noAssembly) }
@@ -23,6 +26,8 @@ func tanhAVX2(int, *float32, *float32)                                { panic(no
 func sigmoidAVX2(int, *float32, *float32)                             { panic(noAssembly) }
 func geluAVX2(int, *float32, *float32, *float32)                      { panic(noAssembly) }
 func adamAVX2(int, *float32, *float32, *float32, *float32, *adamStep) { panic(noAssembly) }
+
+func takePositiveRowsAVX2(int, int, *float32, *float32, *float32, *float32) { panic(noAssembly) }
 
 func unstepAVX2(int, *float32, *float32, *float32, *float32, *float32, *float32) {
 	panic(noAssembly)

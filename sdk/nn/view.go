@@ -9,7 +9,9 @@ func (t *Tape) Reshape(x *Var, rows, cols int) *Var {
 	if rows < 0 || cols < 0 || rows*cols != x.Rows*x.Cols {
 		panic(fmt.Sprintf("nn: reshape: %s to [%d, %d]", shape(x), rows, cols))
 	}
-	return t.newVar(rows, cols, x.Value, x.Grad)
+	v := t.newVar(rows, cols, x.Value, x.Grad)
+	v.unset, v.whole = x.unset, x.whole
+	return v
 }
 
 // Rows takes the rows from (inclusive) to (exclusive). It shares the memory of x,
@@ -21,7 +23,7 @@ func (t *Tape) Rows(x *Var, from, to int) *Var {
 	a, b := from*x.Cols, to*x.Cols
 	v := t.newVar(to-from, x.Cols, x.Value[a:b:b], nil)
 	if x.Grad != nil {
-		v.Grad = x.Grad[a:b:b]
+		v.Grad, v.whole = x.Grad[a:b:b], x
 	}
 	return v
 }
@@ -39,12 +41,12 @@ func (t *Tape) Stack(vars ...*Var) *Var {
 		rows += v.Rows
 	}
 	list := t.listOf(vars...) // the caller may reuse its slice
-	out := t.op(rows, vars[0].Cols, record{list: list, run: func(t *Tape, r *record) {
+	out := t.op(rows, vars[0].Cols, record{list: list, first: true, run: func(t *Tape, r *record) {
 		out, vars := r.out, r.list
 		at := 0
 		for _, v := range vars {
 			if v.Grad != nil {
-				addTo(v.Grad, out.Grad[at:at+len(v.Value)])
+				v.add(out.Grad[at : at+len(v.Value)])
 			}
 			at += len(v.Value)
 		}

@@ -76,6 +76,26 @@ func vector() {
 	})
 	end()
 
+	function("minusAVX2", "func(n int, out, x, y *float32)")
+	pointers("n", "out", "x", "y")
+	loop(func(l lanes) {
+		l.load(at(RSI), Y0)
+		l.load(at(RBX), Y1)
+		VSUBPS(Y1, Y0, Y0)
+		l.store(Y0, at(RDI))
+	})
+	end()
+
+	function("scaleAVX2", "func(n int, out, x *float32, c float32)")
+	pointers("n", "out", "x")
+	VBROADCASTSS(argument("c"), Y2)
+	loop(func(l lanes) {
+		l.load(at(RSI), Y0)
+		VMULPS(Y2, Y0, Y0)
+		l.store(Y0, at(RDI))
+	})
+	end()
+
 	function("timesAVX2", "func(n int, out, x, y *float32)")
 	pointers("n", "out", "x", "y")
 	loop(func(l lanes) {
@@ -132,7 +152,96 @@ func vector() {
 	Store(X0, ReturnIndex(0))
 	end()
 
+	sums()
 	adam()
+}
+
+// sums writes the loops that add the rows of matrices to a sum. They hold the sums
+// of some columns while they go through the rows.
+func sums() {
+	function("addRowsAVX2", "func(n, rows int, sum, x *float32)")
+	pointers("n", "sum", "x")
+	Load(Param("rows"), R8)
+	overRows([]GPPhysical{RSI}, func(l lanes, i int, from []Mem) {
+		l.load(from[0], ymm[8])
+		VADDPS(ymm[8], ymm[i], ymm[i])
+	})
+	end()
+
+	function("takePositiveRowsAVX2", "func(n, rows int, sum, x, where, out *float32)")
+	pointers("n", "sum", "x", "where", "out")
+	MOVQ(R8, R12)
+	Load(Param("rows"), R8)
+	VXORPS(Y14, Y14, Y14)
+	overRows([]GPPhysical{RSI, RBX, R12}, func(l lanes, i int, from []Mem) {
+		l.load(from[1], Y8)
+		VCMPPS(Imm(less), Y8, Y14, Y8) // 0 < where
+		l.load(from[0], Y9)
+		VANDPS(Y9, Y8, Y8)
+		l.store(Y8, from[2])
+		VADDPS(Y8, ymm[i], ymm[i])
+	})
+	end()
+}
+
+// overRows loops over columns, 32 at a time, then 8 and then those that remain, and
+// inside over R8 rows. DI are the sums of the CX columns, matrices the others; body
+// adds to the sum in register i, of the first eight, what it finds at the places
+// from. It uses AX, DX, R9, R10, R11, R13 and R14, and Y15.
+func overRows(matrices []GPPhysical, body func(l lanes, i int, from []Mem)) {
+	places := []GPPhysical{R9, R10, R11}[:len(matrices)]
+	inner := func(name string, l lanes, vectors int) {
+		for i := range vectors {
+			l.load(Mem{Base: RDI, Index: RAX, Scale: 1, Disp: 32 * i}, ymm[i])
+		}
+		for i, m := range matrices {
+			LEAQ(at(m), places[i])
+		}
+		MOVQ(R8, R13)
+		Label(name)
+		for i := range vectors {
+			var from []Mem
+			for _, p := range places {
+				from = append(from, Mem{Base: p, Disp: 32 * i})
+			}
+			body(l, i, from)
+		}
+		for _, p := range places {
+			ADDQ(R14, p)
+		}
+		DECQ(R13)
+		JNE(LabelRef(name))
+		for i := range vectors {
+			l.store(ymm[i], Mem{Base: RDI, Index: RAX, Scale: 1, Disp: 32 * i})
+		}
+	}
+	MOVQ(RCX, R14)
+	SHLQ(Imm(2), R14) // from row to row
+	XORQ(RAX, RAX)
+	SUBQ(Imm(32), RCX)
+	JLT(LabelRef("few"))
+	Label("many")
+	inner("rows32", lanes{}, 4)
+	ADDQ(Imm(128), RAX)
+	SUBQ(Imm(32), RCX)
+	JGE(LabelRef("many"))
+	Label("few")
+	ADDQ(Imm(32), RCX)
+	SUBQ(Imm(8), RCX)
+	JLT(LabelRef("tail"))
+	Label("eight")
+	inner("rows8", lanes{}, 1)
+	ADDQ(Imm(32), RAX)
+	SUBQ(Imm(8), RCX)
+	JGE(LabelRef("eight"))
+	Label("tail")
+	ADDQ(Imm(8), RCX)
+	JEQ(LabelRef("done"))
+	LEAQ(global("tileMask", 64), RDX)
+	NEGQ(RCX)
+	VMOVDQU(Mem{Base: RDX, Index: RCX, Scale: 4}, Y15)
+	inner("rowsTail", lanes{masked: true}, 1)
+	Label("done")
 }
 
 // pointers loads the number of values to CX and slices to DI, SI, BX and R8.

@@ -42,7 +42,8 @@ func CheckGradients(tb testing.TB, params []*nn.Param, objective func() float64,
 }
 
 // CheckTape is CheckGradients for a matrix that record puts on a tape. The
-// objective is a fixed combination of its elements.
+// objective is a fixed combination of its elements. Gradients that are not cleared
+// first must be the same.
 func CheckTape(tb testing.TB, params []*nn.Param, record func(t *nn.Tape) *nn.Var) {
 	tb.Helper()
 	tape := nn.NewTape()
@@ -74,6 +75,39 @@ func CheckTape(tb testing.TB, params []*nn.Param, record func(t *nn.Tape) *nn.Va
 		}
 		tape.Backward()
 	})
+	checkSeeded(tb, params, func(tape *nn.Tape) {
+		out := record(tape)
+		tape.Seed(out, factors(len(out.Value)))
+	})
+}
+
+// checkSeeded compares the gradients of the parameters with those of a seeded tape
+// whose memory and parameters hold something else before.
+func checkSeeded(tb testing.TB, params []*nn.Param, record func(tape *nn.Tape)) {
+	tb.Helper()
+	var want [][]float32
+	for _, p := range params {
+		want = append(want, append([]float32(nil), p.Grad...))
+	}
+	tape := nn.NewSeededTape()
+	for range 2 {
+		tape.Reset()
+		record(tape)
+		tape.ZeroGrad(params)
+		for _, p := range params {
+			for i := range p.Grad {
+				p.Grad[i] = float32(math.NaN())
+			}
+		}
+		tape.Backward()
+		for n, p := range params {
+			for i, g := range p.Grad {
+				if g != want[n][i] {
+					tb.Errorf("gradient of %s[%d, %d] is %v, and %v on a seeded tape", p.Name, i/p.Cols, i%p.Cols, want[n][i], g)
+				}
+			}
+		}
+	}
 }
 
 // Deviation is how far gradient is from a central difference of objective by
