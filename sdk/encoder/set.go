@@ -61,6 +61,19 @@ func (s *Set) Encode(tape *nn.Tape, batch *backbone.Batch) []*nn.Var {
 	return all
 }
 
+// Parts is Encode for [nn.Tape.LinearParts], which computes no zeros.
+func (s *Set) Parts(tape *nn.Tape, batch *backbone.Batch) []nn.Part {
+	parts := make([]nn.Part, len(s.encoders))
+	for m := range s.encoders {
+		e, rows := s.Observed(tape, batch, m)
+		if e == nil {
+			e = tape.Const(0, s.width, nil)
+		}
+		parts[m] = nn.Part{X: e, Rows: rows}
+	}
+	return parts
+}
+
 // Modality is Encode for one modality.
 func (s *Set) Modality(tape *nn.Tape, batch *backbone.Batch, m int) *nn.Var {
 	e, rows := s.Observed(tape, batch, m)

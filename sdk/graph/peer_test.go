@@ -271,11 +271,17 @@ func newPeerEncoder(ps *nn.Params, c backbone.Config, m int) peerEncoder {
 	}
 }
 
-// apply computes observed rows only and puts the learned embedding into others.
-func (e peerEncoder) apply(t *nn.Tape, b *backbone.Batch) *nn.Var {
+// part computes observed rows only; others have the learned embedding.
+func (e peerEncoder) part(t *nn.Tape, b *backbone.Batch) nn.Part {
 	rows := b.Observed(e.modality)
 	x := t.Const(len(rows), peerModalities[e.modality], b.Features(e.modality, rows))
-	x = e.out.Apply(t, e.hidden.ApplyReLU(t, x))
+	return nn.Part{X: e.out.Apply(t, e.hidden.ApplyReLU(t, x)), Rows: rows, Missing: t.Param(e.missing)}
+}
+
+// apply is part as a matrix with all rows.
+func (e peerEncoder) apply(t *nn.Tape, b *backbone.Batch) *nn.Var {
+	p := e.part(t, b)
+	x, rows := p.X, p.Rows
 	if len(rows) == b.Size {
 		return x
 	}
@@ -286,7 +292,7 @@ func (e peerEncoder) apply(t *nn.Tape, b *backbone.Batch) *nn.Var {
 	for i, row := range rows {
 		order[row] = int32(i)
 	}
-	return t.Gather(t.Stack(x, t.Param(e.missing)), order)
+	return t.Gather(t.Stack(x, p.Missing), order)
 }
 
 // peerConcat is the model concat on a tape.
@@ -308,11 +314,11 @@ func newPeerConcat(c backbone.Config) *peerConcat {
 func (m *peerConcat) Params() *nn.Params { return &m.params }
 
 func (m *peerConcat) Forward(t *nn.Tape, b *backbone.Batch) (*nn.Var, []backbone.Term) {
-	var parts []*nn.Var
+	var parts []nn.Part
 	for _, e := range m.encoders {
-		parts = append(parts, e.apply(t, b))
+		parts = append(parts, e.part(t, b))
 	}
-	return m.fusion.ApplyReLU(t, t.Concat(parts...)), nil
+	return m.fusion.ApplyPartsReLU(t, b.Size, parts), nil
 }
 
 // peerAttention is the model attention on a tape.

@@ -2,6 +2,7 @@ package nn_test
 
 import (
 	"fmt"
+	"slices"
 	"testing"
 
 	"github.com/deconfound/deconfound/sdk/nn"
@@ -16,6 +17,21 @@ func TestLayers_GradientsAtOddSizes(t *testing.T) {
 		"mlp": func(ps *nn.Params, _, width int) func(*nn.Tape, *nn.Var) *nn.Var {
 			m := nn.NewMLP(ps, "m", []int{width, 3, width}, (*nn.Tape).GELU, 0.3, rng.Stream(1))
 			return func(t *nn.Tape, x *nn.Var) *nn.Var { return m.Apply(t, x, rng.Stream(2)) }
+		},
+		"parts": func(ps *nn.Params, rows, width int) func(*nn.Tape, *nn.Var) *nn.Var {
+			l := nn.NewLinear(ps, "l", 3*width, 5, rng.Stream(1))
+			missing := ps.New("missing", 1, width, nn.Normal(rng.Stream(2), 1))
+			places := make([]int32, rows)
+			for i := range places {
+				places[i] = int32(2*i + 1)
+			}
+			return func(t *nn.Tape, x *nn.Var) *nn.Var {
+				return l.ApplyPartsReLU(t, 2*rows+1, []nn.Part{
+					{X: t.Const(2*rows+1, width, make([]float32, (2*rows+1)*width))},
+					{X: x, Rows: places, Missing: t.Param(missing)},
+					{X: t.Const(0, width, nil), Missing: t.Param(missing)},
+				})
+			}
 		},
 		"norms": func(ps *nn.Params, _, width int) func(*nn.Tape, *nn.Var) *nn.Var {
 			l, b := nn.NewLayerNorm(ps, "l", width), nn.NewBatchNorm(ps, "b", width)
@@ -58,6 +74,40 @@ func TestLayers_GradientsAtOddSizes(t *testing.T) {
 					apply := layer(ps, rows, width)
 					nntest.CheckTape(t, ps.All(), func(tape *nn.Tape) *nn.Var { return apply(tape, tape.Param(all[0])) })
 				})
+			}
+		}
+	}
+}
+
+// Parts give the bits of the matrix with zeros in their place, and rows the same alone.
+func TestLinearParts_GivesBitsOfLinear(t *testing.T) {
+	r := rng.Stream(5)
+	for _, width := range []int{1, 6, 17, 70, 600} {
+		const rows = 9
+		ps := &nn.Params{}
+		l := nn.NewLinear(ps, "l", 2*width, width, r)
+		nn.Normal(r, 1)(l.Bias)
+		x, y := make([]float32, rows*width), make([]float32, rows*width)
+		for i := range x {
+			x[i], y[i] = float32(r.NormFloat64()), float32(r.NormFloat64())
+		}
+		tape, places := nn.NewTape(), []int32{0, 3, 4, 8}
+		left, right := tape.Const(rows, width, x), tape.Gather(tape.Const(rows, width, y), places)
+		want := l.ApplyReLU(tape, tape.Concat(left, tape.Scatter(right, places, rows)))
+		got := l.ApplyPartsReLU(tape, rows, []nn.Part{{X: left}, {X: right, Rows: places}})
+		if !slices.Equal(got.Value, want.Value) {
+			t.Errorf("width %d: parts do not give the bits of the matrix", width)
+		}
+		missing := tape.Const(1, width, y[:width])
+		got = l.ApplyPartsReLU(tape, rows, []nn.Part{{X: left}, {X: right, Rows: places, Missing: missing}})
+		for i := range rows {
+			part := nn.Part{X: tape.Const(0, width, nil), Missing: missing}
+			if at := slices.Index(places, int32(i)); at >= 0 {
+				part = nn.Part{X: tape.Rows(right, at, at+1)}
+			}
+			alone := l.ApplyPartsReLU(tape, 1, []nn.Part{{X: tape.Rows(left, i, i+1)}, part})
+			if !slices.Equal(got.Value[i*width:(i+1)*width], alone.Value) {
+				t.Errorf("width %d: row %d has other bits alone", width, i)
 			}
 		}
 	}

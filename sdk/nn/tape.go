@@ -32,6 +32,7 @@ type Tape struct {
 	records    []record
 	attentions pool[attention]
 	grus       pool[gru]
+	joins      pool[join]
 	pack       workspace
 	forward    bool // without gradients
 	lazy       bool // gradients hold nothing until they are written
@@ -94,6 +95,7 @@ func (t *Tape) Reset() {
 	t.terms.reset()
 	t.attentions.reset()
 	t.grus.reset()
+	t.joins.reset()
 }
 
 // ResetForward is Reset for a step that is not run backwards: up to the next Reset,

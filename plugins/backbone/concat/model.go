@@ -39,7 +39,7 @@ func build(c backbone.Config) (backbone.Model, error) {
 func (m *model) Params() *nn.Params { return &m.params }
 
 func (m *model) Forward(t *nn.Tape, b *backbone.Batch) (*nn.Var, []backbone.Term) {
-	x := t.Concat(m.encoders.Encode(t, b)...)
-	x = t.Dropout(m.hidden.ApplyReLU(t, x), m.dropout, b.Rand)
+	x := m.hidden.ApplyPartsReLU(t, b.Size, m.encoders.Parts(t, b))
+	x = t.Dropout(x, m.dropout, b.Rand)
 	return m.out.Apply(t, x), nil
 }
