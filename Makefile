@@ -108,11 +108,13 @@ fmt: $(GOLANGCI) ## format the code
 .PHONY: vet
 vet: ## go vet
 	$(GO) vet ./...
+	$(GO) -C sdk/nn/asm vet ./...
 
 .PHONY: lint
 lint: $(GOLANGCI) ## golangci-lint, installed into .bin on first use
 	$(GOLANGCI) config verify
 	$(GOLANGCI) run
+	cd sdk/nn/asm && $(CURDIR)/$(GOLANGCI) run
 
 $(GOLANGCI):
 	@mkdir -p .bin
@@ -124,6 +126,8 @@ verify: vet ## what reviewers need not look for: format, modules, generated code
 	@bad=$$(git ls-files '*.go' | xargs gofmt -l); [ -z "$$bad" ] || { echo "not formatted by gofmt:" $$bad >&2; exit 1; }
 	$(GO) mod verify
 	$(GO) mod tidy -diff
+	$(GO) -C sdk/nn/asm mod verify
+	$(GO) -C sdk/nn/asm mod tidy -diff
 	@before=$$(git ls-files '*.pb.go' '*_amd64.s' '*_arm64.s' | xargs sha256sum); $(GO) generate ./...; \
 	  [ "$$before" = "$$(git ls-files '*.pb.go' '*_amd64.s' '*_arm64.s' | xargs sha256sum)" ] || { echo "generated code was stale and is now written anew: commit it" >&2; exit 1; }
 	$(GO) test -count=1 ./host/rules/... ./sdk/pb/...

@@ -38,7 +38,7 @@ func scalar() {
 		body func()
 	}{{"exp", exponential}, {"sigmoid", sigmoid}, {"tanh", tangent}} {
 		function(f.name+"AVX2", "func(n int, out, x *float32)")
-		pointers("n", "out", "x")
+		pointers("out", "x")
 		loop(func(l lanes) {
 			l.load(at(RSI), Y0)
 			f.body()
@@ -48,7 +48,7 @@ func scalar() {
 	}
 
 	function("geluAVX2", "func(n int, out, slope, x *float32)")
-	pointers("n", "out", "x", "slope")
+	pointers("out", "x", "slope")
 	loop(func(l lanes) {
 		l.load(at(RSI), Y0)
 		gelu()

@@ -9,7 +9,7 @@ import (
 // vector writes the loops of vector.go of package nn.
 func vector() {
 	function("addAVX2", "func(n int, sum, x *float32)")
-	pointers("n", "sum", "x")
+	pointers("sum", "x")
 	loop(func(l lanes) {
 		l.load(at(RSI), Y0)
 		l.load(at(RDI), Y1)
@@ -19,7 +19,7 @@ func vector() {
 	end()
 
 	function("addScaledAVX2", "func(n int, sum, x *float32, c float32)")
-	pointers("n", "sum", "x")
+	pointers("sum", "x")
 	VBROADCASTSS(argument("c"), Y2)
 	loop(func(l lanes) {
 		l.load(at(RSI), Y1)
@@ -30,7 +30,7 @@ func vector() {
 	end()
 
 	function("addProductAVX2", "func(n int, sum, x, y *float32)")
-	pointers("n", "sum", "x", "y")
+	pointers("sum", "x", "y")
 	loop(func(l lanes) {
 		l.load(at(RDI), Y0)
 		l.load(at(RSI), Y1)
@@ -41,7 +41,7 @@ func vector() {
 	end()
 
 	function("addPositiveAVX2", "func(n int, sum, x, where *float32)")
-	pointers("n", "sum", "x", "where")
+	pointers("sum", "x", "where")
 	VXORPS(Y2, Y2, Y2)
 	loop(func(l lanes) {
 		l.load(at(RBX), Y0)
@@ -55,7 +55,7 @@ func vector() {
 	end()
 
 	function("takePositiveAVX2", "func(n int, out, x, where *float32)")
-	pointers("n", "out", "x", "where")
+	pointers("out", "x", "where")
 	VXORPS(Y2, Y2, Y2)
 	loop(func(l lanes) {
 		l.load(at(RBX), Y0)
@@ -67,7 +67,7 @@ func vector() {
 	end()
 
 	function("plusAVX2", "func(n int, out, x, y *float32)")
-	pointers("n", "out", "x", "y")
+	pointers("out", "x", "y")
 	loop(func(l lanes) {
 		l.load(at(RSI), Y0)
 		l.load(at(RBX), Y1)
@@ -77,7 +77,7 @@ func vector() {
 	end()
 
 	function("minusAVX2", "func(n int, out, x, y *float32)")
-	pointers("n", "out", "x", "y")
+	pointers("out", "x", "y")
 	loop(func(l lanes) {
 		l.load(at(RSI), Y0)
 		l.load(at(RBX), Y1)
@@ -87,7 +87,7 @@ func vector() {
 	end()
 
 	function("scaleAVX2", "func(n int, out, x *float32, c float32)")
-	pointers("n", "out", "x")
+	pointers("out", "x")
 	VBROADCASTSS(argument("c"), Y2)
 	loop(func(l lanes) {
 		l.load(at(RSI), Y0)
@@ -97,7 +97,7 @@ func vector() {
 	end()
 
 	function("timesAVX2", "func(n int, out, x, y *float32)")
-	pointers("n", "out", "x", "y")
+	pointers("out", "x", "y")
 	loop(func(l lanes) {
 		l.load(at(RSI), Y0)
 		l.load(at(RBX), Y1)
@@ -107,7 +107,7 @@ func vector() {
 	end()
 
 	function("reluAVX2", "func(n int, out, x *float32)")
-	pointers("n", "out", "x")
+	pointers("out", "x")
 	VXORPS(Y2, Y2, Y2)
 	loop(func(l lanes) {
 		l.load(at(RSI), Y0)
@@ -117,7 +117,7 @@ func vector() {
 	end()
 
 	function("dotAVX2", "func(n int, x, y *float32) float32")
-	pointers("n", "", "x", "y")
+	pointers("", "x", "y")
 	VXORPS(Y0, Y0, Y0)
 	loop(func(l lanes) {
 		l.load(at(RSI), Y1)
@@ -129,7 +129,7 @@ func vector() {
 	end()
 
 	function("dot64AVX2", "func(n int, x, y *float32) float64")
-	pointers("n", "", "x", "y")
+	pointers("", "x", "y")
 	VXORPD(Y0, Y0, Y0)
 	VXORPD(Y1, Y1, Y1)
 	loop(func(l lanes) {
@@ -160,7 +160,7 @@ func vector() {
 // of some columns while they go through the rows.
 func sums() {
 	function("addRowsAVX2", "func(n, rows int, sum, x *float32)")
-	pointers("n", "sum", "x")
+	pointers("sum", "x")
 	Load(Param("rows"), R8)
 	overRows([]GPPhysical{RSI}, func(l lanes, i int, from []Mem) {
 		l.load(from[0], ymm[8])
@@ -169,7 +169,7 @@ func sums() {
 	end()
 
 	function("takePositiveRowsAVX2", "func(n, rows int, sum, x, where, out *float32)")
-	pointers("n", "sum", "x", "where", "out")
+	pointers("sum", "x", "where", "out")
 	MOVQ(R8, R12)
 	Load(Param("rows"), R8)
 	VXORPS(Y14, Y14, Y14)
@@ -244,9 +244,9 @@ func overRows(matrices []GPPhysical, body func(l lanes, i int, from []Mem)) {
 	Label("done")
 }
 
-// pointers loads the number of values to CX and slices to DI, SI, BX and R8.
-func pointers(n string, slices ...string) {
-	Load(Param(n), RCX)
+// pointers loads the number of values n to CX and slices to DI, SI, BX and R8.
+func pointers(slices ...string) {
+	Load(Param("n"), RCX)
 	for i, name := range slices {
 		if name != "" {
 			Load(Param(name), []GPPhysical{RDI, RSI, RBX, R8}[i])
@@ -285,7 +285,7 @@ func adam() {
 		VBROADCASTSS(Mem{Base: RDX, Disp: 4 * i}, r)
 	}
 	scale, decay, keep1, take1, keep2, take2, shrink, root, epsilon, rate := Y5, Y6, Y7, Y8, Y9, Y10, Y11, Y12, Y13, Y14
-	pointers("n", "value", "grad", "m", "v")
+	pointers("value", "grad", "m", "v")
 	loop(func(l lanes) {
 		value, grad, m, v := Y0, Y1, Y2, Y3
 		l.load(at(RDI), value)
