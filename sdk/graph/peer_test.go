@@ -357,17 +357,7 @@ func (m *peerAttention) Forward(t *nn.Tape, b *backbone.Batch) (*nn.Var, []backb
 	y = t.Attention(m.query.Apply(t, y), m.key.Apply(t, y), m.value.Apply(t, y), peerHeads, tokens, nil)
 	x = t.Add(x, m.merge.Apply(t, y))
 	y = m.narrow.Apply(t, m.wide.ApplyReLU(t, m.norm2.Apply(t, x)))
-	return peerPool(t, t.Add(x, y), tokens), nil
-}
-
-// peerPool is the mean over the tokens of each row.
-func peerPool(t *nn.Tape, x *nn.Var, tokens int) *nn.Var {
-	wide := t.Reshape(x, x.Rows/tokens, tokens*x.Cols)
-	var parts []*nn.Var
-	for i := range tokens {
-		parts = append(parts, t.Slice(wide, i*x.Cols, (i+1)*x.Cols))
-	}
-	return t.Scale(t.Sum(parts...), 1/float64(tokens))
+	return t.MeanBlocks(t.Add(x, y), tokens), nil
 }
 
 // peerBlocks are the encoders as operations of a graph.
@@ -395,6 +385,6 @@ func peerAttentionGraph(b *graph.Builder) *gorgonia.Node {
 	x = b.Sum(x, b.Dense("merge", y, peerWidth))
 	y = b.Dense("narrow", b.ReLU(b.Dense("wide", b.LayerNorm("norm2", x), peerWide)), peerWidth)
 	return b.Fused("pool", peerBatch, peerWidth, func(t *nn.Tape, in []*nn.Var) *nn.Var {
-		return peerPool(t, in[0], tokens)
+		return t.MeanBlocks(in[0], tokens)
 	}, b.Sum(x, y))
 }

@@ -71,6 +71,8 @@ func TestLoops_TouchNothingOutside(t *testing.T) {
 			addPositive(s[0], s[1], s[2])
 			takePositive(s[0], s[1], s[2])
 			plus(s[0], s[1], s[2])
+			minus(s[0], s[1], s[2])
+			scale(s[0], 0.5, s[1])
 			times(s[0], s[1], s[2])
 			relu(s[0], s[1])
 			exponential(s[0], s[1])
@@ -87,6 +89,13 @@ func TestLoops_TouchNothingOutside(t *testing.T) {
 				continue
 			}
 			unstep(fences[3].slice(3*n, end), s[0], s[1], fences[2].slice(3*n, end), s[0], s[1])
+			normRow(s[0], s[1], s[2], s[3], s[3])
+			normSums(s[0], s[1], s[2], s[1], s[3], s[3])
+			normSpread(s[0], s[1], s[2], 1, 2, 3)
+			const high = 3
+			x, y, z := fences[1].slice(high*n, end), fences[2].slice(high*n, end), fences[3].slice(high*n, end)
+			addRows(s[0], x)
+			takePositiveRows(x, y, z, fences[0].slice(n, end), n)
 			const keys = 3
 			rows := []int{0, n, 2 * n}
 			many, weights := fences[3].slice(keys*n, end), fences[2].slice(keys, end)

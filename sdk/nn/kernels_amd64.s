@@ -4424,20 +4424,20 @@ TEXT ·addAVX2(SB), NOSPLIT, $0-24
 	MOVQ x+16(FP), SI
 	XORQ AX, AX
 	SUBQ $0x08, CX
-	JLT  tail
+	JLT  tail1
 
-loop:
+loop1:
 	VMOVUPS (SI)(AX*1), Y0
 	VMOVUPS (DI)(AX*1), Y1
 	VADDPS  Y1, Y0, Y0
 	VMOVUPS Y0, (DI)(AX*1)
 	ADDQ    $0x20, AX
 	SUBQ    $0x08, CX
-	JGE     loop
+	JGE     loop1
 
-tail:
+tail1:
 	ADDQ       $0x08, CX
-	JEQ        done
+	JEQ        done1
 	LEAQ       ·tileMask+64(SB), DX
 	NEGQ       CX
 	VMOVDQU    (DX)(CX*4), Y15
@@ -4446,7 +4446,7 @@ tail:
 	VADDPS     Y1, Y0, Y0
 	VMASKMOVPS Y0, Y15, (DI)(AX*1)
 
-done:
+done1:
 	VZEROUPPER
 	RET
 
@@ -4459,20 +4459,20 @@ TEXT ·addScaledAVX2(SB), NOSPLIT, $0-28
 	VBROADCASTSS c+24(FP), Y2
 	XORQ         AX, AX
 	SUBQ         $0x08, CX
-	JLT          tail
+	JLT          tail1
 
-loop:
+loop1:
 	VMOVUPS     (SI)(AX*1), Y1
 	VMOVUPS     (DI)(AX*1), Y0
 	VFMADD231PS Y1, Y2, Y0
 	VMOVUPS     Y0, (DI)(AX*1)
 	ADDQ        $0x20, AX
 	SUBQ        $0x08, CX
-	JGE         loop
+	JGE         loop1
 
-tail:
+tail1:
 	ADDQ        $0x08, CX
-	JEQ         done
+	JEQ         done1
 	LEAQ        ·tileMask+64(SB), DX
 	NEGQ        CX
 	VMOVDQU     (DX)(CX*4), Y15
@@ -4481,7 +4481,7 @@ tail:
 	VFMADD231PS Y1, Y2, Y0
 	VMASKMOVPS  Y0, Y15, (DI)(AX*1)
 
-done:
+done1:
 	VZEROUPPER
 	RET
 
@@ -4494,9 +4494,9 @@ TEXT ·addProductAVX2(SB), NOSPLIT, $0-32
 	MOVQ y+24(FP), BX
 	XORQ AX, AX
 	SUBQ $0x08, CX
-	JLT  tail
+	JLT  tail1
 
-loop:
+loop1:
 	VMOVUPS     (DI)(AX*1), Y0
 	VMOVUPS     (SI)(AX*1), Y1
 	VMOVUPS     (BX)(AX*1), Y2
@@ -4504,11 +4504,11 @@ loop:
 	VMOVUPS     Y0, (DI)(AX*1)
 	ADDQ        $0x20, AX
 	SUBQ        $0x08, CX
-	JGE         loop
+	JGE         loop1
 
-tail:
+tail1:
 	ADDQ        $0x08, CX
-	JEQ         done
+	JEQ         done1
 	LEAQ        ·tileMask+64(SB), DX
 	NEGQ        CX
 	VMOVDQU     (DX)(CX*4), Y15
@@ -4518,7 +4518,7 @@ tail:
 	VFMADD231PS Y2, Y1, Y0
 	VMASKMOVPS  Y0, Y15, (DI)(AX*1)
 
-done:
+done1:
 	VZEROUPPER
 	RET
 
@@ -4532,9 +4532,9 @@ TEXT ·addPositiveAVX2(SB), NOSPLIT, $0-32
 	VXORPS Y2, Y2, Y2
 	XORQ   AX, AX
 	SUBQ   $0x08, CX
-	JLT    tail
+	JLT    tail1
 
-loop:
+loop1:
 	VMOVUPS (BX)(AX*1), Y0
 	VCMPPS  $0x01, Y0, Y2, Y0
 	VMOVUPS (SI)(AX*1), Y1
@@ -4544,11 +4544,11 @@ loop:
 	VMOVUPS Y0, (DI)(AX*1)
 	ADDQ    $0x20, AX
 	SUBQ    $0x08, CX
-	JGE     loop
+	JGE     loop1
 
-tail:
+tail1:
 	ADDQ       $0x08, CX
-	JEQ        done
+	JEQ        done1
 	LEAQ       ·tileMask+64(SB), DX
 	NEGQ       CX
 	VMOVDQU    (DX)(CX*4), Y15
@@ -4560,7 +4560,7 @@ tail:
 	VADDPS     Y1, Y0, Y0
 	VMASKMOVPS Y0, Y15, (DI)(AX*1)
 
-done:
+done1:
 	VZEROUPPER
 	RET
 
@@ -4574,9 +4574,9 @@ TEXT ·takePositiveAVX2(SB), NOSPLIT, $0-32
 	VXORPS Y2, Y2, Y2
 	XORQ   AX, AX
 	SUBQ   $0x08, CX
-	JLT    tail
+	JLT    tail1
 
-loop:
+loop1:
 	VMOVUPS (BX)(AX*1), Y0
 	VCMPPS  $0x01, Y0, Y2, Y0
 	VMOVUPS (SI)(AX*1), Y1
@@ -4584,11 +4584,11 @@ loop:
 	VMOVUPS Y0, (DI)(AX*1)
 	ADDQ    $0x20, AX
 	SUBQ    $0x08, CX
-	JGE     loop
+	JGE     loop1
 
-tail:
+tail1:
 	ADDQ       $0x08, CX
-	JEQ        done
+	JEQ        done1
 	LEAQ       ·tileMask+64(SB), DX
 	NEGQ       CX
 	VMOVDQU    (DX)(CX*4), Y15
@@ -4598,7 +4598,7 @@ tail:
 	VANDPS     Y1, Y0, Y0
 	VMASKMOVPS Y0, Y15, (DI)(AX*1)
 
-done:
+done1:
 	VZEROUPPER
 	RET
 
@@ -4611,20 +4611,20 @@ TEXT ·plusAVX2(SB), NOSPLIT, $0-32
 	MOVQ y+24(FP), BX
 	XORQ AX, AX
 	SUBQ $0x08, CX
-	JLT  tail
+	JLT  tail1
 
-loop:
+loop1:
 	VMOVUPS (SI)(AX*1), Y0
 	VMOVUPS (BX)(AX*1), Y1
 	VADDPS  Y1, Y0, Y0
 	VMOVUPS Y0, (DI)(AX*1)
 	ADDQ    $0x20, AX
 	SUBQ    $0x08, CX
-	JGE     loop
+	JGE     loop1
 
-tail:
+tail1:
 	ADDQ       $0x08, CX
-	JEQ        done
+	JEQ        done1
 	LEAQ       ·tileMask+64(SB), DX
 	NEGQ       CX
 	VMOVDQU    (DX)(CX*4), Y15
@@ -4633,7 +4633,7 @@ tail:
 	VADDPS     Y1, Y0, Y0
 	VMASKMOVPS Y0, Y15, (DI)(AX*1)
 
-done:
+done1:
 	VZEROUPPER
 	RET
 
@@ -4646,20 +4646,20 @@ TEXT ·minusAVX2(SB), NOSPLIT, $0-32
 	MOVQ y+24(FP), BX
 	XORQ AX, AX
 	SUBQ $0x08, CX
-	JLT  tail
+	JLT  tail1
 
-loop:
+loop1:
 	VMOVUPS (SI)(AX*1), Y0
 	VMOVUPS (BX)(AX*1), Y1
 	VSUBPS  Y1, Y0, Y0
 	VMOVUPS Y0, (DI)(AX*1)
 	ADDQ    $0x20, AX
 	SUBQ    $0x08, CX
-	JGE     loop
+	JGE     loop1
 
-tail:
+tail1:
 	ADDQ       $0x08, CX
-	JEQ        done
+	JEQ        done1
 	LEAQ       ·tileMask+64(SB), DX
 	NEGQ       CX
 	VMOVDQU    (DX)(CX*4), Y15
@@ -4668,7 +4668,7 @@ tail:
 	VSUBPS     Y1, Y0, Y0
 	VMASKMOVPS Y0, Y15, (DI)(AX*1)
 
-done:
+done1:
 	VZEROUPPER
 	RET
 
@@ -4681,19 +4681,19 @@ TEXT ·scaleAVX2(SB), NOSPLIT, $0-28
 	VBROADCASTSS c+24(FP), Y2
 	XORQ         AX, AX
 	SUBQ         $0x08, CX
-	JLT          tail
+	JLT          tail1
 
-loop:
+loop1:
 	VMOVUPS (SI)(AX*1), Y0
 	VMULPS  Y2, Y0, Y0
 	VMOVUPS Y0, (DI)(AX*1)
 	ADDQ    $0x20, AX
 	SUBQ    $0x08, CX
-	JGE     loop
+	JGE     loop1
 
-tail:
+tail1:
 	ADDQ       $0x08, CX
-	JEQ        done
+	JEQ        done1
 	LEAQ       ·tileMask+64(SB), DX
 	NEGQ       CX
 	VMOVDQU    (DX)(CX*4), Y15
@@ -4701,7 +4701,7 @@ tail:
 	VMULPS     Y2, Y0, Y0
 	VMASKMOVPS Y0, Y15, (DI)(AX*1)
 
-done:
+done1:
 	VZEROUPPER
 	RET
 
@@ -4714,20 +4714,20 @@ TEXT ·timesAVX2(SB), NOSPLIT, $0-32
 	MOVQ y+24(FP), BX
 	XORQ AX, AX
 	SUBQ $0x08, CX
-	JLT  tail
+	JLT  tail1
 
-loop:
+loop1:
 	VMOVUPS (SI)(AX*1), Y0
 	VMOVUPS (BX)(AX*1), Y1
 	VMULPS  Y1, Y0, Y0
 	VMOVUPS Y0, (DI)(AX*1)
 	ADDQ    $0x20, AX
 	SUBQ    $0x08, CX
-	JGE     loop
+	JGE     loop1
 
-tail:
+tail1:
 	ADDQ       $0x08, CX
-	JEQ        done
+	JEQ        done1
 	LEAQ       ·tileMask+64(SB), DX
 	NEGQ       CX
 	VMOVDQU    (DX)(CX*4), Y15
@@ -4736,7 +4736,7 @@ tail:
 	VMULPS     Y1, Y0, Y0
 	VMASKMOVPS Y0, Y15, (DI)(AX*1)
 
-done:
+done1:
 	VZEROUPPER
 	RET
 
@@ -4749,19 +4749,19 @@ TEXT ·reluAVX2(SB), NOSPLIT, $0-24
 	VXORPS Y2, Y2, Y2
 	XORQ   AX, AX
 	SUBQ   $0x08, CX
-	JLT    tail
+	JLT    tail1
 
-loop:
+loop1:
 	VMOVUPS (SI)(AX*1), Y0
 	VMAXPS  Y0, Y2, Y0
 	VMOVUPS Y0, (DI)(AX*1)
 	ADDQ    $0x20, AX
 	SUBQ    $0x08, CX
-	JGE     loop
+	JGE     loop1
 
-tail:
+tail1:
 	ADDQ       $0x08, CX
-	JEQ        done
+	JEQ        done1
 	LEAQ       ·tileMask+64(SB), DX
 	NEGQ       CX
 	VMOVDQU    (DX)(CX*4), Y15
@@ -4769,7 +4769,7 @@ tail:
 	VMAXPS     Y0, Y2, Y0
 	VMASKMOVPS Y0, Y15, (DI)(AX*1)
 
-done:
+done1:
 	VZEROUPPER
 	RET
 
@@ -4782,19 +4782,19 @@ TEXT ·dotAVX2(SB), NOSPLIT, $0-28
 	VXORPS Y0, Y0, Y0
 	XORQ   AX, AX
 	SUBQ   $0x08, CX
-	JLT    tail
+	JLT    tail1
 
-loop:
+loop1:
 	VMOVUPS     (SI)(AX*1), Y1
 	VMOVUPS     (BX)(AX*1), Y2
 	VFMADD231PS Y2, Y1, Y0
 	ADDQ        $0x20, AX
 	SUBQ        $0x08, CX
-	JGE         loop
+	JGE         loop1
 
-tail:
+tail1:
 	ADDQ        $0x08, CX
-	JEQ         done
+	JEQ         done1
 	LEAQ        ·tileMask+64(SB), DX
 	NEGQ        CX
 	VMOVDQU     (DX)(CX*4), Y15
@@ -4802,7 +4802,7 @@ tail:
 	VMASKMOVPS  (BX)(AX*1), Y15, Y2
 	VFMADD231PS Y2, Y1, Y0
 
-done:
+done1:
 	VEXTRACTF128 $0x01, Y0, X1
 	VADDPS       X1, X0, X0
 	VMOVHLPS     X0, X0, X1
@@ -4823,9 +4823,9 @@ TEXT ·dot64AVX2(SB), NOSPLIT, $0-32
 	VXORPD Y1, Y1, Y1
 	XORQ   AX, AX
 	SUBQ   $0x08, CX
-	JLT    tail
+	JLT    tail1
 
-loop:
+loop1:
 	VMOVUPS      (SI)(AX*1), Y4
 	VMOVUPS      (BX)(AX*1), Y5
 	VCVTPS2PD    X4, Y2
@@ -4838,11 +4838,11 @@ loop:
 	VFMADD231PD  Y3, Y2, Y1
 	ADDQ         $0x20, AX
 	SUBQ         $0x08, CX
-	JGE          loop
+	JGE          loop1
 
-tail:
+tail1:
 	ADDQ         $0x08, CX
-	JEQ          done
+	JEQ          done1
 	LEAQ         ·tileMask+64(SB), DX
 	NEGQ         CX
 	VMOVDQU      (DX)(CX*4), Y15
@@ -4857,7 +4857,7 @@ tail:
 	VCVTPS2PD    X5, Y3
 	VFMADD231PD  Y3, Y2, Y1
 
-done:
+done1:
 	VADDPD       Y1, Y0, Y0
 	VEXTRACTF128 $0x01, Y0, X1
 	VADDPD       X1, X0, X0
@@ -5096,9 +5096,9 @@ TEXT ·adamAVX2(SB), NOSPLIT, $0-48
 	MOVQ         v+32(FP), R8
 	XORQ         AX, AX
 	SUBQ         $0x08, CX
-	JLT          tail
+	JLT          tail1
 
-loop:
+loop1:
 	VMOVUPS      (DI)(AX*1), Y0
 	VMOVUPS      (SI)(AX*1), Y1
 	VMOVUPS      (BX)(AX*1), Y2
@@ -5120,11 +5120,11 @@ loop:
 	VMOVUPS      Y3, (R8)(AX*1)
 	ADDQ         $0x20, AX
 	SUBQ         $0x08, CX
-	JGE          loop
+	JGE          loop1
 
-tail:
+tail1:
 	ADDQ         $0x08, CX
-	JEQ          done
+	JEQ          done1
 	LEAQ         ·tileMask+64(SB), DX
 	NEGQ         CX
 	VMOVDQU      (DX)(CX*4), Y15
@@ -5148,7 +5148,7 @@ tail:
 	VMASKMOVPS   Y2, Y15, (BX)(AX*1)
 	VMASKMOVPS   Y3, Y15, (R8)(AX*1)
 
-done:
+done1:
 	VZEROUPPER
 	RET
 
@@ -5160,9 +5160,9 @@ TEXT ·expAVX2(SB), NOSPLIT, $0-24
 	MOVQ x+16(FP), SI
 	XORQ AX, AX
 	SUBQ $0x08, CX
-	JLT  tail
+	JLT  tail1
 
-loop:
+loop1:
 	VMOVUPS      (SI)(AX*1), Y0
 	VMOVUPS      ·lanes+96(SB), Y1
 	VMAXPS       Y0, Y1, Y0
@@ -5193,11 +5193,11 @@ loop:
 	VMOVUPS      Y0, (DI)(AX*1)
 	ADDQ         $0x20, AX
 	SUBQ         $0x08, CX
-	JGE          loop
+	JGE          loop1
 
-tail:
+tail1:
 	ADDQ         $0x08, CX
-	JEQ          done
+	JEQ          done1
 	LEAQ         ·tileMask+64(SB), DX
 	NEGQ         CX
 	VMOVDQU      (DX)(CX*4), Y15
@@ -5230,7 +5230,7 @@ tail:
 	VMULPS       Y3, Y0, Y0
 	VMASKMOVPS   Y0, Y15, (DI)(AX*1)
 
-done:
+done1:
 	VZEROUPPER
 	RET
 
@@ -5242,9 +5242,9 @@ TEXT ·sigmoidAVX2(SB), NOSPLIT, $0-24
 	MOVQ x+16(FP), SI
 	XORQ AX, AX
 	SUBQ $0x08, CX
-	JLT  tail
+	JLT  tail1
 
-loop:
+loop1:
 	VMOVUPS      (SI)(AX*1), Y0
 	VMOVAPS      Y0, Y4
 	VORPS        ·lanes+0(SB), Y0, Y0
@@ -5282,11 +5282,11 @@ loop:
 	VMOVUPS      Y0, (DI)(AX*1)
 	ADDQ         $0x20, AX
 	SUBQ         $0x08, CX
-	JGE          loop
+	JGE          loop1
 
-tail:
+tail1:
 	ADDQ         $0x08, CX
-	JEQ          done
+	JEQ          done1
 	LEAQ         ·tileMask+64(SB), DX
 	NEGQ         CX
 	VMOVDQU      (DX)(CX*4), Y15
@@ -5326,7 +5326,7 @@ tail:
 	VBLENDVPS    Y4, Y0, Y1, Y0
 	VMASKMOVPS   Y0, Y15, (DI)(AX*1)
 
-done:
+done1:
 	VZEROUPPER
 	RET
 
@@ -5338,9 +5338,9 @@ TEXT ·tanhAVX2(SB), NOSPLIT, $0-24
 	MOVQ x+16(FP), SI
 	XORQ AX, AX
 	SUBQ $0x08, CX
-	JLT  tail
+	JLT  tail1
 
-loop:
+loop1:
 	VMOVUPS      (SI)(AX*1), Y0
 	VMOVAPS      Y0, Y4
 	VMOVUPS      ·lanes+0(SB), Y5
@@ -5393,11 +5393,11 @@ loop:
 	VMOVUPS      Y0, (DI)(AX*1)
 	ADDQ         $0x20, AX
 	SUBQ         $0x08, CX
-	JGE          loop
+	JGE          loop1
 
-tail:
+tail1:
 	ADDQ         $0x08, CX
-	JEQ          done
+	JEQ          done1
 	LEAQ         ·tileMask+64(SB), DX
 	NEGQ         CX
 	VMOVDQU      (DX)(CX*4), Y15
@@ -5452,7 +5452,7 @@ tail:
 	VBLENDVPS    Y1, Y2, Y0, Y0
 	VMASKMOVPS   Y0, Y15, (DI)(AX*1)
 
-done:
+done1:
 	VZEROUPPER
 	RET
 
@@ -5465,9 +5465,9 @@ TEXT ·geluAVX2(SB), NOSPLIT, $0-32
 	MOVQ slope+16(FP), BX
 	XORQ AX, AX
 	SUBQ $0x08, CX
-	JLT  tail
+	JLT  tail1
 
-loop:
+loop1:
 	VMOVUPS      (SI)(AX*1), Y0
 	VMOVAPS      Y0, Y4
 	VMOVUPS      ·lanes+0(SB), Y1
@@ -5525,11 +5525,11 @@ loop:
 	VMOVUPS      Y6, (BX)(AX*1)
 	ADDQ         $0x20, AX
 	SUBQ         $0x08, CX
-	JGE          loop
+	JGE          loop1
 
-tail:
+tail1:
 	ADDQ         $0x08, CX
-	JEQ          done
+	JEQ          done1
 	LEAQ         ·tileMask+64(SB), DX
 	NEGQ         CX
 	VMOVDQU      (DX)(CX*4), Y15
@@ -5589,7 +5589,7 @@ tail:
 	VMASKMOVPS   Y0, Y15, (DI)(AX*1)
 	VMASKMOVPS   Y6, Y15, (BX)(AX*1)
 
-done:
+done1:
 	VZEROUPPER
 	RET
 
@@ -5660,9 +5660,9 @@ TEXT ·attendMixAVX2(SB), NOSPLIT, $0-48
 	MOVQ many+40(FP), BX
 	XORQ AX, AX
 	SUBQ $0x08, CX
-	JLT  tail
+	JLT  tail1
 
-loop:
+loop1:
 	VMOVUPS (SI)(AX*1), Y0
 	XORQ    R10, R10
 
@@ -5678,11 +5678,11 @@ key:
 	VMOVUPS      Y0, (SI)(AX*1)
 	ADDQ         $0x20, AX
 	SUBQ         $0x08, CX
-	JGE          loop
+	JGE          loop1
 
-tail:
+tail1:
 	ADDQ       $0x08, CX
-	JEQ        done
+	JEQ        done1
 	LEAQ       ·tileMask+64(SB), DX
 	NEGQ       CX
 	VMOVDQU    (DX)(CX*4), Y15
@@ -5700,7 +5700,7 @@ lastkey:
 	JLT          lastkey
 	VMASKMOVPS   Y0, Y15, (SI)(AX*1)
 
-done:
+done1:
 	VZEROUPPER
 	RET
 
@@ -5715,9 +5715,9 @@ TEXT ·attendSpreadAVX2(SB), NOSPLIT, $0-48
 	MOVQ many+40(FP), BX
 	XORQ AX, AX
 	SUBQ $0x08, CX
-	JLT  tail
+	JLT  tail1
 
-loop:
+loop1:
 	VMOVUPS (SI)(AX*1), Y0
 	XORQ    R10, R10
 
@@ -5733,11 +5733,11 @@ key:
 	JLT          key
 	ADDQ         $0x20, AX
 	SUBQ         $0x08, CX
-	JGE          loop
+	JGE          loop1
 
-tail:
+tail1:
 	ADDQ       $0x08, CX
-	JEQ        done
+	JEQ        done1
 	LEAQ       ·tileMask+64(SB), DX
 	NEGQ       CX
 	VMOVDQU    (DX)(CX*4), Y15
@@ -5755,7 +5755,290 @@ lastkey:
 	CMPQ         R10, R8
 	JLT          lastkey
 
-done:
+done1:
+	VZEROUPPER
+	RET
+
+// func normRowAVX2(n int, hat *float32, x *float32, y *float32, gain *float32, bias *float32, size float64, epsilon float64) float32
+// Requires: AVX, AVX2, FMA3, SSE
+TEXT ·normRowAVX2(SB), NOSPLIT, $0-68
+	MOVQ   n+0(FP), R12
+	MOVQ   hat+8(FP), DI
+	MOVQ   x+16(FP), SI
+	MOVQ   y+24(FP), BX
+	MOVQ   gain+32(FP), R8
+	MOVQ   bias+40(FP), R9
+	VMOVSD size+48(FP), X13
+	MOVQ   R12, CX
+	VXORPD Y0, Y0, Y0
+	VXORPD Y1, Y1, Y1
+	XORQ   AX, AX
+	SUBQ   $0x08, CX
+	JLT    tail1
+
+loop1:
+	VMOVUPS      (SI)(AX*1), Y4
+	VCVTPS2PD    X4, Y2
+	VEXTRACTF128 $0x01, Y4, X3
+	VCVTPS2PD    X3, Y3
+	VADDPD       Y2, Y0, Y0
+	VADDPD       Y3, Y1, Y1
+	ADDQ         $0x20, AX
+	SUBQ         $0x08, CX
+	JGE          loop1
+
+tail1:
+	ADDQ         $0x08, CX
+	JEQ          done1
+	LEAQ         ·tileMask+64(SB), DX
+	NEGQ         CX
+	VMOVDQU      (DX)(CX*4), Y15
+	VMASKMOVPS   (SI)(AX*1), Y15, Y4
+	VCVTPS2PD    X4, Y2
+	VEXTRACTF128 $0x01, Y4, X3
+	VCVTPS2PD    X3, Y3
+	VADDPD       Y2, Y0, Y0
+	VADDPD       Y3, Y1, Y1
+
+done1:
+	VADDPD       Y1, Y0, Y0
+	VEXTRACTF128 $0x01, Y0, X1
+	VADDPD       X1, X0, X0
+	VPERMILPD    $0x01, X0, X1
+	VADDSD       X1, X0, X0
+	VDIVSD       X13, X0, X0
+	VBROADCASTSD X0, Y12
+	MOVQ         R12, CX
+	VXORPD       Y0, Y0, Y0
+	VXORPD       Y1, Y1, Y1
+	XORQ         AX, AX
+	SUBQ         $0x08, CX
+	JLT          tail2
+
+loop2:
+	VMOVUPS      (SI)(AX*1), Y4
+	VCVTPS2PD    X4, Y2
+	VEXTRACTF128 $0x01, Y4, X3
+	VCVTPS2PD    X3, Y3
+	VSUBPD       Y12, Y2, Y2
+	VSUBPD       Y12, Y3, Y3
+	VCVTPD2PSY   Y2, X4
+	VCVTPD2PSY   Y3, X3
+	VINSERTF128  $0x01, X3, Y4, Y4
+	VMOVUPS      Y4, (DI)(AX*1)
+	VCVTPS2PD    X4, Y2
+	VEXTRACTF128 $0x01, Y4, X3
+	VCVTPS2PD    X3, Y3
+	VFMADD231PD  Y2, Y2, Y0
+	VFMADD231PD  Y3, Y3, Y1
+	ADDQ         $0x20, AX
+	SUBQ         $0x08, CX
+	JGE          loop2
+
+tail2:
+	ADDQ         $0x08, CX
+	JEQ          done2
+	LEAQ         ·tileMask+64(SB), DX
+	NEGQ         CX
+	VMOVDQU      (DX)(CX*4), Y15
+	VMASKMOVPS   (SI)(AX*1), Y15, Y4
+	VCVTPS2PD    X4, Y2
+	VEXTRACTF128 $0x01, Y4, X3
+	VCVTPS2PD    X3, Y3
+	VSUBPD       Y12, Y2, Y2
+	VSUBPD       Y12, Y3, Y3
+	VCVTPD2PSY   Y2, X4
+	VCVTPD2PSY   Y3, X3
+	VINSERTF128  $0x01, X3, Y4, Y4
+	VANDPS       Y15, Y4, Y4
+	VMASKMOVPS   Y4, Y15, (DI)(AX*1)
+	VCVTPS2PD    X4, Y2
+	VEXTRACTF128 $0x01, Y4, X3
+	VCVTPS2PD    X3, Y3
+	VFMADD231PD  Y2, Y2, Y0
+	VFMADD231PD  Y3, Y3, Y1
+
+done2:
+	VADDPD       Y1, Y0, Y0
+	VEXTRACTF128 $0x01, Y0, X1
+	VADDPD       X1, X0, X0
+	VPERMILPD    $0x01, X0, X1
+	VADDSD       X1, X0, X0
+	VDIVSD       X13, X0, X0
+	VADDSD       epsilon+56(FP), X0, X0
+	VSQRTSD      X0, X0, X0
+	MOVQ         $0x3ff0000000000000, AX
+	VMOVQ        AX, X1
+	VDIVSD       X0, X1, X0
+	VCVTSD2SS    X0, X0, X0
+	MOVSS        X0, ret+64(FP)
+	VBROADCASTSS X0, Y12
+	MOVQ         R12, CX
+	XORQ         AX, AX
+	SUBQ         $0x08, CX
+	JLT          tail3
+
+loop3:
+	VMOVUPS     (DI)(AX*1), Y0
+	VMULPS      Y12, Y0, Y0
+	VMOVUPS     Y0, (DI)(AX*1)
+	VMOVUPS     (R9)(AX*1), Y1
+	VMOVUPS     (R8)(AX*1), Y2
+	VFMADD231PS Y2, Y0, Y1
+	VMOVUPS     Y1, (BX)(AX*1)
+	ADDQ        $0x20, AX
+	SUBQ        $0x08, CX
+	JGE         loop3
+
+tail3:
+	ADDQ        $0x08, CX
+	JEQ         done3
+	LEAQ        ·tileMask+64(SB), DX
+	NEGQ        CX
+	VMOVDQU     (DX)(CX*4), Y15
+	VMASKMOVPS  (DI)(AX*1), Y15, Y0
+	VMULPS      Y12, Y0, Y0
+	VMASKMOVPS  Y0, Y15, (DI)(AX*1)
+	VMASKMOVPS  (R9)(AX*1), Y15, Y1
+	VMASKMOVPS  (R8)(AX*1), Y15, Y2
+	VFMADD231PS Y2, Y0, Y1
+	VMASKMOVPS  Y1, Y15, (BX)(AX*1)
+
+done3:
+	VZEROUPPER
+	RET
+
+// func normSumsAVX2(n int, d *float32, dy *float32, hat *float32, gain *float32, dgain *float32, dbias *float32, sums *float64)
+// Requires: AVX, FMA3
+TEXT ·normSumsAVX2(SB), NOSPLIT, $0-64
+	MOVQ   n+0(FP), CX
+	MOVQ   d+8(FP), DI
+	MOVQ   dy+16(FP), SI
+	MOVQ   hat+24(FP), BX
+	MOVQ   gain+32(FP), R8
+	MOVQ   dgain+40(FP), R9
+	MOVQ   dbias+48(FP), R10
+	MOVQ   sums+56(FP), R11
+	VXORPD Y0, Y0, Y0
+	VXORPD Y1, Y1, Y1
+	VXORPD Y2, Y2, Y2
+	VXORPD Y3, Y3, Y3
+	XORQ   AX, AX
+	SUBQ   $0x08, CX
+	JLT    tail1
+
+loop1:
+	VMOVUPS      (SI)(AX*1), Y4
+	VMOVUPS      (BX)(AX*1), Y5
+	VMOVUPS      (R9)(AX*1), Y6
+	VFMADD231PS  Y5, Y4, Y6
+	VMOVUPS      Y6, (R9)(AX*1)
+	VMOVUPS      (R10)(AX*1), Y6
+	VADDPS       Y6, Y4, Y6
+	VMOVUPS      Y6, (R10)(AX*1)
+	VMOVUPS      (R8)(AX*1), Y6
+	VMULPS       Y6, Y4, Y4
+	VMOVUPS      Y4, (DI)(AX*1)
+	VCVTPS2PD    X4, Y6
+	VEXTRACTF128 $0x01, Y4, X7
+	VCVTPS2PD    X7, Y7
+	VADDPD       Y6, Y0, Y0
+	VADDPD       Y7, Y1, Y1
+	VCVTPS2PD    X5, Y8
+	VEXTRACTF128 $0x01, Y5, X9
+	VCVTPS2PD    X9, Y9
+	VFMADD231PD  Y8, Y6, Y2
+	VFMADD231PD  Y9, Y7, Y3
+	ADDQ         $0x20, AX
+	SUBQ         $0x08, CX
+	JGE          loop1
+
+tail1:
+	ADDQ         $0x08, CX
+	JEQ          done1
+	LEAQ         ·tileMask+64(SB), DX
+	NEGQ         CX
+	VMOVDQU      (DX)(CX*4), Y15
+	VMASKMOVPS   (SI)(AX*1), Y15, Y4
+	VMASKMOVPS   (BX)(AX*1), Y15, Y5
+	VMASKMOVPS   (R9)(AX*1), Y15, Y6
+	VFMADD231PS  Y5, Y4, Y6
+	VMASKMOVPS   Y6, Y15, (R9)(AX*1)
+	VMASKMOVPS   (R10)(AX*1), Y15, Y6
+	VADDPS       Y6, Y4, Y6
+	VMASKMOVPS   Y6, Y15, (R10)(AX*1)
+	VMASKMOVPS   (R8)(AX*1), Y15, Y6
+	VMULPS       Y6, Y4, Y4
+	VMASKMOVPS   Y4, Y15, (DI)(AX*1)
+	VCVTPS2PD    X4, Y6
+	VEXTRACTF128 $0x01, Y4, X7
+	VCVTPS2PD    X7, Y7
+	VADDPD       Y6, Y0, Y0
+	VADDPD       Y7, Y1, Y1
+	VCVTPS2PD    X5, Y8
+	VEXTRACTF128 $0x01, Y5, X9
+	VCVTPS2PD    X9, Y9
+	VFMADD231PD  Y8, Y6, Y2
+	VFMADD231PD  Y9, Y7, Y3
+
+done1:
+	VADDPD       Y1, Y0, Y0
+	VEXTRACTF128 $0x01, Y0, X1
+	VADDPD       X1, X0, X0
+	VPERMILPD    $0x01, X0, X1
+	VADDSD       X1, X0, X0
+	VMOVSD       X0, (R11)
+	VMOVAPD      Y2, Y0
+	VADDPD       Y3, Y0, Y0
+	VEXTRACTF128 $0x01, Y0, X1
+	VADDPD       X1, X0, X0
+	VPERMILPD    $0x01, X0, X1
+	VADDSD       X1, X0, X0
+	VMOVSD       X0, 8(R11)
+	VZEROUPPER
+	RET
+
+// func normSpreadAVX2(n int, dx *float32, d *float32, hat *float32, inverse float32, mean float32, along float32)
+// Requires: AVX, FMA3
+TEXT ·normSpreadAVX2(SB), NOSPLIT, $0-44
+	MOVQ         n+0(FP), CX
+	MOVQ         dx+8(FP), DI
+	MOVQ         d+16(FP), SI
+	MOVQ         hat+24(FP), BX
+	VBROADCASTSS inverse+32(FP), Y12
+	VBROADCASTSS mean+36(FP), Y13
+	VBROADCASTSS along+40(FP), Y14
+	XORQ         AX, AX
+	SUBQ         $0x08, CX
+	JLT          tail1
+
+loop1:
+	VMOVUPS     (DI)(AX*1), Y0
+	VMOVUPS     (SI)(AX*1), Y1
+	VFMADD231PS Y1, Y12, Y0
+	VADDPS      Y13, Y0, Y0
+	VMOVUPS     (BX)(AX*1), Y1
+	VFMADD231PS Y1, Y14, Y0
+	VMOVUPS     Y0, (DI)(AX*1)
+	ADDQ        $0x20, AX
+	SUBQ        $0x08, CX
+	JGE         loop1
+
+tail1:
+	ADDQ        $0x08, CX
+	JEQ         done1
+	LEAQ        ·tileMask+64(SB), DX
+	NEGQ        CX
+	VMOVDQU     (DX)(CX*4), Y15
+	VMASKMOVPS  (DI)(AX*1), Y15, Y0
+	VMASKMOVPS  (SI)(AX*1), Y15, Y1
+	VFMADD231PS Y1, Y12, Y0
+	VADDPS      Y13, Y0, Y0
+	VMASKMOVPS  (BX)(AX*1), Y15, Y1
+	VFMADD231PS Y1, Y14, Y0
+	VMASKMOVPS  Y0, Y15, (DI)(AX*1)
+
+done1:
 	VZEROUPPER
 	RET
 
@@ -5776,9 +6059,9 @@ TEXT ·unstepAVX2(SB), NOSPLIT, $0-56
 	VMOVUPS ·lanes+32(SB), Y14
 	XORQ    AX, AX
 	SUBQ    $0x08, CX
-	JLT     tail
+	JLT     tail1
 
-loop:
+loop1:
 	VMOVUPS (R14)(AX*1), Y0
 	VMOVUPS (R8)(AX*1), Y1
 	VMOVUPS (R9)(AX*1), Y2
@@ -5807,11 +6090,11 @@ loop:
 	VMOVUPS Y6, (DI)(AX*1)
 	ADDQ    $0x20, AX
 	SUBQ    $0x08, CX
-	JGE     loop
+	JGE     loop1
 
-tail:
+tail1:
 	ADDQ       $0x08, CX
-	JEQ        done
+	JEQ        done1
 	LEAQ       ·tileMask+64(SB), DX
 	NEGQ       CX
 	VMOVDQU    (DX)(CX*4), Y15
@@ -5842,6 +6125,6 @@ tail:
 	VMULPS     Y5, Y6, Y6
 	VMASKMOVPS Y6, Y15, (DI)(AX*1)
 
-done:
+done1:
 	VZEROUPPER
 	RET

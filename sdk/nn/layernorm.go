@@ -1,7 +1,5 @@
 package nn
 
-import "math"
-
 // normEpsilon is added to variances, as in PyTorch.
 const normEpsilon = 1e-5
 
@@ -12,55 +10,36 @@ func (t *Tape) LayerNorm(x, g, b *Var) *Var {
 	checkShape("layer norm", "the bias", b, 1, x.Cols)
 	hat := t.arena.alloc(len(x.Value))
 	inverse := t.arena.alloc(x.Rows)
-	out := t.op(x.Rows, x.Cols, record{a: x, b: g, c: b, values: hat, more: inverse, run: func(t *Tape, r *record) {
-		out, x, g, b, hat, inverse := r.out, r.a, r.b, r.c, r.values, r.more
-		n := x.Cols
-		ones, d := t.ones(n), t.arena.alloc(n)
+	out := t.op(x.Rows, x.Cols, record{a: x, b: g, c: b, values: hat, more: inverse, run: layerNormGradient})
+	if n := x.Cols; n > 0 {
 		for i := range x.Rows {
-			dy, h := out.gradRow(i), hat[i*n:(i+1)*n]
-			if g.Grad != nil {
-				addProduct(g.Grad, dy, h)
-			}
-			if b.Grad != nil {
-				addTo(b.Grad, dy)
-			}
-			if x.Grad == nil {
-				continue
-			}
-			times(d, dy, g.Value)
-			mean, along := dot64(d, ones)/float64(n), dot64(d, h)/float64(n)
-			dx := x.gradRow(i)
-			addScaled(dx, inverse[i], d)
-			addScaled(dx, -inverse[i]*float32(mean), ones)
-			addScaled(dx, -inverse[i]*float32(along), h)
+			inverse[i] = normRow(hat[i*n:(i+1)*n], x.row(i), out.row(i), g.Value, b.Value)
 		}
-	}})
-	ones := t.ones(x.Cols)
-	for i := range x.Rows {
-		z, h, y := x.row(i), hat[i*x.Cols:(i+1)*x.Cols], out.row(i)
-		n := float64(x.Cols)
-		mean := dot64(z, ones) / n
-		for j, v := range z {
-			h[j] = float32(float64(v) - mean)
-		}
-		f := float32(1 / math.Sqrt(dot64(h, h)/n+normEpsilon))
-		inverse[i] = f
-		for j := range h {
-			h[j] *= f
-		}
-		copy(y, b.Value)
-		addProduct(y, h, g.Value)
 	}
 	return out
 }
 
-// ones returns n ones that live until the next Reset.
-func (t *Tape) ones(n int) []float32 {
-	x := t.arena.alloc(n)
-	for i := range x {
-		x[i] = 1
+func layerNormGradient(t *Tape, r *record) {
+	out, x, g, b, hat, inverse := r.out, r.a, r.b, r.c, r.values, r.more
+	n := x.Cols
+	if n == 0 {
+		return
 	}
-	return x
+	dgain, dbias, d := g.Grad, b.Grad, t.arena.alloc(n)
+	if dgain == nil {
+		dgain = t.Scratch(n)
+	}
+	if dbias == nil {
+		dbias = t.Scratch(n)
+	}
+	for i := range x.Rows {
+		h := hat[i*n : (i+1)*n]
+		sum, along := normSums(d, out.gradRow(i), h, g.Value, dgain, dbias)
+		if x.Grad != nil {
+			f := inverse[i]
+			normSpread(x.gradRow(i), d, h, f, -f*float32(sum/float64(n)), -f*float32(along/float64(n)))
+		}
+	}
 }
 
 // LayerNorm is a layer with gain and bias [1, width].

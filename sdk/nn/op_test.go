@@ -38,6 +38,7 @@ func TestTape_PanicsOnShapesThatDoNotFit(t *testing.T) {
 		"nn: linear of parts: row 1 after row 1":                func() { tape.LinearParts(2, []nn.Part{{X: m(2, 3), Rows: []int32{1, 1}}}, m(3, 2), nil) },
 		"nn: linear of parts: 0 rows are named, want 2":         func() { tape.LinearParts(3, []nn.Part{{X: m(2, 3)}}, m(3, 2), nil) },
 		"nn: linear of parts: row 3 of 3":                       func() { tape.LinearParts(3, []nn.Part{{X: m(1, 3), Rows: []int32{3}}}, m(3, 2), nil) },
+		"nn: mean of blocks: 4 rows in blocks of 3":             func() { tape.MeanBlocks(m(4, 2), 3) },
 		"nn: matmul: [2, 3] times [2, 3]":                       func() { tape.MatMul(m(2, 3), m(2, 3)) },
 		"nn: matmul: [2, 3] times the transpose of [3, 2]":      func() { tape.MatMulT(m(2, 3), m(3, 2)) },
 		"nn: batch matmul: 2 blocks of [4, 3] times [5, 2]":     func() { tape.BatchMatMul(m(4, 3), m(5, 2), 2) },

@@ -58,6 +58,34 @@ func (t *Tape) colSums(x *Var, f float64) *Var {
 	return out
 }
 
+// MeanBlocks is the mean of every k rows, one block after the other: x [B·k, C]
+// becomes [B, C].
+func (t *Tape) MeanBlocks(x *Var, k int) *Var {
+	if k < 1 || x.Rows%k != 0 {
+		panic(fmt.Sprintf("nn: mean of blocks: %d rows in blocks of %d", x.Rows, k))
+	}
+	f := float32(1 / float64(k))
+	out := t.op(x.Rows/k, x.Cols, record{a: x, from: k, first: true, run: func(_ *Tape, r *record) {
+		out, x, k := r.out, r.a, r.from
+		f, fresh := float32(1/float64(k)), x.fresh()
+		for i := range x.Rows {
+			if d := out.gradRow(i / k); fresh {
+				scale(x.gradRow(i), f, d)
+			} else {
+				addScaled(x.gradRow(i), f, d)
+			}
+		}
+	}})
+	for i := range out.Rows {
+		y := out.row(i)
+		scale(y, f, x.row(i*k))
+		for j := i*k + 1; j < (i+1)*k; j++ {
+			addScaled(y, f, x.row(j))
+		}
+	}
+	return out
+}
+
 // WeightedMean is Σwx/Σw, [1, 1], of x [B, 1] and weights [B], and 0 where Σw is
 // 0; nil weighs all rows the same. The weights are not copied.
 func (t *Tape) WeightedMean(x *Var, w []float32) *Var {

@@ -53,6 +53,15 @@ func dotAVX2(n int, x, y *float32) float32
 func dot64AVX2(n int, x, y *float32) float64
 
 //go:noescape
+func normRowAVX2(n int, hat, x, y, gain, bias *float32, size, epsilon float64) float32
+
+//go:noescape
+func normSumsAVX2(n int, d, dy, hat, gain, dgain, dbias *float32, sums *float64)
+
+//go:noescape
+func normSpreadAVX2(n int, dx, d, hat *float32, inverse, mean, along float32)
+
+//go:noescape
 func adamAVX2(n int, value, grad, m, v *float32, step *adamStep)
 
 //go:noescape

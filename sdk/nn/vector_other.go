@@ -36,3 +36,13 @@ func unstepAVX2(int, *float32, *float32, *float32, *float32, *float32, *float32)
 func attendScoresAVX2(int, *int, int, *float32, *float32, *float32, float32) { panic(noAssembly) }
 func attendMixAVX2(int, *int, int, *float32, *float32, *float32)             { panic(noAssembly) }
 func attendSpreadAVX2(int, *int, int, *float32, *float32, *float32)          { panic(noAssembly) }
+
+func normRowAVX2(int, *float32, *float32, *float32, *float32, *float32, float64, float64) float32 {
+	panic(noAssembly)
+}
+
+func normSumsAVX2(int, *float32, *float32, *float32, *float32, *float32, *float32, *float64) {
+	panic(noAssembly)
+}
+
+func normSpreadAVX2(int, *float32, *float32, *float32, float32, float32, float32) { panic(noAssembly) }

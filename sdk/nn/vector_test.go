@@ -3,6 +3,7 @@ package nn
 import (
 	"math"
 	"math/rand/v2"
+	"slices"
 	"testing"
 )
 
@@ -32,6 +33,8 @@ func TestLoops(t *testing.T) {
 			return 0
 		}},
 		"plus":     {plus, func(_, x, y float64) float64 { return x + y }},
+		"minus":    {minus, func(_, x, y float64) float64 { return x - y }},
+		"scale":    {func(out, x, _ []float32) { scale(out, -1.5, x) }, func(_, x, _ float64) float64 { return -1.5 * x }},
 		"times":    {times, func(_, x, y float64) float64 { return x * y }},
 		"relu":     {func(out, x, _ []float32) { relu(out, x) }, func(_, x, _ float64) float64 { return max(x, 0) }},
 		"exp":      {func(out, x, _ []float32) { exponential(out, x) }, func(_, x, _ float64) float64 { return math.Exp(x) }},
@@ -206,5 +209,76 @@ func TestDrawMask_SharesAndKeys(t *testing.T) {
 	}
 	if share := float64(same) / float64(len(b)); math.Abs(share-0.5) > 0.005 {
 		t.Errorf("masks of two keys agree in a share of %v, want a half", share)
+	}
+}
+
+func TestRows_AgreeWithTheirDefinition(t *testing.T) {
+	r := rand.New(rand.NewPCG(21, 22))
+	for n := range 80 {
+		const rows = 5
+		x, y, sum, masked := random(r, rows*n), random(r, rows*n), random(r, n+1), random(r, n+1)
+		want, wantMasked, out := slices.Clone(sum), slices.Clone(masked), random(r, rows*n+1)
+		guard := out[rows*n]
+		addRows(sum[:n], x)
+		takePositiveRows(out[:rows*n], x, y, masked[:n], n)
+		for i := range rows {
+			for j := range n {
+				want[j] += x[i*n+j]
+				var v float32
+				if y[i*n+j] > 0 {
+					v = x[i*n+j]
+				}
+				wantMasked[j] += v
+				if out[i*n+j] != v {
+					t.Fatalf("element [%d, %d] of %d columns is %v, want %v", i, j, n, out[i*n+j], v)
+				}
+			}
+		}
+		if !slices.Equal(sum, want) || !slices.Equal(masked, wantMasked) || out[rows*n] != guard {
+			t.Fatalf("the sums of %d columns are %v and %v, want %v and %v", n, sum, masked, want, wantMasked)
+		}
+	}
+}
+
+func TestNormRows_AgreeWithTheirDefinition(t *testing.T) {
+	r := rand.New(rand.NewPCG(23, 24))
+	near := func(what string, n, i int, got float32, want float64) {
+		if math.Abs(float64(got)-want) > 1e-5*max(1, math.Abs(want)) {
+			t.Fatalf("%s: value %d of %d is %v, want %v", what, i, n, got, want)
+		}
+	}
+	for n := 1; n < 40; n++ {
+		x, gain, bias, dy := random(r, n), random(r, n), random(r, n), random(r, n)
+		hat, y, d := random(r, n+1), random(r, n+1), random(r, n+1)
+		dgain, dbias, dx := random(r, n+1), random(r, n+1), random(r, n+1)
+		before := [3][]float32{slices.Clone(dgain), slices.Clone(dbias), slices.Clone(dx)}
+		guards := []float32{hat[n], y[n], d[n], dgain[n], dbias[n], dx[n]}
+		var mean, variance, sum, along float64
+		for _, v := range x {
+			mean += float64(v) / float64(n)
+		}
+		for _, v := range x {
+			variance += (float64(v) - mean) * (float64(v) - mean) / float64(n)
+		}
+		inverse := normRow(hat[:n], x, y, gain, bias)
+		near("the inverse", n, 0, inverse, 1/math.Sqrt(variance+normEpsilon))
+		gotSum, gotAlong := normSums(d[:n], dy, hat, gain, dgain, dbias)
+		normSpread(dx[:n], d, hat, 2, 3, 4)
+		for i := range n {
+			h := (float64(x[i]) - mean) / math.Sqrt(variance+normEpsilon)
+			slope := float64(dy[i]) * float64(gain[i])
+			sum, along = sum+slope, along+slope*h
+			near("standardised", n, i, hat[i], h)
+			near("the result", n, i, y[i], h*float64(gain[i])+float64(bias[i]))
+			near("the gradient of the gain", n, i, dgain[i], float64(before[0][i])+float64(dy[i])*h)
+			near("the gradient of the bias", n, i, dbias[i], float64(before[1][i])+float64(dy[i]))
+			near("the product", n, i, d[i], slope)
+			near("the spread", n, i, dx[i], float64(before[2][i])+2*slope+3+4*h)
+		}
+		near("the sum", n, 0, float32(gotSum), sum)
+		near("the sum along", n, 0, float32(gotAlong), along)
+		if !slices.Equal(guards, []float32{hat[n], y[n], d[n], dgain[n], dbias[n], dx[n]}) {
+			t.Fatalf("rows of %d are written beyond their end", n)
+		}
 	}
 }

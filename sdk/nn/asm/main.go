@@ -9,6 +9,8 @@
 package main
 
 import (
+	"fmt"
+
 	. "github.com/mmcloughlin/avo/build"
 	. "github.com/mmcloughlin/avo/operand"
 	. "github.com/mmcloughlin/avo/reg"
@@ -21,13 +23,20 @@ func main() {
 	vector()
 	scalar()
 	attention()
+	norm()
 	gru()
 	Generate()
 }
 
+// loops counts those of the function at hand, whose labels end with their number.
+var loops int
+
 // function begins a function of assembly. Package nn declares it; a pointer to a
 // struct of that package is given here as one to float32.
-func function(name, signature string) { TEXT(name, NOSPLIT, signature) }
+func function(name, signature string) {
+	loops = 0
+	TEXT(name, NOSPLIT, signature)
+}
 
 // global is the address of a variable of package nn.
 func global(name string, offset int) Mem {
@@ -64,25 +73,27 @@ func (l lanes) store(from VecPhysical, to Mem) {
 // loop emits body for eight values at a time, and once more for the last ones,
 // fewer than eight, under the mask Y15, with the same instructions: what becomes of
 // a value does not depend on its place. AX is the offset in all slices and CX holds
-// the number of values, at least one. The loop ends at label done, with nothing
-// after it. Y15 and DX are used.
+// the number of values, at least one. Y15 and DX are used.
 func loop(body func(l lanes)) {
+	loops++
+	name := func(what string) string { return fmt.Sprintf("%s%d", what, loops) }
+	again, tail, done := name("loop"), name("tail"), name("done")
 	XORQ(RAX, RAX)
 	SUBQ(Imm(8), RCX)
-	JLT(LabelRef("tail"))
-	Label("loop")
+	JLT(LabelRef(tail))
+	Label(again)
 	body(lanes{})
 	ADDQ(Imm(32), RAX)
 	SUBQ(Imm(8), RCX)
-	JGE(LabelRef("loop"))
-	Label("tail")
+	JGE(LabelRef(again))
+	Label(tail)
 	ADDQ(Imm(8), RCX)
-	JEQ(LabelRef("done"))
+	JEQ(LabelRef(done))
 	LEAQ(global("tileMask", 64), RDX)
 	NEGQ(RCX)
 	VMOVDQU(Mem{Base: RDX, Index: RCX, Scale: 4}, Y15)
 	body(lanes{masked: true})
-	Label("done")
+	Label(done)
 }
 
 // end returns.
