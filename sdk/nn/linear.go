@@ -33,7 +33,7 @@ func linearGradient(t *Tape, r *record) {
 	m, n, k := x.Rows, w.Cols, x.Cols
 	d := r.out.Grad
 	if r.flag {
-		d = t.arena.alloc(len(d))
+		d = t.consumed(r.out)
 	}
 	var sum []float32
 	if b != nil && b.Grad != nil {

@@ -119,7 +119,7 @@ func (l *join) backward(t *Tape, out *Var) {
 	}
 	switch {
 	case l.rectified:
-		d = t.arena.alloc(len(d))
+		d = t.consumed(out)
 		takePositiveRows(d, out.Grad, out.Value, sum, cols)
 	case sum != nil:
 		addRows(sum, d)

@@ -74,7 +74,8 @@ func NewTape() *Tape { return &Tape{} }
 
 // NewSeededTape returns an empty tape whose gradients are undefined until Backward,
 // which spares their being cleared and read: they may be seeded with Seed and
-// BackwardFrom only, and are read after Backward.
+// BackwardFrom only. After it, those of leaves and parameters are defined, others may
+// have been used as memory.
 func NewSeededTape() *Tape { return &Tape{lazy: true} }
 
 // Reset forgets the recorded step. All Vars and Scratch slices of the step become
@@ -247,6 +248,15 @@ func (t *Tape) gradient(v *Var) {
 	v.Grad = t.arena.alloc(len(v.Value))
 	v.own = true
 	v.unset = &v.own
+}
+
+// consumed is memory as large as the gradient of out, whose operation is run
+// backwards: that itself, if nobody may read it afterwards.
+func (t *Tape) consumed(out *Var) []float32 {
+	if t.lazy {
+		return out.Grad
+	}
+	return t.arena.alloc(len(out.Grad))
 }
 
 // fresh reports whether nothing has been written to the gradient, which the caller
