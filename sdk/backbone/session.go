@@ -101,7 +101,7 @@ func (s *session) Backward(_ context.Context, request sdk.BackwardRequest, respo
 	if err != nil {
 		return err
 	}
-	norm := gradientNorm(s.model.Params())
+	norm := nn.GradientNorm(s.model.Params())
 	if math.IsNaN(norm) || math.IsInf(norm, 0) {
 		return sdk.Errorf(sdk.CodeNotFinite, "the norm of the backbone's gradient is %v", norm)
 	}
@@ -124,16 +124,6 @@ func (s *session) open() error {
 		return sdk.Errorf(sdk.CodeClosed, "the session is closed")
 	}
 	return nil
-}
-
-func gradientNorm(params []*nn.Param) float64 {
-	var sum float64
-	for _, p := range params {
-		for _, g := range p.Grad {
-			sum += float64(g) * float64(g)
-		}
-	}
-	return math.Sqrt(sum)
 }
 
 func closeModel(m Model) error {

@@ -3,7 +3,6 @@ package features
 import (
 	"errors"
 	"fmt"
-	"math"
 )
 
 // Scaling standardises the columns of a modality: a value x becomes
@@ -90,31 +89,6 @@ func (s *Store) Gather(modality int, rows []int32, scaling Scaling, dst []float3
 		}
 	}
 	return nil
-}
-
-// standardise scales one step or row. The subtraction is done in float64: a
-// column such as a year has a mean that is large against its spread.
-func standardise(out, src []float32, s Scaling) {
-	if s.Mean == nil {
-		for c, x := range src {
-			out[c] = finite(x)
-		}
-		return
-	}
-	for c, x := range src {
-		if scale := float64(s.Scale[c]); scale > 0 {
-			out[c] = finite(float32((float64(x) - float64(s.Mean[c])) / scale))
-		} else {
-			out[c] = 0
-		}
-	}
-}
-
-func finite(x float32) float32 {
-	if math.Float32bits(x)&0x7f800000 == 0x7f800000 { // NaN or infinite
-		return 0
-	}
-	return x
 }
 
 // Lengths writes the number of steps of rows of a sequence modality into dst.

@@ -101,12 +101,17 @@ func (o *optimizer) clip() float32 {
 	if o.config.ClipNorm == 0 {
 		return 1
 	}
+	return float32(min(1, o.config.ClipNorm/(GradientNorm(o.params)+1e-6)))
+}
+
+// GradientNorm is the Euclidean norm of the gradients of the parameters together.
+func GradientNorm(ps []*Param) float64 {
 	var sum float64
-	for _, p := range o.params {
+	for _, p := range ps {
 		p.settle()
 		sum += dot64(p.Grad, p.Grad)
 	}
-	return float32(min(1, o.config.ClipNorm/(math.Sqrt(sum)+1e-6)))
+	return math.Sqrt(sum)
 }
 
 // decay is the weight decay of a parameter.

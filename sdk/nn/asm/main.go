@@ -1,14 +1,15 @@
-// Command asm writes the assembly of package nn with avo: go generate in package
-// nn runs it. It is a module of its own, so that nothing that imports package nn
-// depends on avo.
+// Command asm writes the assembly of package nn with avo, and with -pkg features that
+// of package features: go generate there runs it. It is a module of its own, so that
+// nothing that imports these packages depends on avo.
 //
-// gemm.go has the micro-kernels of matrix products, vector.go the loops over
+// gather.go has the loops of package features, gemm.go has the micro-kernels of matrix products, vector.go the loops over
 // slices, scalar.go the functions of scalar.go of package nn, and the others what
 // their names say. All registers are chosen by hand: the order of the
 // instructions decides the bits of the results.
 package main
 
 import (
+	"flag"
 	"fmt"
 
 	. "github.com/mmcloughlin/avo/build"
@@ -17,7 +18,13 @@ import (
 )
 
 func main() {
+	flag.Parse()
 	ConstraintExpr("amd64,!purego")
+	if flag.Lookup("pkg").Value.String() == "features" {
+		gather()
+		Generate()
+		return
+	}
 	gemm()
 	pack()
 	vector()
@@ -31,14 +38,14 @@ func main() {
 // loops counts those of the function at hand, whose labels end with their number.
 var loops int
 
-// function begins a function of assembly. Package nn declares it; a pointer to a
+// function begins a function of assembly. The package declares it; a pointer to a
 // struct of that package is given here as one to float32.
 func function(name, signature string) {
 	loops = 0
 	TEXT(name, NOSPLIT, signature)
 }
 
-// global is the address of a variable of package nn.
+// global is the address of a variable of the package.
 func global(name string, offset int) Mem {
 	return NewDataAddr(Symbol{Name: "·" + name}, offset)
 }
