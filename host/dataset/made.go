@@ -14,7 +14,8 @@ import (
 const Given = "given"
 
 // Made is a binary dataset that a program makes instead of reading tables. Every
-// row is a patient of its own and belongs to one part or test set.
+// row belongs to one part or test set, and every patient to one part or to the test
+// sets.
 type Made struct {
 	// Hash identifies the content: equal hashes, equal bits.
 	Hash         string
@@ -24,6 +25,11 @@ type Made struct {
 	Availability []uint64
 	Labels       []float32 // 0 or 1
 	IDs          []string
+	// Patients are those of the rows; nil: every row is a patient of its own.
+	Patients []string
+	// Groups and Environment have a value for each row.
+	Groups      []Group
+	Environment *Group
 	// Covariates are [rows, len(CovariateNames)].
 	CovariateNames []string
 	Covariates     []float32
@@ -50,6 +56,17 @@ func Make(m Made) (*Source, error) {
 	if len(m.Tests) == 0 || m.Tests[0].Name != plainTest {
 		return nil, fmt.Errorf("make dataset %s: the first test set is not %q", m.Card.Name, plainTest)
 	}
+	if m.Patients != nil && len(m.Patients) != rows {
+		return nil, fmt.Errorf("make dataset %s: %d patients for %d rows", m.Card.Name, len(m.Patients), rows)
+	}
+	for _, g := range m.Groups {
+		if len(g.Values) != rows {
+			return nil, fmt.Errorf("make dataset %s: subgroup %s has %d values for %d rows", m.Card.Name, g.Name, len(g.Values), rows)
+		}
+	}
+	if m.Environment != nil && len(m.Environment.Values) != rows {
+		return nil, fmt.Errorf("make dataset %s: %d environments for %d rows", m.Card.Name, len(m.Environment.Values), rows)
+	}
 	seen := make([]bool, rows)
 	parts := [][]int32{m.Train, m.Validation}
 	for _, t := range m.Tests {
@@ -69,14 +86,43 @@ func Make(m Made) (*Source, error) {
 	src := &Source{hash: m.Hash, values: m.Values}
 	src.content = content{
 		card: m.Card, task: sdk.Task{Kind: sdk.Binary, Classes: 2}, classes: []string{"0", "1"}, modalities: m.Modalities,
-		availability: m.Availability, labels: m.Labels, ids: m.IDs, patients: m.IDs,
-		covariate: m.CovariateNames, covariates: m.Covariates,
+		availability: m.Availability, labels: m.Labels, ids: m.IDs,
+		covariate: m.CovariateNames, covariates: m.Covariates, groups: m.Groups, environment: m.Environment,
 		given: &given{train: m.Train, validation: m.Validation, tests: m.Tests},
 	}
-	for row := range rows {
-		src.patient = append(src.patient, int32(row))
+	index := map[string]int32{}
+	for row, id := range m.IDs {
+		if m.Patients != nil {
+			id = m.Patients[row]
+		}
+		p, known := index[id]
+		if !known {
+			p = int32(len(src.patients))
+			index[id], src.patients = p, append(src.patients, id)
+		}
+		src.patient = append(src.patient, p)
+	}
+	if err := src.checkPatients(parts); err != nil {
+		return nil, err
 	}
 	return src, nil
+}
+
+// checkPatients refuses a patient in two of the training, validation and test rows.
+// parts are the first two and all test sets.
+func (src *Source) checkPatients(parts [][]int32) error {
+	of := make([]int, len(src.patients)) // 1 + part; all test sets are one
+	for i, part := range parts {
+		for _, row := range part {
+			p := src.patient[row]
+			if mine := 1 + min(i, 2); of[p] == 0 {
+				of[p] = mine
+			} else if of[p] != mine {
+				return fmt.Errorf("make dataset %s: a patient is in two of the training, validation and test rows", src.card.Name)
+			}
+		}
+	}
+	return nil
 }
 
 // named returns the first test set and those with the given names.
