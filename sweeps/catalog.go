@@ -57,6 +57,8 @@ type DatasetInfo struct {
 	// of a run. Hash is then of generator, name and settings.
 	Generator string
 	Settings  Settings
+	// Truth says that P(Y = 1 | do(x)) of the test rows is known.
+	Truth bool
 }
 
 // PluginInfo describes a backbone or strategy plugin. Hash identifies the

@@ -39,7 +39,7 @@ func (fakeCatalog) Generate(name, generator string, settings Settings) (DatasetI
 	}
 	return DatasetInfo{
 		Name: name, Hash: fmt.Sprint("g", name, settings), Generator: generator, Settings: settings,
-		Shifts: []string{"do", "rate:0.5"}, Task: "binary",
+		Shifts: []string{"do", "rate:0.5"}, Task: "binary", Truth: true,
 	}, nil
 }
 

@@ -118,6 +118,11 @@ func (c *compiler) lookUp() {
 		}
 		c.datasets[name] = info
 	}
+	for _, name := range slices.Sorted(maps.Keys(c.file.Generated)) {
+		if _, used := c.datasets[name]; !used {
+			c.generate(c.file.Generated[name]) // reports what is wrong, also where it is not used yet
+		}
+	}
 	for _, name := range c.file.Axes.Backbone {
 		info, err := c.catalog.Backbone(name)
 		if err != nil {
@@ -146,8 +151,8 @@ func (c *compiler) checkData() {
 		if info.Name == "" {
 			continue // unknown, reported
 		}
-		if info.Generator == "" && c.file.Metric.needsTruth() {
-			c.doc.report(keyPath{"metric", "name"}, "needs the causal truth, which dataset %s does not have; generated ones do", dataset)
+		if !info.Truth && c.file.Metric.needsTruth() {
+			c.doc.report(keyPath{"metric", "name"}, "needs the causal truth, which dataset %s does not have; those of mm_conf do, and those with a planted confounder", dataset)
 		}
 		for _, group := range c.file.Data.Groups {
 			known := append(slices.Clone(info.Groups), "pattern")
@@ -220,17 +225,22 @@ func (c *compiler) checkComponents(v Variant) {
 	}
 }
 
-func (c *compiler) checkSettings(path keyPath, settings Settings, parameters []Parameter) {
+// checkSettings reports what is not declared or out of its bounds.
+func (c *compiler) checkSettings(path keyPath, settings Settings, parameters []Parameter) (sound bool) {
+	sound = true
 	for _, key := range slices.Sorted(maps.Keys(settings)) {
 		p, ok := findParameter(parameters, key)
 		if !ok {
 			c.doc.report(path.child(key), "unknown setting%s", suggest(key, parameterNames(parameters)))
+			sound = false
 			continue
 		}
 		if _, err := p.Check(settings[key]); err != nil {
 			c.doc.report(path.child(key), "%s", err)
+			sound = false
 		}
 	}
+	return sound
 }
 
 func (c *compiler) checkCodes() {

@@ -106,8 +106,8 @@ func (v value) expand(g Generated) []Generated {
 // generate looks up a dataset that the file defines, and reports what is wrong with
 // it at the setting it is about; the answer is then empty.
 func (c *compiler) generate(g Generated) DatasetInfo {
-	if c.doc.wrong(g.path) {
-		return DatasetInfo{}
+	if g.Generator == "" {
+		return DatasetInfo{} // reported
 	}
 	catalog, ok := c.catalog.(CatalogWithGenerators)
 	if !ok {
@@ -119,8 +119,9 @@ func (c *compiler) generate(g Generated) DatasetInfo {
 		c.doc.report(g.path.child("generator"), "%s", err)
 		return DatasetInfo{}
 	}
-	c.checkSettings(g.path, g.Settings, parameters)
-	if c.doc.wrong(g.path) {
+	// Settings that could not be read are reported and not among those of g, so that
+	// the others are checked all the same.
+	if !c.checkSettings(g.path, g.Settings, parameters) || c.doc.wrong(g.path) {
 		return DatasetInfo{}
 	}
 	info, err := catalog.Generate(g.Name, g.Generator, g.Settings)

@@ -65,12 +65,16 @@ func (d *document) wrong(path keyPath) bool {
 	})
 }
 
+// report adds a problem, once.
 func (d *document) report(path keyPath, format string, args ...any) {
 	at := d.at.of(path)
-	d.problems = append(d.problems, Problem{
+	problem := Problem{
 		File: d.file, Line: at.line, Column: at.column, Key: path.String(),
 		Message: fmt.Sprintf(format, args...),
-	})
+	}
+	if !slices.Contains(d.problems, problem) {
+		d.problems = append(d.problems, problem)
+	}
 }
 
 // value is a TOML value with its place. The reading methods report a wrong type

@@ -1,9 +1,14 @@
 package stats
 
 import (
+	"errors"
 	"fmt"
 	"math"
 )
+
+// ErrNoTruth says that a metric against the causal truth was asked of rows whose
+// truth is not known.
+var ErrNoTruth = errors.New("the truth of these rows is not known")
 
 // TruthMetrics are those that hold scores against P(Y = 1 | do(x)), which is known
 // of generated data alone: Sample.Truth.
@@ -35,7 +40,7 @@ func rootOf(l losses) evaluator {
 // newTruth prepares a truth metric on some rows of a binary sample.
 func newTruth(metric Metric, task Task, s Sample, rows []int32) (evaluator, error) {
 	if s.Truth == nil {
-		return nil, fmt.Errorf("metric %s: the truth of these rows is not known", metric)
+		return nil, fmt.Errorf("metric %s: %w", metric, ErrNoTruth)
 	}
 	scores, labels := s.output(task, rows, 0)
 	l := make(losses, 0, len(rows))

@@ -173,9 +173,13 @@ func (c *catalog) checkVariants(file *sweeps.File, plan *sweeps.Plan) error {
 	var problems sweeps.Problems
 	for _, spec := range specs {
 		d, ok := known[spec.Dataset.Name]
-		if spec.Dataset.Generator != "" {
-			modalities, _ := spec.Dataset.Settings.Int("modalities")
-			d, ok = data{causal.Task{Kind: causal.Binary, Classes: 2}, int(modalities)}, true
+		if !ok && spec.Dataset.Generator != "" {
+			info, err := c.Generate(spec.Dataset.Name, spec.Dataset.Generator, spec.Dataset.Settings)
+			if err != nil {
+				return err
+			}
+			d, ok = data{causal.Task{Kind: info.Task, Classes: info.Classes}, len(info.Modalities)}, true
+			known[spec.Dataset.Name] = d
 		}
 		if !ok {
 			store, err := c.home.openDataset(c.ctx, spec.Dataset.Name)

@@ -3,6 +3,7 @@ package main
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"slices"
@@ -177,6 +178,10 @@ func compareSweep(ctx context.Context, store *tracker.Store, request comparison)
 			Bootstrap: stats.Bootstrap{Resamples: request.resamples, Confidence: plan.Analysis.Confidence},
 			Seed:      1,
 		})
+		if errors.Is(err, stats.ErrNoTruth) && len(datasetsOf(plan)) > 1 {
+			result.Caveats = append(result.Caveats, fmt.Sprintf("%s is left out: %s", name, stats.ErrNoTruth))
+			continue
+		}
 		if err != nil {
 			return compared{}, fmt.Errorf("compare the cells of %s: %w", name, err)
 		}
@@ -189,6 +194,9 @@ func compareSweep(ctx context.Context, store *tracker.Store, request comparison)
 				}
 			}
 		}
+	}
+	if len(result.Tables) == 0 {
+		return compared{}, fmt.Errorf("metric %s: %w in any dataset of the sweep", metric, stats.ErrNoTruth)
 	}
 	if err := store.StoreComparisons(ctx, sweep.ID, storedDoubts(result.Doubts, baseline, request.test)); err != nil {
 		return compared{}, err

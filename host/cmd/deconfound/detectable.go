@@ -11,6 +11,7 @@ import (
 	"gonum.org/v1/gonum/stat"
 
 	"github.com/deconfound/deconfound/host/dataset"
+	"github.com/deconfound/deconfound/host/scm"
 	"github.com/deconfound/deconfound/host/stats"
 	"github.com/deconfound/deconfound/sdk"
 	"github.com/deconfound/deconfound/sweeps"
@@ -86,26 +87,22 @@ func (a *app) detectable(ctx context.Context, plan *sweeps.Plan, assumed assumpt
 			}
 		}
 		var split sweeps.Split
+		var ref sweeps.DatasetRef
 		for _, c := range plan.Cells {
 			if c.Cell.Dataset == name && c.Cell.Variant != baseline {
 				e.Comparisons++
 			}
 			if c.Cell.Dataset == name {
-				split = c.Trials[0].Base.Split
+				split, ref = c.Trials[0].Base.Split, c.Trials[0].Base.Dataset
 			}
 		}
 		if e.Comparisons == 0 {
 			continue
 		}
-		store, err := h.openDataset(ctx, name)
-		if err != nil {
-			return nil, err
-		}
-		if selection.Name == string(stats.MetricAUROC) && store.Task().Kind == sdk.Binary {
-			e.Events, e.NonEvents, err = testedPatients(store, split, plan.Seeds)
-		}
-		if err := errors.Join(err, store.Close()); err != nil {
-			return nil, err
+		if selection.Name == string(stats.MetricAUROC) {
+			if e.Events, e.NonEvents, err = h.tested(ctx, ref, split, plan.Seeds); err != nil {
+				return nil, err
+			}
 		}
 		alpha := 1 - plan.Analysis.Confidence
 		e.Alone, e.First = e.at(alpha), e.at(alpha/float64(e.Comparisons))
@@ -126,6 +123,30 @@ func (e detectableEffect) at(alpha float64) stats.Detectable {
 		Seeds: e.Seeds, Events: e.Events, NonEvents: e.NonEvents, AUROC: e.Assumed.AUROC, Correlation: e.Assumed.Correlation,
 		TrainingSD: e.Assumed.SD, Alpha: alpha, Power: detectablePower,
 	}.Detectable()
+}
+
+// tested counts the tested patients of a binary task, with and without the event.
+// Those of mm_conf are other ones with every seed, as many as the settings say; those
+// of a planted dataset are not counted, for it would have to be made.
+func (h home) tested(ctx context.Context, ref sweeps.DatasetRef, split sweeps.Split, seeds []int) (events, nonEvents int, err error) {
+	switch ref.Generator {
+	case plantedGenerator:
+		return 0, 0, nil
+	case scm.Generator:
+		rows, _ := ref.Settings.Int("test_rows")
+		prevalence, _ := ref.Settings.Float("prevalence")
+		all := int(rows) * len(seeds)
+		events = int(math.Round(prevalence * float64(all)))
+		return events, all - events, nil
+	}
+	store, err := h.openDataset(ctx, ref.Name)
+	if err != nil {
+		return 0, 0, err
+	}
+	if store.Task().Kind == sdk.Binary {
+		events, nonEvents, err = testedPatients(store, split, seeds)
+	}
+	return events, nonEvents, errors.Join(err, store.Close())
 }
 
 // testedPatients counts the patients that the seeds test, with and without the

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
@@ -49,7 +50,7 @@ func describeGenerated(name string, cfg scm.Config) sweeps.DatasetInfo {
 	return sweeps.DatasetInfo{
 		Name: name, Hash: familyHash(name, cfg), Generator: scm.Generator, Settings: cfg.Settings(),
 		Modalities: cfg.ModalityNames(), Shifts: scm.Tests(), Rows: cfg.Rows + cfg.ValidationRows + cfg.TestRows,
-		Task: string(sdk.Binary), Classes: 2,
+		Task: string(sdk.Binary), Classes: 2, Truth: true,
 	}
 }
 
@@ -62,18 +63,32 @@ func familyHash(name string, cfg scm.Config) string {
 
 // Generator lists the settings of a generator.
 func (c *catalog) Generator(name string) ([]sweeps.Parameter, error) {
-	if name != scm.Generator {
-		return nil, fmt.Errorf("no generator %q; there is %s", name, scm.Generator)
-	}
 	var out []sweeps.Parameter
-	for _, p := range scm.Parameters() {
-		out = append(out, settingOf(p.Type, p.Name, p.Default, p.Min, p.Max, p.Values, p.Text))
+	switch name {
+	case scm.Generator:
+		for _, p := range scm.Parameters() {
+			out = append(out, settingOf(p.Type, p.Name, p.Default, p.Min, p.Max, p.Values, p.Text))
+		}
+	case plantedGenerator:
+		for _, p := range dataset.PlantingParameters() {
+			out = append(out, settingOf(p.Type, p.Name, p.Default, p.Min, p.Max, p.Values, p.Text))
+		}
+	default:
+		known := []string{scm.Generator, plantedGenerator}
+		err := fmt.Errorf("no generator %q; there are %s", name, strings.Join(known, " and "))
+		if near := sdk.Nearest(name, known); near != "" {
+			err = fmt.Errorf("%w; did you mean %s?", err, near)
+		}
+		return nil, err
 	}
 	return out, nil
 }
 
 // Generate describes the dataset that a generator makes of settings.
-func (c *catalog) Generate(name, _ string, settings sweeps.Settings) (sweeps.DatasetInfo, error) {
+func (c *catalog) Generate(name, generator string, settings sweeps.Settings) (sweeps.DatasetInfo, error) {
+	if generator == plantedGenerator {
+		return c.describePlanted(name, settings)
+	}
 	cfg, err := scm.Parse(settings)
 	if err != nil {
 		return sweeps.DatasetInfo{}, err
@@ -100,7 +115,10 @@ func (h home) generated(cfg scm.Config, seed int) (*dataset.Store, error) {
 }
 
 // openGenerated opens the dataset of a run: its seed is the run's split seed.
-func (h home) openGenerated(ref sweeps.DatasetRef, seed int) (*dataset.Store, error) {
+func (h home) openGenerated(ctx context.Context, ref sweeps.DatasetRef, seed int) (*dataset.Store, error) {
+	if ref.Generator == plantedGenerator {
+		return h.openPlanted(ctx, ref, seed)
+	}
 	cfg, err := scm.Parse(ref.Settings)
 	if err != nil {
 		return nil, fmt.Errorf("dataset %s: %w", ref.Name, err)
@@ -109,4 +127,12 @@ func (h home) openGenerated(ref sweeps.DatasetRef, seed int) (*dataset.Store, er
 		return nil, sdk.Errorf(codeDataDrift, "this program generates dataset %s with hash %.12s, the sweep was planned with %.12s; use the same version, or run the sweep file again to plan with this one", ref.Name, got, ref.Hash)
 	}
 	return h.generated(cfg, seed)
+}
+
+// openReferenced opens the dataset of a run, whatever makes it.
+func (h home) openReferenced(ctx context.Context, ref sweeps.DatasetRef, seed int) (*dataset.Store, error) {
+	if ref.Generator != "" {
+		return h.openGenerated(ctx, ref, seed)
+	}
+	return h.openDataset(ctx, ref.Name)
 }

@@ -44,12 +44,15 @@ func describeDataset(ctx context.Context, store *tracker.Store, data *dataset.St
 		}
 	}
 	if data.Patients() < data.Rows() {
-		// The first row's hash stands for the patient.
+		// The smallest hash of their rows stands for the patient: planted datasets of
+		// several seeds have the same rows in another order.
 		first := make(map[int32]int64, data.Patients())
 		for row, patient := range data.PatientIndex() {
-			if _, known := first[patient]; !known {
+			if unit, known := first[patient]; !known || units[row] < unit {
 				first[patient] = units[row]
 			}
+		}
+		for row, patient := range data.PatientIndex() {
 			info.Groups = append(info.Groups, tracker.UnitGroup{Unit: units[row], Group: patientGroup, Level: fmt.Sprintf("%016x", uint64(first[patient]))})
 		}
 	}

@@ -125,15 +125,13 @@ func (r *runner) dataset(ctx context.Context, spec sweeps.RunSpec) (*dataset.Sto
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	ref, key := spec.Dataset, spec.Dataset.Name
-	open := func() (*dataset.Store, error) { return r.home.openDataset(ctx, ref.Name) }
 	if ref.Generator != "" {
 		key = fmt.Sprintf("%s seed %d", ref.Hash, spec.SplitSeed)
-		open = func() (*dataset.Store, error) { return r.home.openGenerated(ref, spec.SplitSeed) }
 	}
 	store := r.datasets[key]
 	if store == nil {
 		var err error
-		if store, err = open(); err != nil {
+		if store, err = r.home.openReferenced(ctx, ref, spec.SplitSeed); err != nil {
 			return nil, err
 		}
 		described := sweeps.DatasetRef{Name: store.Name(), Hash: store.Hash()}
