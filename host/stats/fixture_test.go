@@ -74,8 +74,8 @@ type fixtures struct {
 		IQM    float64
 	}
 	Improvement []struct {
-		Strata      [][][2]float64 // [stratum][seed][baseline, variant]
-		Probability float64
+		Strata                 [][][2]float64 // [stratum][seed][baseline, variant]
+		Probability, Low, High float64
 	}
 	Power []struct {
 		N                                int

@@ -2,7 +2,9 @@ package stats
 
 import (
 	"math"
-	"math/rand/v2"
+	"slices"
+
+	"gonum.org/v1/gonum/stat/distuv"
 )
 
 // Matchup are the values of one seed in both arms.
@@ -14,11 +16,18 @@ type Matchup struct{ Baseline, Variant float64 }
 // which the variant is better, ties counting one half. 0.5 is no difference. It
 // says how often, not by how much.
 //
-// The interval is the stratified bootstrap over seeds, theirs without change: with
-// few seeds it is too narrow. Seeds are matched, so both arms take the same draws. Seeds in which an arm has no value are left out, and
-// so are strata without seeds; without any the result is NaN.
-func ImprovementProbability(strata [][]Matchup, better Direction, resamples int, confidence float64, r *rand.Rand) Interval {
-	var known [][]Matchup
+// The interval inverts the score test with the variance that a Mann-Whitney share of
+// a given size has (Newcombe, Statistics in Medicine 2006, part 2, method 5), the
+// variances of the strata added. It needs no resampling, has limits also where one
+// arm always wins, and stays within 0 and 1. In place of the bootstrap of Agarwal et
+// al., which covers .5 to .9 with 3 seeds, TestCoverage_ImprovementProbability holds
+// it to 93 to 97 of 100 where seeds do not move both arms alike; where they do, as
+// the patients of a split may, it is wider than it need be. Seeds in which an arm
+// has no value are left out, and so are strata without seeds; without any the result
+// is NaN, and with one seed in every stratum it has no interval.
+func ImprovementProbability(strata [][]Matchup, better Direction, confidence float64) Interval {
+	var sizes []float64
+	sum := 0.0
 	for _, stratum := range strata {
 		var complete []Matchup
 		for _, m := range stratum {
@@ -27,18 +36,35 @@ func ImprovementProbability(strata [][]Matchup, better Direction, resamples int,
 			}
 		}
 		if len(complete) > 0 {
-			known = append(known, complete)
+			sum += shareBetter(complete, better)
+			sizes = append(sizes, float64(len(complete)))
 		}
 	}
-	share := func(drawn [][]Matchup) float64 {
-		var sum float64
-		for _, stratum := range drawn {
-			sum += shareBetter(stratum, better)
-		}
-		return sum / float64(len(drawn)) // 0/0 is NaN
+	share, none := sum/float64(len(sizes)), Number(math.NaN()) // 0/0 is NaN
+	if len(sizes) == 0 || slices.Max(sizes) < 2 {
+		return Interval{Number(share), none, none}
 	}
-	low, high := stratified(known, resamples, confidence, r, share)
-	return Interval{Number(share(known)), low, high}
+	low, high := shareInterval(share, sizes, confidence)
+	return Interval{Number(share), Number(low), Number(high)}
+}
+
+// shareInterval are the limits of a mean of Mann-Whitney shares with as many seeds
+// in each arm as sizes say: where |θ − share| = z √V(θ),
+//
+//	V(θ) = 1/S² Σ_s θ (1−θ) (1 + (n_s−1) ((1−θ)/(2−θ) + θ/(1+θ))) / n_s²
+func shareInterval(share float64, sizes []float64, confidence float64) (low, high float64) {
+	z := distuv.UnitNormal.Quantile(0.5 + confidence/2)
+	deviation := func(theta float64) float64 {
+		v := 0.0
+		for _, n := range sizes {
+			v += theta * (1 - theta) * (1 + (n-1)*((1-theta)/(2-theta)+theta/(1+theta))) / (n * n)
+		}
+		return z * math.Sqrt(v) / float64(len(sizes))
+	}
+	// At 0 and 1 the variance vanishes: a share there is its own limit on one side.
+	low = bisect(0, share, func(theta float64) bool { return share-theta > deviation(theta) })
+	high = bisect(share, 1, func(theta float64) bool { return theta-share <= deviation(theta) && theta < 1 })
+	return low, high
 }
 
 // shareBetter is the share of pairs of seeds in which the variant is better.

@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"gonum.org/v1/gonum/stat"
+	"gonum.org/v1/gonum/stat/distuv"
 )
 
 // IQM is the interquartile mean of all values together: the mean after the
@@ -21,15 +22,24 @@ func IQM(values []float64) float64 {
 	return stat.Mean(known[cut:len(known)-cut], nil)
 }
 
+// fewestIQM is the number of seeds from which StratifiedIQM gives an interval.
+const fewestIQM = 3
+
 // StratifiedIQM is the IQM over all strata with the percentile interval of the
 // stratified bootstrap of Agarwal et al.: seeds are drawn with replacement within
 // every stratum (a dataset and backbone), never across. values are
 // [stratum][seed].
 //
-// Unlike theirs, the values of a stratum of n are drawn from a copy that is spread
-// by √(n/(n−1)) about its mean, for draws of few values show too little of their
-// spread (rescaled as by Rao and Wu, JASA 1988); TestCoverage_StratifiedIQM says
-// what is left of that. The interval is about seeds alone, and about these strata.
+// Unlike theirs, the interval is honest about few seeds, in two ways. The values of a
+// stratum of n are drawn from a copy that is spread by √(n/(n−1)) about its mean,
+// for draws of few values show too little of their spread (rescaled as by Rao and
+// Wu, JASA 1988). And its limits are moved away from the estimate by t/z, the
+// quantile of Student's t for the degrees of freedom that the strata together have
+// (Satterthwaite, Biometrics Bulletin 1946) over that of the normal distribution, for
+// the spread itself is estimated. TestCoverage_StratifiedIQM holds it to 93 to 97 of
+// 100. The interval is about seeds alone, and about these strata. Where no stratum
+// has fewestIQM values there is none: of two seeds it would be half as wide again as
+// it need be.
 func StratifiedIQM(values [][]float64, resamples int, confidence float64, r *rand.Rand) Interval {
 	known, spread := make([][]float64, len(values)), make([][]float64, len(values))
 	for i, stratum := range values {
@@ -40,8 +50,42 @@ func StratifiedIQM(values [][]float64, resamples int, confidence float64, r *ran
 		}
 	}
 	iqm := func(drawn [][]float64) float64 { return IQM(slices.Concat(drawn...)) }
+	estimate := iqm(known)
+	if !slices.ContainsFunc(known, func(stratum []float64) bool { return len(stratum) >= fewestIQM }) {
+		none := Number(math.NaN())
+		return Interval{Number(estimate), none, none}
+	}
 	low, high := stratified(spread, resamples, confidence, r, iqm)
-	return Interval{Number(iqm(known)), low, high}
+	freedom, upper := trimmedFreedom(known), 0.5+confidence/2
+	stretch := distuv.StudentsT{Sigma: 1, Nu: freedom}.Quantile(upper) / distuv.UnitNormal.Quantile(upper)
+	return Interval{Number(estimate), Number(estimate) - (Number(estimate)-low)*Number(stretch), Number(estimate) + (high-Number(estimate))*Number(stretch)}
+}
+
+// trimmedFreedom are Satterthwaite's degrees of freedom of the variance of an IQM
+// over strata: (Σ v)² / Σ v²/(n−1), where v is n times the variance of the values of
+// a stratum after those that the IQM leaves out are replaced by the nearest that it
+// keeps, for these move it no further.
+func trimmedFreedom(strata [][]float64) float64 {
+	all := slices.Sorted(slices.Values(slices.Concat(strata...)))
+	cut := len(all) / 4
+	low, high := all[cut], all[len(all)-1-cut]
+	var sum, square, freedom float64
+	for _, stratum := range strata {
+		n := float64(len(stratum))
+		if n < 2 {
+			continue
+		}
+		clamped := make([]float64, len(stratum))
+		for i, v := range stratum {
+			clamped[i] = min(max(v, low), high)
+		}
+		v := n * stat.Variance(clamped, nil)
+		sum, square, freedom = sum+v, square+v*v/(n-1), freedom+n-1
+	}
+	if square == 0 {
+		return freedom // nothing varies, and the interval has no width
+	}
+	return sum * sum / square
 }
 
 // stratified is the percentile bootstrap of a statistic of [stratum][value]; the

@@ -30,4 +30,6 @@ func TestStratifiedIQM(t *testing.T) {
 	none := StratifiedIQM(nil, 10, 0.95, rand.New(rand.NewPCG(1, 1)))
 	nan(t, "estimate of none", float64(none.Estimate))
 	nan(t, "low of none", float64(none.Low))
+	two := StratifiedIQM([][]float64{{1, 2}, {3, 5}}, 10, 0.95, rand.New(rand.NewPCG(1, 1)))
+	nan(t, "low of two seeds", float64(two.Low))
 }

@@ -63,11 +63,14 @@ func Summarize(tables []Table, tests []Test, seed uint64) *Joint {
 			j.IQM = append(j.IQM, StratifiedIQM(strata, first.Resamples, first.Confidence, rng.Stream(seed, "iqm", variant)))
 		}
 		if asked(EstimateImprovement) {
-			j.Improvement = append(j.Improvement, improvementOf(first, blocks, v, seed))
+			j.Improvement = append(j.Improvement, improvementOf(first, blocks, v))
 		}
 	}
 	if asked(EstimateIQM) || asked(EstimateImprovement) {
 		j.note("intervals of iqm and probability_of_improvement are about seeds alone, on these patients")
+	}
+	if asked(EstimateIQM) && len(first.Seeds) < fewestIQM {
+		j.note("iqm has no interval with %d seeds: it needs %d in some dataset and backbone", len(first.Seeds), fewestIQM)
 	}
 	return &j
 }
@@ -127,7 +130,7 @@ func shareDataset(t Table, blocks [][]*Row) bool {
 }
 
 // improvementOf compares the v-th variant with the baseline, block by block.
-func improvementOf(t Table, blocks [][]*Row, v int, seed uint64) Interval {
+func improvementOf(t Table, blocks [][]*Row, v int) Interval {
 	none := Interval{Number(math.NaN()), Number(math.NaN()), Number(math.NaN())}
 	var strata [][]Matchup
 	for _, rows := range blocks {
@@ -150,5 +153,5 @@ func improvementOf(t Table, blocks [][]*Row, v int, seed uint64) Interval {
 	if len(blocks) == 0 {
 		return none
 	}
-	return ImprovementProbability(strata, t.Better, t.Resamples, t.Confidence, rng.Stream(seed, "improvement", blocks[0][v].Variant))
+	return ImprovementProbability(strata, t.Better, t.Confidence)
 }

@@ -192,7 +192,16 @@ def iqm(values):
 def improvement(strata):
     """strata are [stratum][seed][baseline, variant]; large is better."""
     share = lambda s: stats.mannwhitneyu(np.array(s)[:, 1], np.array(s)[:, 0]).statistic / len(s) ** 2
-    return {"strata": strata, "probability": float(np.mean([share(s) for s in strata]))}
+    p, k, z = float(np.mean([share(s) for s in strata])), len(strata), stats.norm.ppf(0.975)
+    # Newcombe 2006, method 5, the variances of the strata added.
+    ways = lambda t, n: t * (1 - t) * (1 + (n - 1) * ((1 - t) / (2 - t) + t / (1 + t))) / n**2
+    square = lambda t: (t - p) ** 2 - z**2 * sum(ways(t, len(s)) for s in strata) / k**2
+    return {
+        "strata": strata,
+        "probability": p,
+        "low": float(optimize.brentq(square, 1e-12, p, xtol=1e-14)),
+        "high": float(optimize.brentq(square, p, 1 - 1e-12, xtol=1e-14)),
+    }
 
 
 def power(n, effect, alpha):
