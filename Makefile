@@ -53,6 +53,13 @@ plugins: ## the shipped plugins, bin/plugins/<kind>/<name>
 demo: build ## a sweep on real data with a private PostgreSQL, and its comparison
 	bin/deconfound demo
 
+# A part of it: make study STUDY="my_study.toml --markdown study.md"
+STUDY ?=
+
+.PHONY: study
+study: build ## MD and DB against known causal truth, some ten minutes on two cores
+	bin/deconfound study $(STUDY)
+
 .PHONY: test
 test: ## all tests; finds an installed PostgreSQL by itself
 	$(GO) test $(TEST_FLAGS) $(PKG)

@@ -2,6 +2,8 @@ package e2e
 
 import (
 	"math"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 )
@@ -87,6 +89,30 @@ func TestRun_Generated(t *testing.T) {
 				t.Errorf("%s/%s: compare says %v, results %v", row.Dataset, row.Variant, row.Overall.Mean.Estimate, want)
 			}
 		}
+	}
+	// The study reads the same numbers, and trains nothing again.
+	studied := decode[struct {
+		Rows []struct {
+			Dataset, Scenario, Variant string
+			IRMSE                      struct{ Estimate float64 }
+			AUROC                      []float64
+		}
+		Checks []struct{ Scenario, Claim string }
+	}](t, h.must("study", "--json", "--resamples", "50", "--markdown", filepath.Join(h.cwd(), "study.md"), path))
+	for _, row := range studied.Rows {
+		if want := recorded[cell{row.Dataset, row.Variant}]; math.Abs(row.IRMSE.Estimate-want) > 1e-6 || len(row.AUROC) != 3 || !strings.HasSuffix(row.Dataset, row.Scenario) {
+			t.Errorf("%+v: results say %v", row, want)
+		}
+	}
+	if len(studied.Rows) != 4 || len(studied.Checks) != 4 { // S2: erm, md; S3: md, md against erm
+		t.Errorf("the study has %d cells and checks %v", len(studied.Rows), studied.Checks)
+	}
+	markdown, err := os.ReadFile(filepath.Join(h.cwd(), "study.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if text := string(markdown); strings.Count(text, "| grid/S2 | concat |") != 2 || !strings.Contains(text, "md removes missingness bias") {
+		t.Errorf("study.md:\n%s", text)
 	}
 	if rows := h.sqlRows(`select run_id from results where metric = 'confounder_r2' and split = 'test' and value between -0.5 and 1`); len(rows) != 8 {
 		t.Errorf("%d of 8 runs say how much of the confounder their representation holds", len(rows))

@@ -34,7 +34,7 @@ plugin drift, 6 some runs failed, 130 interrupted.`,
 		return withExit(exitUsage, err)
 	})
 	root.AddCommand(
-		newInit(a), newDoctor(a), newDemo(a),
+		newInit(a), newDoctor(a), newDemo(a), newStudy(a),
 		newPlugin(a), newData(a),
 		newValidate(a), newPlan(a), newRun(a), newSweep(a), newWorker(a),
 		newRuns(a), newCompare(a), newSQL(a), newExport(a), newDB(a),
