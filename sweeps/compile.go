@@ -146,6 +146,15 @@ func (c *compiler) lookUp() {
 func (c *compiler) checkData() {
 	c.checkGenerated()
 	data := keyPath{"data"}
+	for _, name := range slices.Sorted(maps.Keys(c.file.Data.Sides)) {
+		if !slices.Contains(c.file.Axes.Dataset, name) {
+			for _, key := range []string{"source", "target"} {
+				if path := (keyPath{"data", "split", key, name}); c.doc.written(path) {
+					c.doc.report(path, "is not on the axis dataset%s", suggest(name, c.file.Axes.Dataset))
+				}
+			}
+		}
+	}
 	for _, dataset := range c.file.Axes.Dataset {
 		info := c.datasets[dataset]
 		if info.Name == "" {

@@ -4,7 +4,9 @@ import "math"
 
 // Data says how a dataset is split and what is tested.
 type Data struct {
-	Split  Split
+	Split Split
+	// Sides are those of single datasets, where a site split gives a table.
+	Sides  map[string]Sides
 	Groups []string // subgroups that test metrics are reported for
 	Shifts []string // shifted tests, beside the plain one; name or name:argument
 }
@@ -21,6 +23,18 @@ type Split struct {
 	// decides by the seed.
 	Source []string `json:"source,omitempty"`
 	Target []string `json:"target,omitempty"`
+}
+
+// Sides are the source and target environments of a dataset.
+type Sides struct{ Source, Target []string }
+
+// SplitOf is the split of one dataset.
+func (d Data) SplitOf(dataset string) Split {
+	s := d.Split
+	if own, ok := d.Sides[dataset]; ok {
+		s.Source, s.Target = own.Source, own.Target
+	}
+	return s
 }
 
 // Who is tested. Of a fixed test set no patient is in any seed's training or
@@ -41,17 +55,33 @@ func readData(v value) Data {
 	if !v.table("split", "groups", "shifts") {
 		return d
 	}
-	d.Split = readSplit(v.get("split"), d.Split)
+	d.readSplit(v.get("split"))
 	d.Groups = v.get("groups").names()
 	d.Shifts = v.get("shifts").names(":")
 	return d
 }
 
-func readSplit(v value, fallback Split) Split {
-	if !v.table("scheme", "by", "fractions", "test", "folds", "source", "target") {
-		return fallback
+// readSides reads the environments of single datasets, { heart = ["va"] }.
+func (d *Data) readSides(v value, key string) {
+	if d.Sides == nil {
+		d.Sides = map[string]Sides{}
 	}
-	s := fallback
+	for _, dataset := range v.keys() {
+		own, names := d.Sides[dataset], v.get(dataset).names(" ", ":", "/")
+		if key == "source" {
+			own.Source = names
+		} else {
+			own.Target = names
+		}
+		d.Sides[dataset] = own
+	}
+}
+
+func (d *Data) readSplit(v value) {
+	if !v.table("scheme", "by", "fractions", "test", "folds", "source", "target") {
+		return
+	}
+	s := &d.Split
 	if scheme, ok := v.get("scheme").choice("holdout", "kfold", "site", "time"); ok {
 		s.Scheme = scheme
 	}
@@ -59,11 +89,14 @@ func readSplit(v value, fallback Split) Split {
 		s.By = by
 	}
 	for key, to := range map[string]*[]string{"source": &s.Source, "target": &s.Target} {
-		if field := v.get(key); field.present() {
+		field := v.get(key)
+		if field.present() && s.Scheme != "site" {
+			field.report(`goes with scheme "site" only; remove it`)
+		}
+		if _, byDataset := field.v.(map[string]any); byDataset {
+			d.readSides(field, key)
+		} else if field.present() {
 			*to = field.names(" ", ":", "/")
-			if s.Scheme != "site" {
-				field.report(`goes with scheme "site" only; remove it`)
-			}
 		}
 	}
 	fixed := v.get("test")
@@ -84,18 +117,18 @@ func readSplit(v value, fallback Split) Split {
 		if fractions.present() {
 			fractions.report(`does not go with scheme "kfold"; use folds`)
 		}
-		return s
+		return
 	}
 	if folds.present() {
 		folds.report(`goes with scheme "kfold" only; use fractions`)
 	}
 	items, ok := fractions.list()
 	if !ok {
-		return s
+		return
 	}
 	if len(items) != 3 {
 		fractions.report("has %d entries; give the shares of training, validation and test rows", len(items))
-		return s
+		return
 	}
 	sum, sound := 0.0, true
 	s.Fractions = nil
@@ -112,5 +145,4 @@ func readSplit(v value, fallback Split) Split {
 	if sound && math.Abs(sum-1) > 1e-9 {
 		fractions.report("sum to %v, they must sum to 1", math.Round(sum*1e9)/1e9)
 	}
-	return s
 }

@@ -74,7 +74,15 @@ func (anyName) Dataset(name string) (DatasetInfo, error) {
 	return DatasetInfo{Name: name, Hash: "d", Groups: []string{"sex", "age_band"}, Task: "binary"}, nil
 }
 func (anyName) Backbone(name string) (PluginInfo, error) {
-	return PluginInfo{Name: name, Version: "1", Hash: "b"}, nil
+	return PluginInfo{Name: name, Version: "1", Hash: "b", Parameters: []Parameter{
+		{Name: "dropout", Type: "float", Default: 0.1}, {Name: "hidden", Type: "int", Default: int64(32)},
+	}}, nil
+}
+func (anyName) Generator(string) ([]Parameter, error) {
+	return []Parameter{{Name: "scenario", Type: "string", Default: "S0"}, {Name: "mixing", Type: "string", Default: "none"}}, nil
+}
+func (anyName) Generate(name, generator string, settings Settings) (DatasetInfo, error) {
+	return DatasetInfo{Name: name, Hash: "g", Generator: generator, Settings: settings, Task: "binary", Truth: true}, nil
 }
 func (anyName) Strategy(name string) (PluginInfo, error) {
 	return PluginInfo{Name: name, Version: "1", Hash: "s"}, nil
@@ -92,7 +100,10 @@ func (anyName) Component(string) []Parameter {
 }
 
 func TestShipped(t *testing.T) {
-	for name, want := range map[string]int{"nafld_demo.toml": 12*2 + 12*5, "quick.toml": 2 * 2} {
+	for name, want := range map[string]int{
+		"nafld_demo.toml": 12*2 + 12*5, "quick.toml": 2 * 2, "reference.toml": 5 * 5,
+		"mm_conf_study.toml": (8*4*4 + 4*2) * 5, "real_study.toml": 5 * 6 * 4 * 5, "real_study_site.toml": 3 * 6 * 4 * 5,
+	} {
 		text, err := Shipped.ReadFile(name)
 		if err != nil {
 			t.Fatal(err)

@@ -274,7 +274,7 @@ func (c *compiler) spec(cell Cell, parameters Settings) RunSpec {
 		Patience:   integer("patience"),
 		Width:      integer("width"),
 		Parameters: maps.Clone(parameters),
-		Split:      c.file.Data.Split,
+		Split:      c.file.Data.SplitOf(cell.Dataset),
 		Groups:     append([]string{}, c.file.Data.Groups...),
 		Shifts:     append([]string{}, c.file.Data.Shifts...),
 		Metric:     c.file.Metric,

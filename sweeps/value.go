@@ -56,6 +56,16 @@ func (d *document) item(array keyPath, name string) keyPath {
 	return array
 }
 
+// written reports whether the file has a value at a path of keys.
+func (d *document) written(path keyPath) bool {
+	var v any = d.tree
+	for _, key := range path {
+		table, _ := v.(map[string]any)
+		v = table[key]
+	}
+	return v != nil
+}
+
 // wrong reports whether there is a problem at a path or below it.
 func (d *document) wrong(path keyPath) bool {
 	key := path.String()
