@@ -16,7 +16,7 @@ const PatternGroup = "pattern"
 // validate measures the validation rows, adds the values to those of the epoch
 // and keeps the state if the epoch is the best candidate so far.
 func (r *Run) validate(ctx context.Context, values Values) error {
-	if err := r.measureValidation(ctx, values); err != nil {
+	if _, err := r.measureValidation(ctx, values); err != nil {
 		return err
 	}
 	if !r.head.Settled(r.epoch) {
@@ -44,13 +44,14 @@ func (r *Run) validate(ctx context.Context, values Values) error {
 	return nil
 }
 
-func (r *Run) measureValidation(ctx context.Context, values Values) error {
+// measureValidation adds the metrics of the validation rows and returns their scores.
+func (r *Run) measureValidation(ctx context.Context, values Values) (scores, error) {
 	rows := r.data.Split.Validation
 	s, err := r.predict(ctx, rows, nil)
 	if err != nil {
-		return fmt.Errorf("score validation rows: %w", err)
+		return s, fmt.Errorf("score validation rows: %w", err)
 	}
-	return r.measure(values, dataset.TestSet{Name: "val", Rows: rows}, gather(r.availability, rows, 1), s, []string{PatternGroup})
+	return s, r.measure(values, dataset.TestSet{Name: "val", Rows: rows}, gather(r.availability, rows, 1), s, []string{PatternGroup})
 }
 
 // measure adds the metrics of scored rows to values: all rows together, the

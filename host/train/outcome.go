@@ -70,7 +70,11 @@ func (r *Run) Test(ctx context.Context) (Outcome, error) {
 	}
 
 	outcome := Outcome{BestEpoch: r.best.Epoch, Values: Values{}}
-	if err := r.measureValidation(ctx, outcome.Values); err != nil {
+	validated, err := r.measureValidation(ctx, outcome.Values)
+	if err != nil {
+		return Outcome{}, err
+	}
+	if err := r.measureInverse(outcome.Values, validated); err != nil {
 		return Outcome{}, err
 	}
 	for _, test := range r.data.Tests {

@@ -8,6 +8,7 @@ import (
 	"slices"
 
 	"github.com/deconfound/deconfound/host/stats"
+	"github.com/deconfound/deconfound/host/train"
 	"github.com/deconfound/deconfound/sweeps"
 	"github.com/deconfound/deconfound/tracker"
 )
@@ -120,13 +121,19 @@ func auditSelection(ctx context.Context, store *tracker.Store, request compariso
 	if len(audit.Cells) == 0 {
 		return selectionAudit{}, fmt.Errorf("sweep %s has no finished trial yet", sweep.Name)
 	}
-	audit.Notes = append(audit.Notes, "the values are of the trials themselves, one training each with the seed of the search; no validation metric weighted by the inverse propensity of missingness is stored, so that rule is not audited")
+	audit.Notes = append(audit.Notes, "the values are of the trials themselves, one training each with the seed of the search")
+	if slices.ContainsFunc(audit.Cells, func(c auditedCell) bool {
+		return slices.ContainsFunc(c.Choices, func(x auditedChoice) bool { return x.Trial < 0 })
+	}) {
+		audit.Notes = append(audit.Notes, "a rule without a trial has no value in any: weights by inverse propensity need covariates, and a worst pattern one with enough events")
+	}
 	return audit, nil
 }
 
 // selectionRules are those that the stored metrics allow: the metric and the log
-// loss, over all validation rows and in the worst pattern, and, as oracles, the
-// metric on every test set.
+// loss, over all validation rows and in the worst pattern, the metric of validation
+// rows that are weighted by the inverse propensity of their availability, and, as
+// oracles, the metric on every test set.
 func selectionRules(used string, metric stats.Metric, testSets []string) ([]selectionRule, error) {
 	var rules []selectionRule
 	add := func(s sweeps.Selection, oracle bool) {
@@ -148,6 +155,10 @@ func selectionRules(used string, metric stats.Metric, testSets []string) ([]sele
 			add(sweeps.Selection{Name: name, Split: "val", Worst: worst}, false)
 		}
 	}
+	rules = append(rules, selectionRule{
+		Name: fmt.Sprintf("val/%s@ipw", metric), better: metric.Better(),
+		metric: tracker.Metric{Name: string(metric), Split: "val", Group: train.InverseGroup},
+	})
 	for _, set := range testSets {
 		add(sweeps.Selection{Name: string(metric), Split: set}, true)
 	}
@@ -264,6 +275,7 @@ func printSelectionAudit(w io.Writer, a selectionAudit) {
 	}
 	t.Render()
 	fmt.Fprintln(w, "An oracle looks at the test rows: it bounds what a rule can reach and must not be used.")
+	fmt.Fprintln(w, "ipw weights validation rows by the inverse propensity of what they miss, given the covariates.")
 	for _, note := range a.Notes {
 		fmt.Fprintf(w, "! %s\n", note)
 	}

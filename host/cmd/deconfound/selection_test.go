@@ -23,7 +23,7 @@ func TestSelectionAudit(t *testing.T) {
 		names = append(names, r.label())
 	}
 	want := []string{
-		"val/auroc@worst(pattern) (used)", "val/auroc", "val/log_loss", "val/log_loss@worst(pattern)",
+		"val/auroc@worst(pattern) (used)", "val/auroc", "val/log_loss", "val/log_loss@worst(pattern)", "val/auroc@ipw",
 		"test/auroc (oracle, not usable)", "flip/auroc (oracle, not usable)",
 	}
 	if !slices.Equal(names, want) {
@@ -35,10 +35,10 @@ func TestSelectionAudit(t *testing.T) {
 	values := map[int64]map[tracker.Metric]float64{}
 	var runs []tracker.Run
 	for trial, v := range [][]float64{
-		// worst, mean, log loss, worst log loss, test, flip
-		{0.6, 0.80, 0.50, nan, 0.70, 0.40},
-		{0.6, 0.81, 0.45, nan, 0.72, 0.50}, // ties with the first in the worst pattern
-		{nan, 0.79, 0.40, nan, 0.75, 0.60},
+		// worst, mean, log loss, worst log loss, weighted, test, flip
+		{0.6, 0.80, 0.50, nan, 0.78, 0.70, 0.40},
+		{0.6, 0.81, 0.45, nan, 0.75, 0.72, 0.50}, // ties with the first in the worst pattern
+		{nan, 0.79, 0.40, nan, 0.77, 0.75, 0.60},
 	} {
 		id := int64(10 - trial) // not in the order of the trials
 		runs = append([]tracker.Run{{ID: id, Dataset: "d", Backbone: "b", Variant: "v", Phase: tracker.Search, Trial: trial}}, runs...)
@@ -54,7 +54,7 @@ func TestSelectionAudit(t *testing.T) {
 	if len(audit.Cells) != 1 || audit.Cells[0].Trials != 3 || *audit.Cells[0].Replicated != 1 {
 		t.Fatalf("got %+v", audit.Cells)
 	}
-	for i, want := range []int{0, 1, 2, -1, 2, 2} {
+	for i, want := range []int{0, 1, 2, -1, 0, 2, 2} {
 		c := audit.Cells[0].Choices[i]
 		if c.Trial != want {
 			t.Errorf("%s chooses trial %d, want %d", audit.Rules[i].Name, c.Trial, want)
