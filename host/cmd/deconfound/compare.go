@@ -24,10 +24,11 @@ func newCompare(a *app) *cobra.Command {
 		Long: `Prints for every backbone and variant the mean over seeds with its 95 % interval,
 the paired difference to the baseline, the worst availability pattern and every
 pattern. Only the replicates count, on the test rows or on a shifted test set
-(--test). The tests and the correction are those of the sweep's analysis, which
-was stored before the first trial: no other test is printed. A comparison whose
-runs fail a refuter is marked beside its row, with the reason below; the view
-comparison_diagnostics has the same.`,
+(--test); the test rows as they are stand beside the shifted tests. The tests and
+the correction are those of the sweep's analysis, which was stored before the
+first trial: no other test is printed. A comparison whose runs fail a refuter is
+marked beside its row, with the reason below; the view comparison_diagnostics has
+the same.`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			request.sweep = args[0]
@@ -69,9 +70,12 @@ type compared struct {
 	// much hidden bias it would take to explain its difference.
 	Doubts []doubt `json:"doubts"`
 	// Curves are those of --decision-curve, cell by cell.
-	Curves        []decisionCurve `json:"decision_curves,omitempty"`
-	PreRegistered bool            `json:"pre_registered"`
-	Notes         []string        `json:"notes,omitempty"`
+	Curves []decisionCurve `json:"decision_curves,omitempty"`
+	// Shifted are the cells on all TestSets; nil for a shifted test set itself.
+	TestSets      []string  `json:"test_sets,omitempty"`
+	Shifted       []shifted `json:"shifted,omitempty"`
+	PreRegistered bool      `json:"pre_registered"`
+	Notes         []string  `json:"notes,omitempty"`
 	// Caveats are about how the sweep was made.
 	Caveats []string `json:"caveats,omitempty"`
 }
@@ -200,6 +204,11 @@ func compareSweep(ctx context.Context, store *tracker.Store, request comparison)
 	}
 	if err := store.StoreComparisons(ctx, sweep.ID, storedDoubts(result.Doubts, baseline, request.test)); err != nil {
 		return compared{}, err
+	}
+	if request.test == plainTestSet {
+		if err := result.addShifted(ctx, store, sweep.ID, plan, metric, baseline); err != nil {
+			return compared{}, err
+		}
 	}
 	result.Joint = stats.Summarize(result.Tables, tests, 1)
 	return result, nil

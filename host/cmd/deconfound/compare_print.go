@@ -22,6 +22,10 @@ func printComparison(w io.Writer, c compared, patterns bool) {
 		fmt.Fprintf(w, "%s%s, test set %s, %s (%s is better), %d seeds; differences are variant - %s\n\n",
 			c.Sweep, data, c.Test, table.Metric, table.Better, len(table.Seeds), table.Baseline)
 		printSummary(w, table, c.Doubts)
+		if len(c.Shifted) > 0 {
+			fmt.Fprintln(w)
+			printShifted(w, c, table)
+		}
 		if patterns {
 			fmt.Fprintln(w)
 			printPatterns(w, table)

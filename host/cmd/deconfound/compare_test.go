@@ -112,10 +112,19 @@ func TestPrintComparison(t *testing.T) {
 				}
 			}
 			var out bytes.Buffer
-			printComparison(&out, compared{
+			result := compared{
 				Sweep: "made", Test: "id", Tables: []stats.Table{table}, Joint: stats.Summarize([]stats.Table{table}, c.tests, 1), Curves: curves,
 				Notes: []string{"the baseline erm was not named in the sweep's analysis"},
-			}, c.name == "all")
+			}
+			if c.name == "all" {
+				result.TestSets = []string{"id", "do"}
+				result.Shifted = []shifted{
+					{Dataset: "made", Backbone: "concat", Variant: "erm", Means: []stats.Number{.8, .7}},
+					{Dataset: "made", Backbone: "concat", Variant: "md", Means: []stats.Number{.79, stats.Number(math.NaN())}, Differences: []stats.Number{-.01, stats.Number(math.NaN())}},
+					{Dataset: "other", Backbone: "concat", Variant: "erm", Means: []stats.Number{.6, .6}},
+				}
+			}
+			printComparison(&out, result, c.name == "all")
 			golden(t, "compare_"+c.name+".golden", out.String())
 			for test, heading := range testNames {
 				asked := slices.Contains(c.tests, test)
@@ -124,6 +133,23 @@ func TestPrintComparison(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+func TestSeedValues(t *testing.T) {
+	md, erm := sweeps.Cell{Dataset: "d", Backbone: "b", Variant: "md"}, sweeps.Cell{Dataset: "d", Backbone: "b", Variant: "erm"}
+	values := seedValues{
+		md:  {"do": {0: .5, 1: .7, 2: .9}},
+		erm: {"do": {0: .4, 2: .9, 5: .1}},
+	}
+	if got := float64(values.mean(md, "do")); math.Abs(got-.7) > 1e-12 {
+		t.Errorf("mean %v, want .7", got)
+	}
+	if got := float64(values.difference(md, erm, "do")); math.Abs(got-.05) > 1e-12 { // seeds 0 and 2
+		t.Errorf("difference %v, want .05", got)
+	}
+	if got := values.mean(md, "flip"); got.Defined() {
+		t.Errorf("mean of nothing %v", got)
 	}
 }
 

@@ -128,7 +128,11 @@ func readStudy(ctx context.Context, store *tracker.Store, plan *sweeps.Plan, res
 	for _, c := range plan.Cells {
 		scenarios[c.Cell.Dataset] = scenarioName(c.Trials[0].Base.Dataset)
 	}
-	rankings, err := readRankings(ctx, store, plan.Name)
+	sweep, err := store.Sweep(ctx, "", plan.Name)
+	if err != nil {
+		return study{}, err
+	}
+	rankings, err := readSeedValues(ctx, store, sweep.ID, stats.MetricAUROC, studyRankings)
 	if err != nil {
 		return study{}, err
 	}
@@ -139,8 +143,7 @@ func readStudy(ctx context.Context, store *tracker.Store, plan *sweeps.Plan, res
 				IRMSE: r.Overall.Mean, Difference: r.Overall.Difference, Seeds: r.Seeds, PerSeed: r.Overall.PerSeed,
 			}
 			for _, set := range studyRankings {
-				values := rankings[sweeps.Cell{Dataset: r.Dataset, Backbone: r.Backbone, Variant: r.Variant}][set]
-				row.AUROC = append(row.AUROC, stats.MeanInterval(values, t.Confidence).Estimate)
+				row.AUROC = append(row.AUROC, rankings.mean(sweeps.Cell{Dataset: r.Dataset, Backbone: r.Backbone, Variant: r.Variant}, set))
 			}
 			s.Rows = append(s.Rows, row)
 		}
@@ -150,41 +153,6 @@ func readStudy(ctx context.Context, store *tracker.Store, plan *sweeps.Plan, res
 	}
 	s.Checks = checkStudy(s.Rows)
 	return s, nil
-}
-
-// readRankings are the AUROCs of the replicates, by cell and test set.
-func readRankings(ctx context.Context, store *tracker.Store, name string) (map[sweeps.Cell]map[string][]float64, error) {
-	sweep, err := store.Sweep(ctx, "", name)
-	if err != nil {
-		return nil, err
-	}
-	planned := true
-	filter := tracker.RunFilter{SweepID: sweep.ID, Phase: tracker.Replicate, States: []tracker.State{tracker.Done}, Planned: &planned}
-	runs, err := store.Runs(ctx, filter)
-	if err != nil {
-		return nil, err
-	}
-	var metrics []tracker.Metric
-	for _, set := range studyRankings {
-		metrics = append(metrics, tracker.Metric{Name: string(stats.MetricAUROC), Split: set})
-	}
-	values, err := store.Results(ctx, filter, metrics...)
-	if err != nil {
-		return nil, err
-	}
-	out := map[sweeps.Cell]map[string][]float64{}
-	for _, r := range runs {
-		cell := sweeps.Cell{Dataset: r.Dataset, Backbone: r.Backbone, Variant: r.Variant}
-		if out[cell] == nil {
-			out[cell] = map[string][]float64{}
-		}
-		for _, m := range metrics {
-			if v, ok := values[r.ID][m]; ok {
-				out[cell][m.Split] = append(out[cell][m.Split], v)
-			}
-		}
-	}
-	return out, nil
 }
 
 func printStudy(w io.Writer, s study) {
