@@ -15,7 +15,7 @@ func TestAnalysis(t *testing.T) {
 	h := newHome(t)
 	h.add(cohort{name: "two", label: binary, rows: 400})
 	h.add(cohort{name: "more", label: binary, rows: 400, seed: 1})
-	file := h.write("tested.toml", `version = 1
+	const text = `version = 1
 name = "tested"
 [axes]
 dataset  = ["two", "more"]
@@ -44,7 +44,8 @@ width      = 8
 baseline   = { variant = "erm" }
 tests      = ["wilcoxon", "paired_bootstrap", "paired_permutation", "delong", "corrected_t", "friedman", "iqm", "probability_of_improvement"]
 correction = "bh"
-`)
+`
+	file := h.write("tested.toml", text)
 	type planned struct {
 		Detectable []struct {
 			Seeds, Events, Comparisons int
@@ -110,10 +111,11 @@ correction = "bh"
 	if j := compared.Joint; len(j.Blocks) != 2 || j.Friedman.P == nil || len(j.IQM) != 2 || len(j.Improved) != 2 || j.Improved[1].Estimate == nil {
 		t.Errorf("joint: %+v", j)
 	}
-	text := h.must("compare", "--resamples", "100", "tested").out
+	h.showsShiftedTests()
+	shown := h.must("compare", "--resamples", "100", "tested").out
 	for _, want := range []string{"p (BH)", "p bootstrap", "p corrected t", "The Wilcoxon decides", "Friedman over 2 blocks"} {
-		if !strings.Contains(text, want) {
-			t.Errorf("compare does not print %q:\n%s", want, text)
+		if !strings.Contains(shown, want) {
+			t.Errorf("compare does not print %q:\n%s", want, shown)
 		}
 	}
 	if a := h.must("compare", "--json", "--metric", "net_benefit@0.2", "--resamples", "100", "tested"); !strings.Contains(a.out, `"pre_registered": false`) {
@@ -131,6 +133,45 @@ correction = "bh"
 	h.expect(2, "compare", "--decision-curve", "1.5", "tested")
 
 	h.auditsSelection()
+
+	// An analysis that is changed after the fact is no registered one.
+	if strings.Contains(shown, "not pre-registered") {
+		t.Errorf("compare finds that something was not registered:\n%s", shown)
+	}
+	if s := h.trained(t, h.write("tested.toml", strings.Replace(text, `correction = "bh"`, `correction = "none"`, 1))); s.New != 0 {
+		t.Errorf("another correction makes %d runs", s.New)
+	}
+	if a := h.must("compare", "--resamples", "100", "tested"); !strings.Contains(a.out, "not pre-registered: the sweep's analysis or metric was changed after the sweep had begun") {
+		t.Errorf("compare does not say that the analysis was changed:\n%s", a.out)
+	}
+}
+
+// showsShiftedTests compares what stands beside the test rows with what SQL knows.
+func (h *home) showsShiftedTests() {
+	t := h.t
+	t.Helper()
+	compared := decode[struct {
+		TestSets []string `json:"test_sets"`
+		Shifted  []struct {
+			Dataset, Variant   string
+			Means, Differences []float64
+		}
+	}](t, h.must("compare", "--json", "--resamples", "50", "tested"))
+	means := map[string]float64{}
+	for _, row := range h.sqlRows(`select dataset, variant, split, avg(value) from results where phase = 'replicate' and metric = 'auroc' and grp = '' group by 1, 2, 3`) {
+		means[fmt.Sprintf("%v/%v/%v", row[0], row[1], row[2])] = row[3].(float64)
+	}
+	if !slices.Equal(compared.TestSets, []string{"id", "do"}) || len(compared.Shifted) != 4 {
+		t.Fatalf("got %+v", compared)
+	}
+	for _, s := range compared.Shifted {
+		for i, set := range []string{"test", "do"} {
+			own, erm := means[fmt.Sprintf("%s/%s/%s", s.Dataset, s.Variant, set)], means[fmt.Sprintf("%s/erm/%s", s.Dataset, set)]
+			if math.Abs(s.Means[i]-own) > 1e-6 || s.Variant == "md" && math.Abs(s.Differences[i]-(own-erm)) > 1e-6 {
+				t.Errorf("%s %s: %+v, results say %v and %v", s.Dataset, set, s, own, own-erm)
+			}
+		}
+	}
 }
 
 // auditsSelection compares what the rules choose with what SQL knows of the search.
