@@ -1,6 +1,10 @@
 package stats
 
-import "testing"
+import (
+	"encoding/json"
+	"os"
+	"testing"
+)
 
 func TestDeLongSeeds(t *testing.T) {
 	one := twoArms(3, 400, []int64{0}, 2, 1)[0]
@@ -36,5 +40,33 @@ func TestDeLongSeeds(t *testing.T) {
 	single.Clusters = nil
 	if !panics(func() { DeLongSeeds([]Paired{single}) }) {
 		t.Error("no clusters for 3 rows do not panic")
+	}
+}
+
+// TestDeLong_pROC compares with pROC of R, testdata/proc.R.
+func TestDeLong_pROC(t *testing.T) {
+	text, err := os.ReadFile("testdata/proc.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var cases []struct {
+		Case                           int
+		AUROC, Variance, Difference, P float64
+	}
+	if err := json.Unmarshal(text, &cases); err != nil {
+		t.Fatal(err)
+	}
+	if len(cases) < 3 {
+		t.Fatalf("%d cases", len(cases))
+	}
+	all := load(t).Binary
+	for _, want := range cases {
+		c := all[want.Case]
+		auroc, variance := DeLong(c.Scores, c.Labels)
+		near(t, "auroc", auroc, want.AUROC, 1e-9)
+		near(t, "variance", variance, want.Variance, 1e-9)
+		difference, _, p := DeLongPaired(c.Scores, c.Other, c.Labels)
+		near(t, "difference", difference, want.Difference, 1e-9)
+		near(t, "p", p, want.P, 1e-9)
 	}
 }
