@@ -55,7 +55,7 @@ func readSeedValues(ctx context.Context, store *tracker.Store, sweep int64, metr
 				out[cell][m.Split] = map[int64]float64{}
 			}
 			if v, ok := values[r.ID][m]; ok {
-				out[cell][m.Split][int64(r.SplitSeed)] = v
+				out[cell][m.Split][r.SplitSeed] = v
 			}
 		}
 	}
