@@ -5,6 +5,8 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/deconfound/deconfound/tracker"
 )
 
 const generatedSweep = `version = 1
@@ -124,5 +126,14 @@ func TestCompile_metricAgainstTheTruth(t *testing.T) {
 	want := Metric{Name: "test/irmse", Goal: "minimize", Select: "val/log_loss", SelectGoal: "minimize"}
 	if diff := cmp.Diff(want, generatedPlan(t, text).Metric); diff != "" {
 		t.Errorf("metric (-want +got):\n%s", diff)
+	}
+	// Or by the predictions before the adjustment.
+	want.Select = "val/log_loss@observed"
+	if diff := cmp.Diff(want, generatedPlan(t, strings.Replace(text, `"val/log_loss"`, `"val/log_loss@observed"`, 1)).Metric); diff != "" {
+		t.Errorf("metric (-want +got):\n%s", diff)
+	}
+	s, err := ParseSelection(want.Select)
+	if err != nil || s.Metric() != (tracker.Metric{Name: "log_loss", Split: "val", Group: "observed"}) || s.Worst != "" {
+		t.Errorf("got %+v, %v", s, err)
 	}
 }

@@ -20,17 +20,25 @@ type Metric struct {
 	SelectGoal string `json:"select_goal"`
 }
 
-// Selection is a parsed rule such as val/auroc or val/auroc@worst(pattern).
+// Selection is a parsed rule such as val/auroc, val/auroc@worst(pattern) or
+// val/auroc@observed.
 type Selection struct {
 	Name  string // auroc
 	Split string // val
 	Worst string // the group whose worst level counts; empty for all rows
+	// Observed measures the prediction without the adjustment, in the row's own
+	// stratum: validation rows follow the confounded law, and by an adjusted
+	// prediction the epoch that adjusts least looks best.
+	Observed bool
 }
 
 func (s Selection) String() string {
 	text := s.Split + "/" + s.Name
 	if s.Worst != "" {
 		text += "@worst(" + s.Worst + ")"
+	}
+	if s.Observed {
+		text += "@observed"
 	}
 	return text
 }
@@ -40,6 +48,9 @@ func (s Selection) Metric() tracker.Metric {
 	m := tracker.Metric{Name: s.Name, Split: s.Split}
 	if s.Worst != "" {
 		m.Group = "worst_" + s.Worst
+	}
+	if s.Observed {
+		m.Group = "observed"
 	}
 	return m
 }
@@ -60,18 +71,18 @@ func (m Metric) needsTruth() bool {
 	return err == nil && truthGoals[s.Name] != ""
 }
 
-var selectionPattern = regexp.MustCompile(`^([a-z]+)/([a-z0-9_]+)(?:@worst\(([A-Za-z0-9_.-]+)\))?$`)
+var selectionPattern = regexp.MustCompile(`^([a-z]+)/([a-z0-9_]+)(?:@worst\(([A-Za-z0-9_.-]+)\)|(@observed))?$`)
 
 // ParseSelection reads a metric as users write it. The error says what to write
 // instead.
 func ParseSelection(text string) (Selection, error) {
 	m := selectionPattern.FindStringSubmatch(text)
 	if m == nil {
-		return Selection{}, fmt.Errorf("%q is not a metric; write val/auroc or val/auroc@worst(pattern)", text)
+		return Selection{}, fmt.Errorf("%q is not a metric; write val/auroc, val/auroc@worst(pattern) or val/auroc@observed", text)
 	}
-	s := Selection{Split: m[1], Name: m[2], Worst: m[3]}
+	s := Selection{Split: m[1], Name: m[2], Worst: m[3], Observed: m[4] != ""}
 	if _, truth := truthGoals[s.Name]; truth {
-		if s.Split != "test" || s.Worst != "" {
+		if s.Split != "test" || s.Worst != "" || s.Observed {
 			return Selection{}, fmt.Errorf("%s needs the causal truth, which test rows of generated data alone have; write name = \"test/%s\" and select by a metric of val", s.Name, s.Name)
 		}
 		return s, nil

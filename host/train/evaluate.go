@@ -51,7 +51,16 @@ func (r *Run) measureValidation(ctx context.Context, values Values) (scores, err
 	if err != nil {
 		return s, fmt.Errorf("score validation rows: %w", err)
 	}
-	return s, r.measure(values, dataset.TestSet{Name: "val", Rows: rows}, gather(r.availability, rows, 1), s, []string{PatternGroup})
+	if err := r.measure(values, dataset.TestSet{Name: "val", Rows: rows}, gather(r.availability, rows, 1), s, []string{PatternGroup}); err != nil || !r.cfg.Select.Observed {
+		return s, err
+	}
+	sample := stats.Sample{Scores: widen(s.Observed), Labels: widen(gather(r.labels, rows, r.labelWidth))}
+	report, err := stats.Evaluate(stats.Task{Kind: stats.Kind(r.task.Kind), Classes: r.task.Classes}, sample)
+	if err != nil {
+		return s, fmt.Errorf("measure val without adjustment: %w", err)
+	}
+	values.add("val", observedGroup, "", sample.Metrics(), report)
+	return s, nil
 }
 
 // measure adds the metrics of scored rows to values: all rows together, the

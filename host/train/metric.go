@@ -29,6 +29,10 @@ type Selection struct {
 	// Worst names the group whose worst level counts ("pattern"), or is empty
 	// for all validation rows together.
 	Worst string
+	// Observed takes the predictions without the adjustment, each row in its own
+	// stratum, as validation rows came about. By the adjusted ones the epoch that
+	// adjusts least looks best, for the rows are confounded.
+	Observed bool
 	// Maximize says whether larger is better.
 	Maximize bool
 }
@@ -42,14 +46,24 @@ func (s Selection) validate() error {
 	if s.Worst != "" && s.Worst != "pattern" {
 		return fmt.Errorf("metric.select asks for the worst %q; only the worst pattern is known on validation rows", s.Worst)
 	}
+	if s.Worst != "" && s.Observed {
+		return fmt.Errorf("metric.select asks for the worst pattern of observed predictions, which is not measured")
+	}
 	return nil
 }
+
+// observedGroup is the group of validation metrics of the predictions without the
+// adjustment.
+const observedGroup = "observed"
 
 // Metric returns the validation metric that the rule looks at.
 func (s Selection) Metric() Metric {
 	m := Metric{Name: s.Name, Split: "val"}
 	if s.Worst != "" {
 		m.Group = "worst_" + s.Worst
+	}
+	if s.Observed {
+		m.Group = observedGroup
 	}
 	return m
 }
@@ -73,6 +87,9 @@ func (m Metric) label() string {
 	s := m.Split + "/" + m.Name
 	if group, ok := strings.CutPrefix(m.Group, "worst_"); ok {
 		s += "@worst(" + group + ")"
+	}
+	if m.Group == observedGroup {
+		s += "@observed"
 	}
 	return s
 }

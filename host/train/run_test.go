@@ -468,6 +468,38 @@ func TestRun_PatienceStopsAndKeepsTheBestEpoch(t *testing.T) {
 	}
 }
 
+// A rule may look at the predictions before the adjustment: its value is theirs, and
+// it differs from that of the adjusted ones.
+func TestRun_SelectsByObservedPredictions(t *testing.T) {
+	d := data(t, cohort(t, 600))
+	cfg := config(5)
+	cfg.Select = train.Selection{Name: "log_loss", Observed: true}
+	var err error
+	if cfg.Missingness, err = causal.ParseMissingness(map[string]any{"mode": "enumerate"}); err != nil {
+		t.Fatal(err)
+	}
+	outcome, recorded := finish(t, cfg, d, &opener{}, 100)
+	best, at, differs := math.Inf(1), -1, false
+	for epoch := range len(recorded) {
+		v, ok := recorded[epoch+1][cfg.Select.Metric()]
+		if !ok {
+			t.Fatalf("epoch %d has no value of observed predictions", epoch)
+		}
+		differs = differs || v != recorded[epoch+1][train.Metric{Name: "log_loss", Split: "val"}]
+		if v < best {
+			best, at = v, epoch
+		}
+	}
+	if outcome.BestEpoch != at || outcome.Values[cfg.Select.Metric()] != best || !differs {
+		t.Errorf("epoch %d of value %v was tested, want %d of %v (adjusted values differ: %v)", outcome.BestEpoch, outcome.Values[cfg.Select.Metric()], at, best, differs)
+	}
+	cfg.Missingness = nil // without adjustment the two are one
+	outcome, _ = finish(t, cfg, d, &opener{}, 100)
+	if a, b := outcome.Values[cfg.Select.Metric()], outcome.Values[train.Metric{Name: "log_loss", Split: "val"}]; a != b {
+		t.Errorf("without a component the log loss is %v observed and %v otherwise", a, b)
+	}
+}
+
 // An epoch of an earlier stage is never the best one, however well it scores.
 func TestRun_BestEpochHasAllStages(t *testing.T) {
 	d := data(t, cohort(t, 400))

@@ -212,7 +212,7 @@ func trainConfig(spec sweeps.RunSpec) (train.Config, error) {
 	if err != nil {
 		return cfg, err
 	}
-	cfg.Select = train.Selection{Name: selection.Name, Worst: selection.Worst, Maximize: spec.Metric.SelectGoal == "maximize"}
+	cfg.Select = train.Selection{Name: selection.Name, Worst: selection.Worst, Observed: selection.Observed, Maximize: spec.Metric.SelectGoal == "maximize"}
 	return cfg, nil
 }
 
