@@ -57,7 +57,7 @@ demo: build ## a sweep on real data with a private PostgreSQL, and its compariso
 STUDY ?=
 
 .PHONY: study
-study: build ## MD and DB against known causal truth, some ten minutes on two cores
+study: build ## MD and DB against known causal truth: 20 minutes of CPU, split over the cores
 	bin/deconfound study $(STUDY)
 
 .PHONY: test
