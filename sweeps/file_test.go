@@ -93,6 +93,7 @@ func (anyName) Component(string) []Parameter {
 		out = append(out, Parameter{Name: name, Type: "string", Default: "x"})
 	}
 	out = append(out, Parameter{Name: "mechanism", Type: "string"}) // empty unless given
+	out = append(out, Parameter{Name: "mask_do", Type: "bool", Default: false})
 	for _, name := range []string{"swap_weight", "independence_weight"} {
 		out = append(out, Parameter{Name: name, Type: "float", Default: 1.0})
 	}
