@@ -48,9 +48,9 @@ func scenarioName(ref sweeps.DatasetRef) string {
 	return ""
 }
 
-// limit is a bound on an error: of a variant itself, or of what it has over the
+// criterion is a bound on an error: of a variant itself, or of what it has over the
 // better of others.
-type limit struct {
+type criterion struct {
 	scenarios []string
 	variant   string
 	over      []string // nil: the error itself
@@ -59,7 +59,7 @@ type limit struct {
 	text      string
 }
 
-// The bars of the study. Below the floor of about .07 no network of this size gets.
+// The criteria of the study. Below the floor of about .07 no network of this size gets.
 const (
 	biased      = .14  // what a confounded baseline has at least
 	oneMissing  = .11  // what either component alone leaves in S2
@@ -70,7 +70,7 @@ const (
 	significant = .01
 )
 
-var limits = []limit{
+var criteria = []criterion{
 	{[]string{"S2"}, "erm", nil, biased, true, "erm is biased: at least .14"},
 	{[]string{"S3", "S6"}, "md", nil, removed, false, "md removes missingness bias: at most .085"},
 	{[]string{"S0", "S1", "S5", "S7"}, "md", []string{"erm"}, harmless, false, "md does no harm where availability is not confounded: at most .01 over erm"},
@@ -111,7 +111,7 @@ func checkStudy(rows []studyRow) []studyCheck {
 			backbones = append(backbones, r.Backbone)
 		}
 	}
-	for _, l := range limits {
+	for _, l := range criteria {
 		for _, scenario := range l.scenarios {
 			for _, backbone := range backbones {
 				var rivals []*studyRow
@@ -144,7 +144,7 @@ func checkStudy(rows []studyRow) []studyCheck {
 }
 
 // check compares a mean, or its distance from the better of others, with the bound.
-func (l limit) check(row *studyRow, rivals []*studyRow) studyCheck {
+func (l criterion) check(row *studyRow, rivals []*studyRow) studyCheck {
 	c := studyCheck{Scenario: row.Scenario, Backbone: row.Backbone, Claim: l.text, Value: row.IRMSE, P: stats.Number(math.NaN())}
 	if len(rivals) > 0 {
 		best := slices.MinFunc(rivals, func(a, b *studyRow) int { return cmp.Compare(a.IRMSE.Estimate, b.IRMSE.Estimate) })
