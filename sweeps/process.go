@@ -37,6 +37,10 @@ type Options struct {
 	Name       string // of the worker, for people; "" = host and process id
 	Workers    int    // slices at the same time; 0 = 1
 	Provenance tracker.Provenance
+	// Room is asked before a slice starts beside the given number of others:
+	// false has it wait until one of them ends. It may be nil and is called from
+	// several goroutines.
+	Room func(training int) bool
 	// Reconnect is called when the database cannot be reached, before the next
 	// attempt, to bring a private cluster back. It may be nil.
 	Reconnect func(context.Context) error
@@ -63,6 +67,7 @@ type process struct {
 	worker *tracker.Worker
 	queue  *queue
 	outage outage
+	seats  *seats
 
 	stop    chan struct{} // closed when asked to stop
 	work    context.Context
@@ -112,6 +117,7 @@ func newProcess(store *tracker.Store, run RunFunc, opts Options) *process {
 	p := &process{
 		store: store, run: run, opts: opts, log: opts.Logger,
 		outage:  outage{reconnect: opts.Reconnect, wait: sleep},
+		seats:   newSeats(opts.Workers, opts.Room),
 		stop:    make(chan struct{}),
 		changed: make(chan struct{}, 1),
 		active:  map[leaseKey]context.CancelCauseFunc{}, refused: map[leaseKey]string{}, policies: map[int64]policy{}, settled: map[int64]settledSweep{},
@@ -137,10 +143,12 @@ func (p *process) start(ctx context.Context) (err error) {
 		quiet = p.log
 	}
 	client, err := river.NewClient(riverpgxv5.New(p.store.Pool()), &river.Config{
-		Schema:                      tracker.Schema,
-		Logger:                      quiet,
-		Workers:                     workers,
-		Queues:                      map[string]river.QueueConfig{queueSlices: {MaxWorkers: p.opts.Workers}, queueAdvance: {MaxWorkers: 1}},
+		Schema:  tracker.Schema,
+		Logger:  quiet,
+		Workers: workers,
+		// One more than there are seats, so that the next run is at hand while the
+		// results of the last one are written.
+		Queues:                      map[string]river.QueueConfig{queueSlices: {MaxWorkers: p.opts.Workers + 1}, queueAdvance: {MaxWorkers: 1}},
 		FetchCooldown:               fetchCooldown,
 		FetchPollInterval:           fetchPoll,
 		JobTimeout:                  SliceTimeout,

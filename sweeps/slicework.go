@@ -22,11 +22,46 @@ type sliceWorker struct {
 	process *process
 }
 
+// stayLimit is how long a run stays with the job that took it; River bounds a job
+// by SliceTimeout.
+const stayLimit = time.Hour
+
 // Work answers an error only when the job itself is to be tried again: what
-// becomes of the run is decided in the tracker.
+// becomes of the run is decided in the tracker. A run that pauses for its next
+// slice stays in the seat that has its plugin, mapping and dataset warm: it would
+// be the first in the queue anyhow.
 func (w *sliceWorker) Work(ctx context.Context, job *river.Job[sliceArgs]) error {
 	p := w.process
-	key := leaseKey{job.Args.Run, job.Args.Fence}
+	give, ok := p.seats.take(ctx, p.stop)
+	if !ok {
+		return river.JobSnooze(0)
+	}
+	defer give()
+	s := &stint{key: leaseKey{job.Args.Run, job.Args.Fence}, give: give, until: time.Now().Add(stayLimit)}
+	for first := true; first || s.again; first = false {
+		s.again = false
+		if err := p.slice(ctx, s); err != nil {
+			if first {
+				return err
+			}
+			p.log.Warn("run left to the next worker", "run", s.key.run, "error", err)
+			return nil // the reaper finds a waiting run without a job
+		}
+	}
+	return nil
+}
+
+// stint is what one job does: the slices of a run that follow each other here.
+type stint struct {
+	key   leaseKey // of the slice that is next, or being trained
+	give  func()   // gives the seat back
+	until time.Time
+	again bool // the run waits for its next slice under key, and no job does
+}
+
+// slice claims and trains one slice.
+func (p *process) slice(ctx context.Context, s *stint) error {
+	key := s.key
 	if !p.reserve(key) {
 		return nil // a second job for the same fence
 	}
@@ -38,7 +73,7 @@ func (w *sliceWorker) Work(ctx context.Context, job *river.Job[sliceArgs]) error
 	defer context.AfterFunc(p.work, cancelClaim)()
 	var lease tracker.Lease
 	err := p.outage.survive(claim, func(ctx context.Context) (err error) {
-		lease, err = p.store.Claim(ctx, job.Args.Run, job.Args.Fence, p.worker)
+		lease, err = p.store.Claim(ctx, key.run, key.fence, p.worker)
 		return err
 	})
 	switch {
@@ -47,11 +82,12 @@ func (w *sliceWorker) Work(ctx context.Context, job *river.Job[sliceArgs]) error
 	case claim.Err() != nil && err != nil:
 		return river.JobSnooze(0)
 	case err != nil:
-		p.log.Error("run could not be claimed", "run", job.Args.Run, "error", err)
+		p.log.Error("run could not be claimed", "run", key.run, "error", err)
 		return err
 	}
 	p.poke()
-	return p.train(ctx, lease)
+	p.train(ctx, lease, s)
+	return nil
 }
 
 // reserve notes that this process is about to claim a run under a fence; false
@@ -73,7 +109,7 @@ func (p *process) free(key leaseKey) {
 }
 
 // train runs one slice under a lease and stores what came of it.
-func (p *process) train(ctx context.Context, lease tracker.Lease) error {
+func (p *process) train(ctx context.Context, lease tracker.Lease, s *stint) {
 	slice, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	defer context.AfterFunc(p.work, func() { cancel(errStopping) })()
@@ -90,13 +126,16 @@ func (p *process) train(ctx context.Context, lease tracker.Lease) error {
 	if err == nil {
 		out, err = p.call(slice, lease, rec, policy.Slice)
 	}
+	if err != nil || out.Done {
+		s.give()
+	}
 	cause := context.Cause(slice)
 	switch {
 	case errors.Is(cause, tracker.ErrFenced):
 		p.log.Info("slice dropped: the run was cancelled or given away", "run", lease.Run.ID)
-		return nil
+		return
 	case err == nil:
-		err = p.keep(lease, rec, out)
+		err = p.keep(lease, rec, out, s)
 	case cause != nil && !errors.Is(cause, context.DeadlineExceeded):
 		err = p.giveBack(lease, rec.rest())
 	default:
@@ -104,7 +143,7 @@ func (p *process) train(ctx context.Context, lease tracker.Lease) error {
 	}
 	if errors.Is(err, tracker.ErrFenced) {
 		p.log.Info("slice dropped: the run was cancelled or given away", "run", lease.Run.ID)
-		return nil
+		return
 	}
 	if err != nil {
 		p.log.Error("slice could not be stored", "run", lease.Run.ID, "error", err)
@@ -112,7 +151,6 @@ func (p *process) train(ctx context.Context, lease tracker.Lease) error {
 		p.refused[leaseKey{lease.Run.ID, lease.Fence}] = err.Error()
 		p.mu.Unlock()
 	}
-	return nil
 }
 
 // call reads the spec and calls the RunFunc.
@@ -140,12 +178,12 @@ func (p *process) call(ctx context.Context, lease tracker.Lease, rec *recorder, 
 
 // keep stores the result of a slice. A result that the database refuses is a
 // failure of the run.
-func (p *process) keep(lease tracker.Lease, rec *recorder, out Slice) error {
+func (p *process) keep(lease tracker.Lease, rec *recorder, out Slice, s *stint) error {
 	var err error
 	if out.Done {
 		err = p.finish(lease, rec, out)
 	} else {
-		err = p.next(lease, tracker.Slice{Epoch: out.Epoch, Checkpoint: out.Checkpoint, Points: rec.rest()})
+		err = p.next(lease, tracker.Slice{Epoch: out.Epoch, Checkpoint: out.Checkpoint, Points: rec.rest()}, s)
 	}
 	if err == nil || errors.Is(err, tracker.ErrFenced) || absent(err) || p.last.Err() != nil {
 		return err
@@ -153,15 +191,36 @@ func (p *process) keep(lease tracker.Lease, rec *recorder, out Slice) error {
 	return p.fail(lease, tracker.Failure{Code: CodeError, Message: err.Error()})
 }
 
-// next stores a checkpoint and enqueues the next slice with it.
-func (p *process) next(lease tracker.Lease, slice tracker.Slice) error {
-	return p.inTx(p.last, func(ctx context.Context, tx pgx.Tx) error {
+// next stores a checkpoint. The next slice stays with s, or is enqueued if s is
+// nil, has lasted long, or the process stops.
+func (p *process) next(lease tracker.Lease, slice tracker.Slice, s *stint) error {
+	var stays bool
+	var fence int64
+	err := p.inTx(p.last, func(ctx context.Context, tx pgx.Tx) error {
 		next, err := p.store.CommitSlice(ctx, tx, lease, slice)
 		if err != nil {
 			return err
 		}
+		fence = next.Fence
+		stays = next.Enqueue() && s != nil && !p.stopping() && time.Now().Before(s.until)
+		if stays {
+			return nil
+		}
 		return p.follow(ctx, tx, lease, next)
 	})
+	if err == nil && stays {
+		s.key, s.again = leaseKey{lease.Run.ID, fence}, true
+	}
+	return err
+}
+
+func (p *process) stopping() bool {
+	select {
+	case <-p.stop:
+		return true
+	default:
+		return false
+	}
 }
 
 func (p *process) finish(lease tracker.Lease, rec *recorder, out Slice) error {
@@ -181,7 +240,7 @@ func (p *process) giveBack(lease tracker.Lease, points []tracker.Point) error {
 	if checkpoint == nil {
 		checkpoint = []byte{} // as before the first slice
 	}
-	return p.next(lease, tracker.Slice{Epoch: lease.Epoch, Checkpoint: checkpoint, Points: points})
+	return p.next(lease, tracker.Slice{Epoch: lease.Epoch, Checkpoint: checkpoint, Points: points}, nil)
 }
 
 func (p *process) fail(lease tracker.Lease, f tracker.Failure) error {
