@@ -11,7 +11,7 @@ import (
 // Live points are sent when there are this many, or after this time.
 const (
 	flushPoints   = 256
-	flushInterval = 500 * time.Millisecond
+	flushInterval = 2 * time.Second
 	// flushBackoff is how long live points stay at home after a failed flush.
 	// They are not lost: the end of the slice sends them all.
 	flushBackoff = 5 * time.Second

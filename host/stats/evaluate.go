@@ -78,12 +78,22 @@ func evaluate(task Task, s Sample, rows []int32, metrics []Metric) (Report, erro
 	r := Report{Values: map[Metric]float64{}, Undefined: map[Metric]string{}}
 	outputs, reason := r.count(task, s, rows)
 	weights := orOnes(s.Weights, len(s.Labels)/task.LabelWidth())
+	var problems []*problem
+	if reason == "" {
+		problems = newProblems(task, s, rows, outputs)
+	}
+	for _, p := range problems {
+		p.fixed = weights
+	}
 	for _, m := range metrics {
 		if reason != "" {
 			r.Undefined[m] = reason
 			continue
 		}
-		e, err := newEvaluator(m, task, s, rows, outputs)
+		e, err := whole(m, task, s, rows)
+		if e == nil && err == nil {
+			e, err = newMacro(m, problems)
+		}
 		if err != nil {
 			return Report{}, err
 		}

@@ -1,7 +1,6 @@
 package stats
 
 import (
-	"fmt"
 	"math"
 	"slices"
 )
@@ -31,18 +30,29 @@ func (m macro) value(weights []float64) float64 {
 // the ones that have enough events; they matter to metrics that are averaged
 // over outputs.
 func newEvaluator(metric Metric, task Task, s Sample, rows []int32, outputs []int) (evaluator, error) {
+	if e, err := whole(metric, task, s, rows); e != nil || err != nil {
+		return e, err
+	}
+	return newMacro(metric, newProblems(task, s, rows, outputs))
+}
+
+// whole prepares a metric that is defined on all outputs at once; nil for one that
+// is a mean over binary problems.
+func whole(metric Metric, task Task, s Sample, rows []int32) (evaluator, error) {
 	if slices.Contains(TruthMetrics(), metric) {
 		return newTruth(metric, task, s, rows)
 	}
 	if task.Kind == Multiclass {
-		if e := newMulticlass(metric, task, s, rows); e != nil {
-			return e, nil
-		}
+		return newMulticlass(metric, task, s, rows), nil
 	}
-	m := make(macro, 0, len(outputs))
-	for _, c := range outputs {
-		scores, labels := s.output(task, rows, c)
-		e, err := newBinary(metric, scores, labels, rows)
+	return nil, nil
+}
+
+// newMacro prepares the mean of a metric over binary problems.
+func newMacro(metric Metric, problems []*problem) (evaluator, error) {
+	m := make(macro, 0, len(problems))
+	for _, p := range problems {
+		e, err := p.evaluator(metric)
 		if err != nil {
 			return nil, err
 		}
@@ -52,60 +62,6 @@ func newEvaluator(metric Metric, task Task, s Sample, rows []int32, outputs []in
 		return m[0], nil
 	}
 	return m, nil
-}
-
-func newBinary(metric Metric, scores, labels []float64, rows []int32) (evaluator, error) {
-	if t, ok := metric.threshold(); ok {
-		return newLosses(scores, labels, rows, benefit(t)), nil
-	}
-	switch metric {
-	case MetricAUROC, MetricAUPRC:
-		r, ok := newRanking(scores, labels, rows)
-		if !ok {
-			return nil, fmt.Errorf("scores or labels are not finite")
-		}
-		if metric == MetricAUROC {
-			return weighted(r.auroc), nil
-		}
-		return weighted(r.auprc), nil
-	case MetricBrier:
-		return newLosses(scores, labels, rows, brierLoss), nil
-	case MetricLogLoss:
-		return newLosses(scores, labels, rows, logLoss), nil
-	case MetricAccuracy:
-		return newLosses(scores, labels, rows, hit), nil
-	case MetricBalancedAccuracy:
-		return newRecalls(scores, labels, rows), nil
-	case MetricECE:
-		bin := widthBins(scores, ECEBins)
-		return weighted(func(w []float64) float64 {
-			return binnedError(scores, labels, w, rows, bin, ECEBins)
-		}), nil
-	case MetricECEMass:
-		return weighted(func(w []float64) float64 {
-			return binnedError(scores, labels, w, rows, massBins(scores, labels, w, rows, ECEMassBins), ECEMassBins)
-		}), nil
-	case MetricBrierReliability, MetricBrierResolution:
-		bin := widthBins(scores, ECEBins)
-		return weighted(func(w []float64) float64 {
-			parts := brierParts(scores, labels, w, rows, bin, ECEBins)
-			if metric == MetricBrierResolution {
-				return parts.Resolution
-			}
-			return parts.Reliability
-		}), nil
-	case MetricCalibrationSlope:
-		return weighted(func(w []float64) float64 {
-			slope, _ := calibrationLine(scores, labels, w, rows)
-			return slope
-		}), nil
-	case MetricCalibrationIntercept:
-		return weighted(func(w []float64) float64 {
-			_, intercept := calibrationLine(scores, labels, w, rows)
-			return intercept
-		}), nil
-	}
-	return nil, fmt.Errorf("unknown metric %q", metric)
 }
 
 // newMulticlass returns the metrics that are defined on all classes at once,
@@ -165,7 +121,7 @@ func newMulticlass(metric Metric, task Task, s Sample, rows []int32) evaluator {
 			scores, class := row(i)
 			confidence[k], right[k] = scores[argmax(scores)], correct(scores, class)
 		}
-		e, _ := newBinary(metric, confidence, right, known)
+		e, _ := (&problem{scores: confidence, labels: right, rows: known}).evaluator(metric)
 		return e
 	}
 	return nil

@@ -5,14 +5,22 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"runtime/debug"
 	"syscall"
 
 	"github.com/deconfound/deconfound/tracker/pglocal"
 )
 
+// gcPercent has the collector run when the heap has grown fivefold: a run keeps
+// little and allocates much, and the cores are for training. GOGC overrides it.
+const gcPercent = 400
+
 func main() {
 	if pglocal.IsSupervisor() {
 		os.Exit(pglocal.Supervise())
+	}
+	if os.Getenv("GOGC") == "" {
+		debug.SetGCPercent(gcPercent)
 	}
 	os.Exit(execute(interruptible(), os.Args[1:], os.Stdin, os.Stdout, os.Stderr))
 }
