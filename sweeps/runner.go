@@ -30,6 +30,7 @@ type Slice struct {
 	Epochs     int // of the whole run
 	Checkpoint []byte
 	Outcome    *tracker.Outcome
+	Memory     tracker.Memory // peak of the slice; zero if it was not measured
 }
 
 // Recorder takes the values of a run while it trains. It is used by one

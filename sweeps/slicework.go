@@ -183,7 +183,7 @@ func (p *process) keep(lease tracker.Lease, rec *recorder, out Slice, s *stint) 
 	if out.Done {
 		err = p.finish(lease, rec, out)
 	} else {
-		err = p.next(lease, tracker.Slice{Epoch: out.Epoch, Checkpoint: out.Checkpoint, Points: rec.rest()}, s)
+		err = p.next(lease, tracker.Slice{Epoch: out.Epoch, Checkpoint: out.Checkpoint, Points: rec.rest(), Memory: out.Memory}, s)
 	}
 	if err == nil || errors.Is(err, tracker.ErrFenced) || absent(err) || p.last.Err() != nil {
 		return err
@@ -226,6 +226,7 @@ func (p *process) stopping() bool {
 func (p *process) finish(lease tracker.Lease, rec *recorder, out Slice) error {
 	outcome := *out.Outcome
 	outcome.Points = append(rec.rest(), outcome.Points...)
+	outcome.Memory = out.Memory
 	return p.inTx(p.last, func(ctx context.Context, tx pgx.Tx) error {
 		if err := p.store.Finish(ctx, tx, lease, outcome); err != nil {
 			return err

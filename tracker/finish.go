@@ -18,6 +18,7 @@ type Outcome struct {
 	Points      []Point
 	Predictions []Prediction
 	Diagnostics []Diagnostic
+	Memory      Memory // peak of the last slice
 }
 
 // Diagnostic is a causal diagnostic of a run. NaN stands for a number that was
@@ -53,6 +54,9 @@ func (s *Store) finish(ctx context.Context, tx pgx.Tx, l Lease, out Outcome) err
 		return err
 	}
 	if err := writeDiagnostics(ctx, tx, l.Run.ID, out.Diagnostics); err != nil {
+		return err
+	}
+	if err := writeMemory(ctx, tx, l.Run.ID, out.Memory); err != nil {
 		return err
 	}
 	if _, err := tx.Exec(ctx, `delete from checkpoint where run_id = $1`, l.Run.ID); err != nil {

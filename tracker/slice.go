@@ -13,7 +13,8 @@ type Slice struct {
 	Epoch      int    // completed epochs of the run
 	Checkpoint []byte // all that is needed to go on from here
 	Points     []Point
-	Hold       bool // wait, paused, for a decision; see ResumeRuns
+	Memory     Memory // peak of the slice
+	Hold       bool   // wait, paused, for a decision; see ResumeRuns
 }
 
 // Next says how a run goes on after its lease has ended.
@@ -34,6 +35,9 @@ func (s *Store) CommitSlice(ctx context.Context, tx pgx.Tx, l Lease, slice Slice
 		return fail(err)
 	}
 	if err := s.writePoints(ctx, tx, l.Run.ID, slice.Points); err != nil {
+		return fail(err)
+	}
+	if err := writeMemory(ctx, tx, l.Run.ID, slice.Memory); err != nil {
 		return fail(err)
 	}
 	if slice.Checkpoint == nil {

@@ -37,11 +37,15 @@ type Entry struct {
 	Env []string
 	// StartTimeout is the longest time from start to handshake.
 	StartTimeout time.Duration
-	// Memory is the limit of the process's own memory in bytes; 0 is none.
+	// Memory is the limit of the own memory of the process and its group in bytes;
+	// 0 is none.
 	Memory int64
 }
 
 func (e Entry) String() string { return string(e.Kind) + " " + e.Name }
+
+// key tells installed plugins apart.
+func (e Entry) key() string { return e.String() + "\x00" + e.Dir }
 
 // manifest is plugin.toml as it is written.
 type manifest struct {
@@ -154,14 +158,20 @@ type size int64
 var sizePattern = regexp.MustCompile(`^([0-9]+) ?(KiB|MiB|GiB)$`)
 
 func (s *size) UnmarshalText(text []byte) error {
-	m := sizePattern.FindStringSubmatch(string(text))
+	n, err := ParseSize(string(text))
+	*s = size(n)
+	return err
+}
+
+// ParseSize reads a number of bytes such as "512MiB" or "4GiB".
+func ParseSize(text string) (int64, error) {
+	m := sizePattern.FindStringSubmatch(text)
 	if m == nil {
-		return fmt.Errorf("%q is no size, write for example \"512MiB\" or \"4GiB\"", text)
+		return 0, fmt.Errorf("%q is no size, write for example \"512MiB\" or \"4GiB\"", text)
 	}
 	n, err := strconv.ParseInt(m[1], 10, 32)
 	if err != nil || n == 0 {
-		return fmt.Errorf("%q is no size, write for example \"512MiB\" or \"4GiB\"", text)
+		return 0, fmt.Errorf("%q is no size, write for example \"512MiB\" or \"4GiB\"", text)
 	}
-	*s = size(n << map[string]int{"KiB": 10, "MiB": 20, "GiB": 30}[m[2]])
-	return nil
+	return n << map[string]int{"KiB": 10, "MiB": 20, "GiB": 30}[m[2]], nil
 }

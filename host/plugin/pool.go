@@ -3,6 +3,7 @@ package plugin
 import (
 	"context"
 	"io"
+	"maps"
 	"sync"
 	"time"
 
@@ -44,7 +45,7 @@ type Pool struct {
 	end  context.CancelFunc
 
 	mu     sync.Mutex
-	places map[string]*place // by Entry.String and directory
+	places map[string]*place // by Entry.key
 	closed bool
 }
 
@@ -213,13 +214,29 @@ func (p *Pool) place(e Entry) (*place, error) {
 	if p.closed {
 		return nil, sdk.Errorf(sdk.CodeClosed, "start %s: the host is shutting down", e)
 	}
-	key := e.String() + "\x00" + e.Dir
+	key := e.key()
 	pl := p.places[key]
 	if pl == nil {
 		pl = &place{busy: make(chan struct{}, 1)}
 		p.places[key] = pl
 	}
 	return pl, nil
+}
+
+// memory is what every living process uses, by Entry.key; see Process.Memory.
+func (p *Pool) memory() map[string]int64 {
+	p.mu.Lock()
+	places := maps.Clone(p.places)
+	p.mu.Unlock()
+	out := make(map[string]int64, len(places))
+	for key, pl := range places {
+		if process := pl.current(); process != nil {
+			if used, err := process.Memory(); err == nil {
+				out[key] = used
+			}
+		}
+	}
+	return out
 }
 
 // wait waits for the end of the backoff.

@@ -299,6 +299,20 @@ func TestProcess_memory(t *testing.T) {
 	})
 }
 
+// What its children use counts as the plugin's.
+func TestProcess_memoryOfChildren(t *testing.T) {
+	e := install(t, t.TempDir(), "backbone", "misbehave")
+	e.Memory = 128 << 20
+	p, err := Start(t.Context(), e, Config{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(p.Kill)
+	_, err = forward(t, open(t, p, "child memory", 200<<20))
+	wants(t, err, sdk.CodePluginMemory, "128 MiB", "child processes")
+	gone(t, p)
+}
+
 func TestProcess_environment(t *testing.T) {
 	e := install(t, t.TempDir(), "backbone", "misbehave")
 	e.Env = []string{"CUDA_VISIBLE_DEVICES", "NOT_SET", "DECONFOUND_DSN", "PGPASSWORD"} // the last two past ReadManifest

@@ -34,7 +34,7 @@ at random. Then it prints the comparison. Repeating it trains nothing again.`,
 			if !a.json {
 				printPlan(a.errs, plan, plan.Summarize(nil, workers))
 			}
-			status, err := a.runPlan(cmd.Context(), plan, workers)
+			status, err := a.runPlan(cmd.Context(), plan, workers, defaultMemory())
 			if err != nil {
 				return err
 			}

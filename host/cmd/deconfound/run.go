@@ -17,6 +17,7 @@ func defaultWorkers() int { return max(1, runtime.NumCPU()) }
 
 func newRun(a *app) *cobra.Command {
 	var workers int
+	var memory memoryLimit
 	cmd := &cobra.Command{
 		Use:   "run SWEEP.toml",
 		Short: "Enqueue a sweep and train it here",
@@ -30,7 +31,7 @@ Ctrl-C stops at the next checkpoint; the same command goes on.`,
 			if err != nil {
 				return a.invalid(err)
 			}
-			status, err := a.runPlan(cmd.Context(), plan, workers)
+			status, err := a.runPlan(cmd.Context(), plan, workers, memory)
 			if err != nil {
 				return err
 			}
@@ -38,12 +39,13 @@ Ctrl-C stops at the next checkpoint; the same command goes on.`,
 		},
 	}
 	cmd.Flags().IntVar(&workers, "workers", defaultWorkers(), "runs trained at the same time")
+	addMemory(cmd, &memory)
 	return cmd
 }
 
 // runPlan trains a plan with local workers and shows the progress on the error
 // stream.
-func (a *app) runPlan(ctx context.Context, plan *sweeps.Plan, workers int) (sweeps.Status, error) {
+func (a *app) runPlan(ctx context.Context, plan *sweeps.Plan, workers int, memory memoryLimit) (sweeps.Status, error) {
 	store, err := a.tracker(ctx)
 	if err != nil {
 		return sweeps.Status{}, err
@@ -56,6 +58,7 @@ func (a *app) runPlan(ctx context.Context, plan *sweeps.Plan, workers int) (swee
 	progress := newProgress(a.errs)
 	options := a.workerOptions(ctx, workers)
 	options.Progress = progress.update
+	options.Room = r.room(memory)
 	announced := a.announceStop(ctx)
 	status, err := sweeps.Run(ctx, store, plan, r.runSlice, options)
 	announced()

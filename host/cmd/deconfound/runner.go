@@ -25,6 +25,7 @@ type runner struct {
 	home     home
 	registry *plugin.Registry
 	pool     *plugin.Pool
+	meter    *plugin.Meter
 	store    *tracker.Store
 	// reconnect brings a private database back; nil for a server.
 	reconnect func(context.Context) error
@@ -36,7 +37,7 @@ type runner struct {
 }
 
 func newRunner(h home, registry *plugin.Registry, pool *plugin.Pool, store *tracker.Store) *runner {
-	return &runner{home: h, registry: registry, pool: pool, store: store, datasets: map[string]*dataset.Store{}}
+	return &runner{home: h, registry: registry, pool: pool, meter: plugin.NewMeter(pool), store: store, datasets: map[string]*dataset.Store{}}
 }
 
 // close releases the datasets; the pool belongs to the app.
@@ -52,6 +53,12 @@ func (r *runner) close() {
 // runSlice is the sweeps.RunFunc of this program.
 func (r *runner) runSlice(ctx context.Context, spec sweeps.RunSpec, checkpoint []byte, recorder sweeps.Recorder, _ time.Duration) (_ sweeps.Slice, err error) {
 	defer func() { err = coded(err) }()
+	entries, err := r.entries(spec)
+	if err != nil {
+		return sweeps.Slice{}, err
+	}
+	metered := r.meter.Begin(entries...)
+	defer metered.End()
 	run, data, err := r.open(ctx, spec)
 	if err != nil {
 		return sweeps.Slice{}, err
@@ -74,6 +81,7 @@ func (r *runner) runSlice(ctx context.Context, spec sweeps.RunSpec, checkpoint [
 	slice := sweeps.Slice{Done: done, Epoch: run.Epoch(), Epochs: spec.Epochs}
 	if !done {
 		slice.Checkpoint, err = run.Checkpoint(ctx)
+		slice.Memory = memoryOf(metered)
 		return slice, err
 	}
 	outcome, err := run.Test(ctx)
@@ -84,7 +92,23 @@ func (r *runner) runSlice(ctx context.Context, spec sweeps.RunSpec, checkpoint [
 		return sweeps.Slice{}, err
 	}
 	slice.Outcome.Diagnostics = append(slice.Outcome.Diagnostics, r.overlaps.of(spec, data, outcome)...)
+	slice.Memory = memoryOf(metered)
 	return slice, nil
+}
+
+func memoryOf(run *plugin.Metered) tracker.Memory {
+	u := run.End()
+	return tracker.Memory{Host: u.Host, Plugins: u.Plugins}
+}
+
+// entries are the plugins of a run as they are installed.
+func (r *runner) entries(spec sweeps.RunSpec) ([]plugin.Entry, error) {
+	backbone, err := r.registry.Find(sdk.KindBackbone, spec.Backbone.Name)
+	if err != nil || spec.Strategy == nil {
+		return []plugin.Entry{backbone}, err
+	}
+	strategy, err := r.registry.Find(sdk.KindStrategy, spec.Strategy.Name)
+	return []plugin.Entry{backbone, strategy}, err
 }
 
 // open prepares a run from its spec, and the data that it trains and tests on.

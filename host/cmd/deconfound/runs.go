@@ -102,6 +102,9 @@ func newRunsShow(a *app) *cobra.Command {
 				fmt.Fprintf(w, "run %d: %s / %s / %s, %s, trial %d, seed %d: %s after %d of %d epochs\n",
 					run.ID, run.Dataset, run.Backbone, run.Variant, run.Phase, run.Trial, run.SplitSeed, run.State, run.Epoch, run.Epochs)
 				fmt.Fprintf(w, "program %s, commit %s, dataset %.12s, backbone %.12s\n", run.HostVersion, cmp.Or(run.GitCommit, "unknown"), run.DatasetHash, run.BackboneHash)
+				if m := run.Memory; m != (tracker.Memory{}) {
+					fmt.Fprintf(w, "memory at its peak %d MiB: %d MiB in the worker, %d MiB in plugins\n", (m.Host+m.Plugins)>>20, m.Host>>20, m.Plugins>>20)
+				}
 				if run.ErrorCode != "" {
 					fmt.Fprintf(w, "error %s: %s\n", run.ErrorCode, run.ErrorMessage)
 				}

@@ -16,6 +16,7 @@ import (
 
 func newWorker(a *app) *cobra.Command {
 	var workers int
+	var memory memoryLimit
 	var name string
 	cmd := &cobra.Command{
 		Use:   "worker",
@@ -36,6 +37,7 @@ their content hashes check.`,
 			}
 			defer r.close()
 			options := a.workerOptions(cmd.Context(), workers)
+			options.Room = r.room(memory)
 			options.Name = name
 			defer a.announceStop(cmd.Context())()
 			fmt.Fprintf(a.errs, "worker with %d slots is waiting for runs; Ctrl-C stops it\n", workers)
@@ -43,6 +45,7 @@ their content hashes check.`,
 		},
 	}
 	cmd.Flags().IntVar(&workers, "workers", defaultWorkers(), "runs trained at the same time")
+	addMemory(cmd, &memory)
 	cmd.Flags().StringVar(&name, "name", "", "name of the worker (default: host and process id)")
 	return cmd
 }

@@ -28,7 +28,12 @@ func init() { runtime.LockOSThread() }
 func main() {
 	start := flag.String("start", "", "what to do at the start")
 	name := flag.String("name", "misbehave", "the name to claim")
+	hog := flag.Int("hog", 0, "bytes to use, and nothing else")
 	flag.Parse()
+	if *hog > 0 {
+		fill(*hog)
+		select {}
+	}
 	switch *start {
 	case "noise":
 		fmt.Println("hello from fmt")
@@ -52,6 +57,15 @@ func main() {
 		return
 	}
 	serve.Backbone(backbone{name: *name})
+}
+
+// fill returns n bytes that are in memory.
+func fill(n int) []byte {
+	out := make([]byte, n)
+	for i := range out {
+		out[i] = byte(i)
+	}
+	return out
 }
 
 var hyperparameters = []sdk.Hyperparameter{
@@ -145,11 +159,15 @@ func (s *session) Forward(_ context.Context, req sdk.ForwardRequest, resp *sdk.F
 		fmt.Println("the disk is warm")
 		return errors.New("disk on fire")
 	case "memory":
-		s.hog = make([]byte, s.size)
-		for i := range s.hog {
-			s.hog[i] = byte(i)
+		s.hog = fill(s.size)
+		select {}
+	case "child memory":
+		if err := exec.Command(os.Args[0], "-hog", strconv.Itoa(s.size)).Start(); err != nil {
+			return err
 		}
 		select {}
+	case "keep":
+		s.hog = fill(s.size)
 	case "print":
 		fmt.Println("printed in forward")
 		_, _ = unix.Write(1, []byte("written in forward\n"))
