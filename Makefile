@@ -28,7 +28,7 @@ GOLANGCI := .bin/golangci-lint-$(GOLANGCI_VERSION)
 
 .PHONY: help
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z][a-z-]*:.*## / { printf "  %-13s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+	@awk -F ':.*## ' '/^[a-z][a-z-]*:.*## / { printf "  %-15s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
 .PHONY: build
 build: plugins ## bin/deconfound and the shipped plugins
@@ -99,6 +99,10 @@ SERVER ?= postgresql://postgres@localhost/postgres
 .PHONY: bench-torch
 bench-torch: ## training steps against PyTorch, in the same run; see BENCHMARKS.md
 	python3 host/e2e/bench/steps.py $(foreach python,$(PYTHON),--python $(python))
+
+.PHONY: bench-backbones
+bench-backbones: build ## the shipped backbones against PyTorch, in the same run; see BENCHMARKS.md
+	python3 host/e2e/bench/backbones.py $(foreach python,$(PYTHON),--python $(python))
 
 .PHONY: bench-sweep
 bench-sweep: build ## a whole sweep against PyTorch, Optuna and MLflow on the PostgreSQL SERVER

@@ -157,9 +157,9 @@
 // logs RUN"); other runs go on. bad_shape and not_finite: an answer has another
 // shape than asked for, or a NaN; panic: with file and line; deadline: no answer
 // within two minutes to a step, five to opening and snapshots; plugin_crash,
-// plugin_memory and plugin_start: the process ended, grew beyond exec.memory with its
-// children, or
-// did not shake hands, and is started again for the next run.
+// plugin_memory and plugin_start: the process ended, grew beyond exec.memory (its
+// child processes count), or did not shake hands, and is started again for the next
+// run.
 //
 // # Rules
 //
