@@ -16,7 +16,7 @@ func TestRun_Interrupted(t *testing.T) {
 	t.Parallel()
 	calm := newHome(t)
 	data := cohort{name: "two", label: binary, rows: 320}
-	plan := sweep{name: "long", dataset: `"two"`, variant: `"erm", "md_db"`, seeds: "0, 1", epochs: 100, more: `slice = "1s"`}
+	plan := sweep{name: "long", dataset: `"two"`, variant: `"erm", "md_db"`, seeds: "0, 1", epochs: 200, more: `slice = "1s"`}
 	calm.add(data)
 	calm.trained(t, "--workers", "1", plan.write(calm))
 
