@@ -55,6 +55,7 @@ type studyRow struct {
 
 func newStudy(a *app) *cobra.Command {
 	var workers, resamples int
+	var memory memoryLimit
 	var markdown, csv string
 	cmd := &cobra.Command{
 		Use:   "study [SWEEP.toml]",
@@ -78,7 +79,7 @@ it shares with the whole is trained once.`,
 			if !a.json {
 				printPlan(a.errs, plan, plan.Summarize(nil, workers))
 			}
-			status, err := a.runPlan(cmd.Context(), plan, workers)
+			status, err := a.runPlan(cmd.Context(), plan, workers, memory)
 			if err != nil {
 				return err
 			}
@@ -100,6 +101,7 @@ it shares with the whole is trained once.`,
 		},
 	}
 	cmd.Flags().IntVar(&workers, "workers", defaultWorkers(), "runs trained at the same time")
+	addMemory(cmd, &memory)
 	cmd.Flags().IntVar(&resamples, "resamples", 1000, "bootstrap resamples of the differences")
 	cmd.Flags().StringVar(&markdown, "markdown", "", "also write the tables to this file, as Markdown")
 	cmd.Flags().StringVar(&csv, "csv", "", "also write the tables to this file, as CSV")
