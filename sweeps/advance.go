@@ -20,6 +20,28 @@ func StoredPlan(sweep tracker.Sweep) (*Plan, error) {
 	return &p, nil
 }
 
+// attached is StoredPlan with its adaptive searches as far as they have come.
+func attached(ctx context.Context, r tracker.Reader, sweep tracker.Sweep) (*Plan, error) {
+	plan, err := StoredPlan(sweep)
+	if err != nil {
+		return nil, err
+	}
+	return plan, plan.attachStored(ctx, r, sweep.ID)
+}
+
+// attachStored is attach with what the tracker has of the sweep.
+func (p *Plan) attachStored(ctx context.Context, r tracker.Reader, sweepID int64) error {
+	if !p.adaptive() {
+		return nil
+	}
+	states, err := r.Searches(ctx, sweepID)
+	if err != nil {
+		return err
+	}
+	_, err = p.attach(states)
+	return err
+}
+
 // results reads how far the runs of a sweep have come.
 func results(ctx context.Context, r tracker.Reader, sweepID int64, rule string) (map[Hash]Result, []tracker.Run, error) {
 	selection, err := ParseSelection(rule)
@@ -82,7 +104,12 @@ func planned(spec RunSpec, retry RetryPolicy) (tracker.PlannedRun, error) {
 // transaction must hold the sweep's lock, else two of them could overtake each
 // other.
 func advance(ctx context.Context, tx pgx.Tx, store *tracker.Store, q *queue, sweepID int64, plan *Plan) (started []tracker.Run, existed map[Hash]Result, err error) {
-	existed, _, err = results(ctx, store.In(tx), sweepID, plan.Metric.Select)
+	reader := store.In(tx)
+	existed, runs, err := results(ctx, reader, sweepID, plan.Metric.Select)
+	if err != nil {
+		return nil, nil, err
+	}
+	decided, err := decide(ctx, tx, store, sweepID, plan, trainings(runs, existed))
 	if err != nil {
 		return nil, nil, err
 	}
@@ -95,12 +122,19 @@ func advance(ctx context.Context, tx pgx.Tx, store *tracker.Store, q *queue, swe
 		if wanted[i], err = planned(spec, plan.Retry); err != nil {
 			return nil, nil, err
 		}
+		wanted[i].Until = decided.until[Hash(wanted[i].Hash)]
 	}
 	started, err = store.PlanRuns(ctx, tx, sweepID, wanted, true)
 	if err != nil {
 		return nil, nil, err
 	}
-	return started, existed, q.slices(ctx, tx, started)
+	if err := decided.apply(ctx, tx, store, q, sweepID, plan); err != nil {
+		return nil, nil, err
+	}
+	if err := q.slices(ctx, tx, started); err != nil {
+		return nil, nil, err
+	}
+	return started, existed, nil
 }
 
 // advanceSweep is advance for a stored sweep, in a transaction of its own.
@@ -112,6 +146,9 @@ func advanceSweep(ctx context.Context, store *tracker.Store, q *queue, sweepID i
 		sweep, err := store.In(tx).SweepByID(ctx, sweepID)
 		if err != nil {
 			return err
+		}
+		if sweep.CancelledAt != nil {
+			return nil // its runs are cancelled, which is no result
 		}
 		plan, err := StoredPlan(sweep)
 		if err != nil {

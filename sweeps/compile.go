@@ -54,7 +54,8 @@ func Compile(f *File, catalog Catalog) (*Plan, error) {
 	return p, nil
 }
 
-// hash covers the hashes of all runs the plan can ask for.
+// hash covers the hashes of all runs the plan can ask for, or how an adaptive
+// search finds them.
 func (p *Plan) hash() (Hash, error) {
 	h := sha256.New()
 	head, err := json.Marshal([]any{p.Name, p.SearchSeed, p.Seeds, p.AnalysisHash})
@@ -63,6 +64,13 @@ func (p *Plan) hash() (Hash, error) {
 	}
 	h.Write(head)
 	for _, cell := range p.Cells {
+		if cell.Adaptive != nil {
+			text, err := json.Marshal(cell.Adaptive)
+			if err != nil {
+				return Hash{}, fmt.Errorf("hash plan: %w", err)
+			}
+			h.Write(text)
+		}
 		for _, t := range cell.Trials {
 			run, err := t.run(PhaseSearch, p.SearchSeed).Hash()
 			if err != nil {

@@ -5,28 +5,11 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/expr-lang/expr"
 	"github.com/expr-lang/expr/ast"
 	"github.com/expr-lang/expr/file"
-	"github.com/expr-lang/expr/vm"
+
+	"github.com/deconfound/deconfound/sweeps/search"
 )
-
-// condition is a compiled `when`. It sees the cell and nothing else, has no
-// functions and no side effects.
-type condition struct {
-	text    string
-	program *vm.Program
-}
-
-// conditionEnv is what a condition may name.
-type conditionEnv struct {
-	Dataset     string `expr:"dataset"`
-	Backbone    string `expr:"backbone"`
-	Variant     string `expr:"variant"`
-	Strategy    string `expr:"strategy"` // "" when the variant has none
-	Missingness bool   `expr:"missingness"`
-	DualBranch  bool   `expr:"dual_branch"`
-}
 
 var conditionWords = []string{"dataset", "backbone", "variant", "strategy", "missingness", "dual_branch"}
 
@@ -46,23 +29,40 @@ func conditionNames(f *File) map[string][]string {
 	}
 }
 
-// readCondition compiles v; nil if it is absent or wrong.
-func readCondition(v value, names map[string][]string) *condition {
+// readCondition compiles v; nil if it is absent or wrong. names are the values
+// that its words can have; a parameter of the file has an entry, if only nil.
+func readCondition(v value, names map[string][]string) *search.Expression {
+	return readExpression(v, names, `condition`, `"variant in ['db', 'md_db']" or "optimizer.name == 'sgd'"`)
+}
+
+// readExpression compiles a condition or a constraint.
+func readExpression(v value, names map[string][]string, what, example string) *search.Expression {
 	text, ok := v.str()
 	if !ok {
 		return nil
 	}
 	check := &conditionCheck{names: names}
-	program, err := expr.Compile(text, expr.Env(conditionEnv{}), expr.AsBool(), expr.DisableAllBuiltins(), expr.Patch(check))
+	e, err := search.Compile(text, check)
 	if err != nil {
 		message, _, _ := strings.Cut(err.Error(), "\n")
 		var where *file.Error
 		if errors.As(err, &where) {
 			message = where.Message
 		}
-		v.report(`cannot be read as a condition: %s; write e.g. "variant in ['db', 'md_db']" with %s`,
-			message, strings.Join(conditionWords, ", "))
+		v.report(`cannot be read as a %s: %s; write e.g. %s with %s and parameters of the file`,
+			what, message, example, strings.Join(conditionWords, ", "))
 		return nil
+	}
+	for _, name := range e.Parameters {
+		if _, ok := names[name]; !ok {
+			var known []string
+			for n := range names {
+				if strings.Contains(n, ".") {
+					known = append(known, n)
+				}
+			}
+			check.problems = append(check.problems, "looks at "+name+", which is not in [parameters]"+suggest(name, known))
+		}
 	}
 	for _, problem := range check.problems {
 		v.report("%s", problem)
@@ -70,17 +70,7 @@ func readCondition(v value, names map[string][]string) *condition {
 	if len(check.problems) > 0 {
 		return nil
 	}
-	return &condition{text: text, program: program}
-}
-
-// holds reports whether the condition is true for a cell; a nil condition is.
-func (c *condition) holds(env conditionEnv) bool {
-	if c == nil {
-		return true
-	}
-	out, err := expr.Run(c.program, env)
-	ok, _ := out.(bool)
-	return err == nil && ok
+	return e
 }
 
 // conditionCheck looks for names that cannot occur.
@@ -102,17 +92,24 @@ func (c *conditionCheck) Visit(node *ast.Node) {
 }
 
 func (c *conditionCheck) compare(word, literal ast.Node) {
-	id, ok := word.(*ast.IdentifierNode)
-	known := c.names[""]
-	if ok {
-		known = c.names[id.Value]
+	name := ""
+	switch w := word.(type) {
+	case *ast.IdentifierNode:
+		name = w.Value
+	case *ast.MemberNode: // section.name
+		section, isWord := w.Node.(*ast.IdentifierNode)
+		key, isText := w.Property.(*ast.StringNode)
+		if isWord && isText {
+			name = section.Value + "." + key.Value
+		}
 	}
-	if !ok || known == nil {
+	known := c.names[name]
+	if known == nil {
 		return
 	}
 	for _, text := range literals(literal) {
 		if !slices.Contains(known, text) {
-			c.problems = append(c.problems, id.Value+" is never "+show(text)+" in this sweep"+suggest(text, slices.DeleteFunc(slices.Clone(known), func(s string) bool { return s == "" })))
+			c.problems = append(c.problems, name+" is never "+show(text)+" in this sweep"+suggest(text, slices.DeleteFunc(slices.Clone(known), func(s string) bool { return s == "" })))
 		}
 	}
 }

@@ -3,117 +3,47 @@ package sweeps
 import (
 	"math"
 	"slices"
-	"strconv"
 	"strings"
+
+	"github.com/deconfound/deconfound/sweeps/search"
 )
 
-// Distribution is one entry of [parameters]: a fixed value or a choice.
+// Distribution is one entry of [parameters]: a fixed value or a choice. Its Name
+// is section.key, e.g. optimizer.lr.
 type Distribution struct {
-	Name    string // section.key, e.g. optimizer.lr
+	search.Dimension
 	Section string
 	Key     string
-	Kind    string // value, values, uniform, log_uniform, int_uniform
-	Values  []any  // of value (one) and values
-	// Min and Max are values also for log_uniform, never exponents. Step is 0
-	// when the distribution is not quantised.
-	Min, Max, Step float64
 
-	when *condition
+	when *search.Expression
 	path keyPath
 }
 
 // parameterSections are where a parameter can belong.
-var parameterSections = []string{"backbone", "strategy", "missingness", "dual_branch", "optimizer", "head", "run"}
+var parameterSections = search.Sections
 
 var distributionKinds = []string{"uniform", "log_uniform", "log_uniform_values", "int_uniform", "values", "value"}
 
-// free reports whether there is more than one value to choose from.
-func (d *Distribution) free() bool { return d.Kind != "value" }
-
-// finite reports whether grid can enumerate the distribution.
-func (d *Distribution) finite() bool {
-	return d.Kind == "value" || d.Kind == "values" || d.Kind == "int_uniform" || d.Kind == "uniform" && d.Step > 0
-}
-
-// steps is the number of quantised values of uniform and int_uniform.
-func (d *Distribution) steps() int64 {
-	return int64(math.Floor((d.Max-d.Min)/d.Step+1e-9)) + 1
-}
-
-// At returns the value at quantile u in [0, 1).
-func (d *Distribution) At(u float64) any {
-	switch {
-	case d.Kind == "value" || d.Kind == "values":
-		return d.Values[min(int(u*float64(len(d.Values))), len(d.Values)-1)]
-	case d.Kind == "log_uniform":
-		x := significant(math.Exp(math.Log(d.Min)+u*(math.Log(d.Max)-math.Log(d.Min))), 6)
-		if d.Step > 0 {
-			return d.quantised(int64(math.Round((x - d.Min) / d.Step)))
-		}
-		return min(max(x, d.Min), d.Max)
-	case d.Step > 0:
-		return d.quantised(int64(u * float64(d.steps())))
-	}
-	return min(max(significant(d.Min+u*(d.Max-d.Min), 6), d.Min), d.Max)
-}
-
-// quantised returns min + i*step, at most the last step.
-func (d *Distribution) quantised(i int64) any {
-	i = min(max(i, 0), d.steps()-1)
-	x := significant(d.Min+float64(i)*d.Step, 12)
-	if d.whole() {
-		return int64(math.Round(x))
-	}
-	return x
-}
-
-// whole reports whether all values are integers.
-func (d *Distribution) whole() bool {
-	return d.Kind == "int_uniform" || d.Step > 0 && d.Step == math.Trunc(d.Step) && d.Min == math.Trunc(d.Min)
-}
-
-// All enumerates a finite distribution.
-func (d *Distribution) All() []any {
-	if d.Kind == "value" || d.Kind == "values" {
-		return d.Values
-	}
-	out := make([]any, d.steps())
-	for i := range out {
-		out[i] = d.quantised(int64(i))
-	}
-	return out
-}
-
-// significant rounds to a number of significant decimal digits. It makes a
-// sampled value readable and hides the last bits, in which the exponential
-// function may differ between processors.
-func significant(x float64, digits int) float64 {
-	rounded, err := strconv.ParseFloat(strconv.FormatFloat(x, 'g', digits, 64), 64)
-	if err != nil {
-		return x
-	}
-	return rounded
-}
-
 // readParameters reads [parameters] in alphabetical order. A parameter may be
 // written "optimizer.lr" = {...} or optimizer.lr = {...}. Of the broken ones only
-// the name is of use.
+// the name is of use. names are the values that the words of a condition can have.
 func readParameters(v value, names map[string][]string) (out, broken []Distribution) {
 	if !v.anyTable() {
 		return nil, nil
 	}
+	type entry struct {
+		Distribution
+		value
+	}
+	var found []entry
 	add := func(section, key string, v value) {
 		name := section + "." + key
-		if slices.ContainsFunc(out, func(d Distribution) bool { return d.Name == name }) {
+		if slices.ContainsFunc(found, func(e entry) bool { return e.Name == name }) {
 			v.report("%s is given twice, with and without quotes; remove one", name)
 			return
 		}
-		d := Distribution{Name: name, Section: section, Key: key, path: v.path}
-		if d.read(v, names) {
-			out = append(out, d)
-		} else {
-			broken = append(broken, Distribution{Name: name, Section: section, Key: key, path: v.path})
-		}
+		d := Distribution{Dimension: search.Dimension{Name: name}, Section: section, Key: key, path: v.path}
+		found = append(found, entry{d, v})
 	}
 	for _, name := range v.keys() {
 		field := v.get(name)
@@ -136,11 +66,41 @@ func readParameters(v value, names map[string][]string) (out, broken []Distribut
 			}
 		}
 	}
-	slices.SortFunc(out, func(a, b Distribution) int { return strings.Compare(a.Name, b.Name) })
+	slices.SortFunc(found, func(a, b entry) int { return strings.Compare(a.Name, b.Name) })
+	sound := make([]bool, len(found))
+	for i := range found {
+		e := &found[i]
+		sound[i] = e.read(e.value)
+		names[e.Name] = e.texts()
+	}
+	for i := range found {
+		e := &found[i]
+		before := len(v.doc.problems)
+		e.when = readCondition(e.value.get("when"), names)
+		if sound[i] && len(v.doc.problems) == before {
+			out = append(out, e.Distribution)
+		} else {
+			broken = append(broken, Distribution{Dimension: search.Dimension{Name: e.Name}, Section: e.Section, Key: e.Key, path: e.Distribution.path})
+		}
+	}
 	return out, broken
 }
 
-func (d *Distribution) read(v value, names map[string][]string) bool {
+// texts are the values that a condition can compare a parameter with; nil if it
+// has others than strings.
+func (d *Distribution) texts() []string {
+	var out []string
+	for _, v := range d.Values {
+		text, ok := v.(string)
+		if !ok {
+			return nil
+		}
+		out = append(out, text)
+	}
+	return out
+}
+
+func (d *Distribution) read(v value) bool {
 	before := len(v.doc.problems)
 	switch v.v.(type) {
 	case map[string]any:
@@ -152,7 +112,6 @@ func (d *Distribution) read(v value, names map[string][]string) bool {
 		return false
 	}
 	v.table("distribution", "value", "values", "min", "max", "step", "when")
-	d.when = readCondition(v.get("when"), names)
 
 	single, several, kind := v.get("value"), v.get("values"), v.get("distribution")
 	kinds := 0

@@ -111,6 +111,9 @@ func Recorded(ctx context.Context, store *tracker.Store, plan *Plan) (Report, er
 	if err != nil {
 		return Report{}, err
 	}
+	if err := plan.attachStored(ctx, store.Reader, sweep.ID); err != nil {
+		return Report{}, err
+	}
 	report := Report{Sweep: sweep.ID, Revision: sweep.Revision, Paused: sweep.PausedAt != nil}
 	return report, report.count(plan, existed)
 }

@@ -73,7 +73,7 @@ func Parse(path string, text []byte) (*File, error) {
 
 func (f *File) read(root value) {
 	root.table("version", "name", "axes", "datasets", "variants", "data", "metric", "search", "parameters",
-		"replicates", "optimizer", "head", "run", "analysis")
+		"constraints", "replicates", "optimizer", "head", "run", "analysis")
 
 	switch version := root.get("version"); {
 	case !version.present():
@@ -104,7 +104,14 @@ func (f *File) read(root value) {
 	f.Head = readFixed(root.get("head"), Builtin("head"))
 	f.readRun(root.get("run"))
 	f.Search = readSearch(root.get("search"))
-	f.Parameters, f.broken = readParameters(root.get("parameters"), conditionNames(f))
+	names := conditionNames(f)
+	f.Parameters, f.broken = readParameters(root.get("parameters"), names)
+	f.readConstraints(root.get("constraints"), names)
+	if f.Search != nil {
+		f.Search.Zip = map[string]string{}
+		f.readZip(root.get("search").get("zip"))
+		f.checkEarlyStop(root.get("search").get("early_stop"))
+	}
 	f.readReplicates(root.get("replicates"))
 	f.Analysis = readAnalysis(root.get("analysis"), f.Axes, f.Metric, f.Data.Split)
 	f.checkSearch(root)
@@ -142,14 +149,14 @@ func (f *File) checkSearch(root value) {
 	sampled := false
 	for i := range f.Parameters {
 		p := &f.Parameters[i]
-		if !p.free() {
+		if !p.Free() {
 			continue
 		}
 		sampled = true
 		if !search.present() {
 			f.doc.report(p.path, `is a choice, but there is no [search] to choose; add [search] method = "random", trials = 8, or fix it with { value = ... }`)
 		}
-		if f.Search != nil && f.Search.Method == "grid" && !p.finite() {
+		if f.Search != nil && f.Search.Method == "grid" && !p.Finite() {
 			f.doc.report(p.path, `cannot be enumerated by method "grid"; give it values = [...] or a step`)
 		}
 	}

@@ -21,14 +21,15 @@ type Winner struct {
 	Value float64
 }
 
-// Next returns the runs that should exist now: all of the search, and the
-// replicates of each cell whose search has ended. It depends on nothing but its
-// arguments, so calling it again, in any order of events, adds nothing.
+// Next returns the runs that should exist now: all of the search that is decided,
+// and the replicates of each cell whose search has ended. It depends on nothing
+// but its arguments and how far the plan's adaptive searches have come, so calling
+// it again, in any order of events, adds nothing.
 func (p *Plan) Next(results map[Hash]Result) ([]RunSpec, error) {
 	var out []RunSpec
 	for _, cell := range p.Cells {
 		if cell.Searched {
-			for _, t := range cell.Trials {
+			for _, t := range cell.trials() {
 				out = append(out, t.run(PhaseSearch, p.SearchSeed))
 			}
 		}
@@ -74,9 +75,13 @@ func (p *Plan) Winners(results map[Hash]Result) ([]Winner, error) {
 }
 
 // winner applies the selection rule once every trial of the cell has ended:
-// only runs that are done count, NaN never wins, ties go to the lower number.
+// only runs that are done count (those that an early stop pruned are not), NaN
+// never wins, ties go to the lower number.
 func (p *Plan) winner(cell CellPlan, results map[Hash]Result) (best *Winner, settled bool, err error) {
-	for _, t := range cell.Trials {
+	if cell.Adaptive != nil && (cell.machine == nil || !cell.machine.Finished()) {
+		return nil, false, nil
+	}
+	for _, t := range cell.trials() {
 		hash, err := t.run(PhaseSearch, p.SearchSeed).Hash()
 		if err != nil {
 			return nil, false, err

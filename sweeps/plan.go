@@ -1,6 +1,10 @@
 package sweeps
 
-import "time"
+import (
+	"time"
+
+	"github.com/deconfound/deconfound/sweeps/search"
+)
 
 // Plan is a checked sweep: which cells, which trials in each, which seeds. It
 // is a pure value, complete in itself; Next says which runs it takes. Its JSON
@@ -35,6 +39,23 @@ type CellPlan struct {
 	// Searched is false when the sweep has no search; Trials then has one entry,
 	// the fixed configuration.
 	Searched bool `json:"searched"`
+	// Adaptive is the search whose trials depend on results (tpe, or an early
+	// stop), with what a trial is made of; nil otherwise. Trials then holds only
+	// those that can be named beforehand.
+	Adaptive *Adaptive `json:"adaptive,omitempty"`
+
+	machine *search.Machine // of Adaptive, as far as it has come; nil before
+}
+
+// Adaptive is a search that goes on while its trials are trained.
+type Adaptive struct {
+	Search   search.Config `json:"search"`
+	Template RunSpec       `json:"template"` // a trial without its parameters
+}
+
+// trial returns the trial with the given configuration.
+func (a *Adaptive) trial(t *search.Trial) Trial {
+	return Trial{Number: t.Number, Base: a.Template.with(Settings(t.Point))}
 }
 
 // Trial is one configuration of a cell: a run without phase and seeds.
@@ -50,32 +71,26 @@ func (t Trial) run(phase string, seed int) RunSpec {
 	return spec
 }
 
+// trials are those that exist by now: all, unless the search is adaptive.
+func (c CellPlan) trials() []Trial {
+	if c.machine == nil {
+		return c.Trials
+	}
+	var out []Trial
+	for _, t := range c.machine.Trials() {
+		if t.State != search.Repeat && t.Point != nil {
+			out = append(out, c.Adaptive.trial(t))
+		}
+	}
+	return out
+}
+
 // trial returns the trial with the given number.
 func (c CellPlan) trial(number int) (Trial, bool) {
-	for _, t := range c.Trials {
+	for _, t := range c.trials() {
 		if t.Number == number {
 			return t, true
 		}
 	}
 	return Trial{}, false
-}
-
-// assignments returns the parameter values of each trial of a cell, before
-// repetitions are left out. With no search there is one, of fixed values.
-func assignments(search *Search, cell Cell, apply []*Distribution) []Settings {
-	switch {
-	case search == nil:
-		return []Settings{fixedValues(apply)}
-	case search.Method == "grid":
-		return gridTrials(apply)
-	}
-	return randomTrials(search, cell, apply)
-}
-
-func fixedValues(apply []*Distribution) Settings {
-	out := Settings{}
-	for _, d := range apply {
-		out[d.Name] = d.Values[0]
-	}
-	return out
 }

@@ -131,27 +131,30 @@ func (p *process) release(ctx context.Context, lease tracker.Lease) error {
 }
 
 // settledSweep is what a sweep was when it was advanced by advanceSettled.
-type settledSweep struct{ revision, ended int }
+type settledSweep struct{ revision, ended, held int }
 
-// advanceSettled advances sweeps in which nothing waits or runs: their last
-// advance job may be gone.
+// advanceSettled advances sweeps in which nothing waits or runs but, perhaps, for
+// a decision of the search: their last advance job may be gone.
 func (p *process) advanceSettled(ctx context.Context) error {
 	sweeps, err := p.store.Sweeps(ctx)
 	if err != nil {
 		return err
 	}
 	for _, s := range sweeps {
-		open, ended := 0, 0
+		open, ended, held := 0, 0, 0
 		for _, counts := range s.Counts {
 			for state, n := range counts {
-				if state.Ended() {
+				switch {
+				case state.Ended():
 					ended += n
-				} else {
+				case state == tracker.Paused:
+					held += n
+				default:
 					open += n
 				}
 			}
 		}
-		now := settledSweep{s.Revision, ended}
+		now := settledSweep{s.Revision, ended, held}
 		if open > 0 || s.PausedAt != nil || s.CancelledAt != nil || p.settled[s.ID] == now {
 			continue
 		}

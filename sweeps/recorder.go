@@ -27,6 +27,8 @@ type recorder struct {
 	cancel context.CancelCauseFunc
 	stop   <-chan struct{} // closed when the worker stops
 	end    time.Time       // of the budget
+	until  int             // epoch at which the run waits for its search; 0: never
+	epoch  int             // completed
 	now    func() time.Time
 
 	buffer []tracker.Point
@@ -67,6 +69,7 @@ func (r *recorder) Points(step int, values map[tracker.Metric]float64) error {
 // Progress is for people only: an error is not worth stopping for, and one
 // statement in flushInterval is enough, however short the epochs are.
 func (r *recorder) Progress(epoch int) {
+	r.epoch = epoch
 	now := r.now()
 	if now.Before(r.next.Add(-flushInterval)) || now.Before(r.shown.Add(flushInterval)) {
 		return // the database is away, or has just been told
@@ -80,6 +83,9 @@ func (r *recorder) Progress(epoch int) {
 }
 
 func (r *recorder) Pause() bool {
+	if r.until > 0 && r.epoch >= r.until {
+		return true
+	}
 	select {
 	case <-r.stop:
 		return true

@@ -1,23 +1,30 @@
 package sweeps
 
 import (
-	"encoding/json"
-	"maps"
 	"slices"
 	"strings"
+
+	"github.com/deconfound/deconfound/sweeps/search"
 )
 
 // declaration returns what declares a parameter in a cell: its type and bounds.
 // ok is false when the parameter does not apply there.
 func (c *compiler) declaration(cell Cell, d *Distribution) (Parameter, bool) {
-	variant := c.variants[cell.Variant]
-	if !d.when.holds(conditionEnv{
-		Dataset: cell.Dataset, Backbone: cell.Backbone, Variant: cell.Variant, Strategy: variant.Strategy,
-		Missingness: variant.Missingness != nil, DualBranch: variant.DualBranch != nil,
-	}) {
-		return Parameter{}, false
+	if d.when != nil {
+		if holds, known := d.when.Holds(c.words(cell), nil); known && !holds {
+			return Parameter{}, false
+		}
 	}
 	return findParameter(c.declared(cell, d.Section), d.Key)
+}
+
+// words is what a condition may say of a cell.
+func (c *compiler) words(cell Cell) search.Cell {
+	variant := c.variants[cell.Variant]
+	return search.Cell{
+		Dataset: cell.Dataset, Backbone: cell.Backbone, Variant: cell.Variant, Strategy: variant.Strategy,
+		Missingness: variant.Missingness != nil, DualBranch: variant.DualBranch != nil,
+	}
 }
 
 // declared lists the parameters that a section has in a cell; none if it is off.
@@ -145,7 +152,7 @@ func (c *compiler) unused(d *Distribution, cells []Cell) string {
 	}
 	switch {
 	case declared:
-		return `applies to no cell: no cell that has it satisfies when = ` + show(d.when.text)
+		return `applies to no cell: no cell that has it satisfies when = ` + show(d.when.Text)
 	case d.Section == "backbone":
 		return "no backbone on the axis declares " + show(d.Key) + suggest(d.Key, unique(known))
 	case !on:
@@ -170,7 +177,7 @@ func unique(names []string) []string {
 func (d *Distribution) check(p Parameter) string {
 	ends := d.Values
 	if d.Kind != "value" && d.Kind != "values" {
-		if p.Type == "int" && !d.whole() {
+		if p.Type == "int" && !d.Whole() {
 			return "is a whole number; use int_uniform, or values"
 		}
 		if p.Type == "bool" || p.Type == "string" {
@@ -194,50 +201,99 @@ func (d *Distribution) check(p Parameter) string {
 
 // cell plans one cell. The file has been checked.
 func (c *compiler) cell(cell Cell) CellPlan {
-	var apply []*Distribution
-	for i := range c.file.Parameters {
-		d := &c.file.Parameters[i]
-		if _, ok := c.declaration(cell, d); ok {
-			apply = append(apply, d)
-		}
-	}
 	plan := CellPlan{Cell: cell, Searched: c.file.Search != nil}
-	if plan.Searched && c.file.Search.Method == "grid" && gridSize(apply) > gridLimit {
-		c.doc.report(keyPath{"search", "method"}, "grid has more than %d combinations in cell %s; use random", gridLimit, cell)
+	template := c.spec(cell)
+	config := c.search(cell, template.Epochs)
+	if plan.Searched && config.Method == "grid" && config.Space.GridSize() > search.GridLimit {
+		c.doc.report(keyPath{"search", "method"}, "grid has more than %d combinations in cell %s; use random", search.GridLimit, cell)
 		return plan
 	}
-	seen := map[string]bool{}
-	for number, values := range assignments(c.file.Search, cell, apply) {
-		plan.Budget++
-		parameters := Settings{}
-		for _, d := range apply {
-			p, _ := c.declaration(cell, d)
-			if v, err := p.Check(values[d.Name]); err != nil {
-				c.doc.report(d.path, "%s", err)
-			} else {
-				parameters[d.Name] = v
-			}
-		}
-		key, err := json.Marshal(parameters)
-		if err != nil || seen[string(key)] {
-			continue
-		}
-		seen[string(key)] = true
-		plan.Trials = append(plan.Trials, Trial{Number: number, Base: c.spec(cell, parameters)})
+	machine, err := search.New(config)
+	if err != nil {
+		c.once(keyPath{"parameters"}, "%s", err)
+		return plan
+	}
+	actions, err := machine.Handle(search.Event{Kind: search.Start})
+	if err != nil {
+		c.once(keyPath{"parameters"}, "%s", err)
+		return plan
+	}
+	if !machine.Feasible() || machine.Budget() == 0 {
+		c.once(keyPath{"constraints"}, "leave no configuration, or hardly any, in cell %s; loosen them", cell)
+		return plan
+	}
+	plan.Budget = machine.Budget()
+	for _, a := range actions {
+		plan.Trials = append(plan.Trials, Trial{Number: a.Trial, Base: template.with(Settings(a.Point))})
+	}
+	if plan.Searched && config.Adaptive() {
+		plan.Adaptive = &Adaptive{Search: config, Template: template}
 	}
 	return plan
 }
 
+// once reports what is wrong in many cells for the first of them.
+func (c *compiler) once(path keyPath, format string, args ...any) {
+	if !c.doc.wrong(path) {
+		c.doc.report(path, format, args...)
+	}
+}
+
+// search is the search of a cell. Without one it is a grid of fixed values.
+func (c *compiler) search(cell Cell, epochs int) search.Config {
+	config := search.Config{Method: "grid", Goal: c.file.Metric.SelectGoal, Epochs: epochs}
+	s := c.file.Search
+	if s != nil {
+		config.Method, config.Trials, config.Stop = s.Method, s.Trials, s.Stop
+		config.Source.Seed = s.Seed
+		for _, e := range s.Constraints {
+			config.Space.Constraints = append(config.Space.Constraints, e.Text)
+		}
+		if s.Method == "tpe" {
+			config.Startup, config.Parallel = min(s.Startup, s.Trials), s.Parallel
+		}
+	}
+	config.Source.Cell = []string{cell.Dataset, cell.Backbone, cell.Variant}
+	config.Space.Cell = c.words(cell)
+	here := map[string]bool{}
+	for i := range c.file.Parameters {
+		d := &c.file.Parameters[i]
+		p, ok := c.declaration(cell, d)
+		if !ok {
+			continue
+		}
+		here[d.Name] = true
+		dimension := d.Dimension
+		dimension.Type = p.Type
+		dimension.Values = slices.Clone(d.Values)
+		for j, v := range dimension.Values {
+			if x, err := p.Check(v); err == nil { // else it was reported
+				dimension.Values[j] = x
+			}
+		}
+		if d.when != nil && len(d.when.Parameters) > 0 {
+			dimension.When = d.when.Text
+		}
+		config.Space.Dimensions = append(config.Space.Dimensions, dimension)
+	}
+	if s != nil {
+		for i := range config.Space.Dimensions {
+			// One whose leader is not in the cell moves alone.
+			if d := &config.Space.Dimensions[i]; here[s.Zip[d.Name]] {
+				d.With = s.Zip[d.Name]
+			}
+		}
+	}
+	return config
+}
+
 // settings returns the complete settings of a section: defaults, overlaid by
-// the file, overlaid by the trial's parameters.
-func (c *compiler) settings(cell Cell, section string, parameters Settings) Settings {
+// the file. The trial's parameters come on top.
+func (c *compiler) settings(cell Cell, section string) Settings {
 	out := Settings{}
 	fixed := c.fixed(cell, section)
 	for _, p := range c.declared(cell, section) {
 		x, ok := fixed[p.Name]
-		if chosen, sampled := parameters[section+"."+p.Name]; sampled {
-			x, ok = chosen, true
-		}
 		if !ok {
 			x = p.Default
 		}
@@ -254,26 +310,27 @@ func (c *compiler) settings(cell Cell, section string, parameters Settings) Sett
 	return out
 }
 
-func (c *compiler) spec(cell Cell, parameters Settings) RunSpec {
+// spec is a run of a cell without a trial's parameters.
+func (c *compiler) spec(cell Cell) RunSpec {
 	variant := c.variants[cell.Variant]
 	dataset, backbone := c.datasets[cell.Dataset], c.backbones[cell.Backbone]
-	run := c.settings(cell, "run", parameters)
+	run := c.settings(cell, "run")
 	integer := func(key string) int { n, _ := run.Int(key); return int(n) }
 	spec := RunSpec{
 		Version: SpecVersion,
 		Dataset: DatasetRef{Name: cell.Dataset, Hash: dataset.Hash, Generator: dataset.Generator, Settings: dataset.Settings},
 		Backbone: PluginRef{
 			Name: cell.Backbone, Version: backbone.Version, Hash: backbone.Hash,
-			Settings: c.settings(cell, "backbone", parameters),
+			Settings: c.settings(cell, "backbone"),
 		},
 		Variant:    cell.Variant,
-		Optimizer:  c.settings(cell, "optimizer", parameters),
-		Head:       c.settings(cell, "head", parameters),
+		Optimizer:  c.settings(cell, "optimizer"),
+		Head:       c.settings(cell, "head"),
 		Epochs:     integer("epochs"),
 		BatchSize:  integer("batch_size"),
 		Patience:   integer("patience"),
 		Width:      integer("width"),
-		Parameters: maps.Clone(parameters),
+		Parameters: Settings{},
 		Split:      c.file.Data.SplitOf(cell.Dataset),
 		Groups:     append([]string{}, c.file.Data.Groups...),
 		Shifts:     append([]string{}, c.file.Data.Shifts...),
@@ -286,16 +343,16 @@ func (c *compiler) spec(cell Cell, parameters Settings) RunSpec {
 		spec.Diagnostics = level
 	}
 	if variant.Missingness != nil {
-		spec.Missingness = c.settings(cell, "missingness", parameters)
+		spec.Missingness = c.settings(cell, "missingness")
 	}
 	if variant.DualBranch != nil {
-		spec.DualBranch = c.settings(cell, "dual_branch", parameters)
+		spec.DualBranch = c.settings(cell, "dual_branch")
 	}
 	if variant.Strategy != "" {
 		info := c.strategies[variant.Strategy]
 		spec.Strategy = &PluginRef{
 			Name: variant.Strategy, Version: info.Version, Hash: info.Hash,
-			Settings: c.settings(cell, "strategy", parameters),
+			Settings: c.settings(cell, "strategy"),
 		}
 	}
 	return spec

@@ -119,11 +119,15 @@ func (p *process) train(ctx context.Context, lease tracker.Lease, s *stint) {
 
 	rec := &recorder{
 		store: p.store, lease: lease, ctx: slice, cancel: cancel, stop: p.stop, now: time.Now,
-		next: time.Now().Add(flushInterval),
+		next: time.Now().Add(flushInterval), until: lease.Run.Until, epoch: lease.Epoch,
 	}
 	policy, err := p.policy(slice, lease.Run.SweepID)
 	var out Slice
-	if err == nil {
+	switch {
+	case err != nil:
+	case atRung(lease, lease.Epoch): // it was cancelled there and resumed
+		out = Slice{Epoch: lease.Epoch, Epochs: lease.Run.Epochs, Checkpoint: lease.Checkpoint}
+	default:
 		out, err = p.call(slice, lease, rec, policy.Slice)
 	}
 	if err != nil || out.Done {
@@ -183,7 +187,9 @@ func (p *process) keep(lease tracker.Lease, rec *recorder, out Slice, s *stint) 
 	if out.Done {
 		err = p.finish(lease, rec, out)
 	} else {
-		err = p.next(lease, tracker.Slice{Epoch: out.Epoch, Checkpoint: out.Checkpoint, Points: rec.rest(), Memory: out.Memory}, s)
+		err = p.next(lease, tracker.Slice{
+			Epoch: out.Epoch, Checkpoint: out.Checkpoint, Points: rec.rest(), Memory: out.Memory, Hold: atRung(lease, out.Epoch),
+		}, s)
 	}
 	if err == nil || errors.Is(err, tracker.ErrFenced) || absent(err) || p.last.Err() != nil {
 		return err
@@ -200,6 +206,9 @@ func (p *process) next(lease tracker.Lease, slice tracker.Slice, s *stint) error
 		next, err := p.store.CommitSlice(ctx, tx, lease, slice)
 		if err != nil {
 			return err
+		}
+		if slice.Hold { // its search decides
+			return p.queue.advance(ctx, tx, lease.Run.SweepID)
 		}
 		fence = next.Fence
 		stays = next.Enqueue() && s != nil && !p.stopping() && time.Now().Before(s.until)
@@ -221,6 +230,12 @@ func (p *process) stopping() bool {
 	default:
 		return false
 	}
+}
+
+// atRung reports whether a run that has trained so many epochs waits for the
+// decision of its search.
+func atRung(lease tracker.Lease, epoch int) bool {
+	return lease.Run.Until > 0 && epoch >= lease.Run.Until && lease.Run.Until < lease.Run.Epochs
 }
 
 func (p *process) finish(lease tracker.Lease, rec *recorder, out Slice) error {

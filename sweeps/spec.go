@@ -6,6 +6,8 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
+	"maps"
+	"strings"
 )
 
 // SpecVersion is the layout of RunSpec; it is part of every run's hash.
@@ -67,6 +69,35 @@ type PluginRef struct {
 	Version  string   `json:"version"`
 	Hash     string   `json:"hash"`
 	Settings Settings `json:"settings"`
+}
+
+// with returns the run with the given parameters, by full name, set in the
+// sections they belong to. It shares nothing that changes with s.
+func (s RunSpec) with(parameters Settings) RunSpec {
+	sections := map[string]*Settings{
+		"backbone": &s.Backbone.Settings, "missingness": &s.Missingness, "dual_branch": &s.DualBranch,
+		"optimizer": &s.Optimizer, "head": &s.Head,
+	}
+	if s.Strategy != nil {
+		strategy := *s.Strategy
+		s.Strategy = &strategy
+		sections["strategy"] = &strategy.Settings
+	}
+	for _, settings := range sections {
+		*settings = maps.Clone(*settings)
+	}
+	numbers := map[string]*int{"epochs": &s.Epochs, "batch_size": &s.BatchSize, "patience": &s.Patience, "width": &s.Width}
+	for name, v := range parameters {
+		section, key, _ := strings.Cut(name, ".")
+		if settings := sections[section]; settings != nil && *settings != nil {
+			(*settings)[key] = v
+		}
+		if n, ok := v.(int64); ok && section == "run" && numbers[key] != nil {
+			*numbers[key] = int(n)
+		}
+	}
+	s.Parameters = maps.Clone(parameters)
+	return s
 }
 
 // Cell returns the cell the run belongs to.

@@ -3,9 +3,11 @@ package sweeps
 import (
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
+	"github.com/deconfound/deconfound/sweeps/search"
 	"github.com/deconfound/deconfound/tracker"
 )
 
@@ -26,16 +28,28 @@ type Status struct {
 	New     int `json:"new"`
 	Queued  int `json:"queued"`
 	Running int `json:"running"`
-	Held    int `json:"held"` // paused
+	Held    int `json:"held"` // paused, or waiting at a rung
 	Done    int `json:"done"`
 	Failed  int `json:"failed"` // failed and lost
 	Stopped int `json:"stopped"`
+	Pruned  int `json:"pruned"` // ended early by the search, which is no failure
 	// Epochs and EpochsPlanned are of the runs that exist.
 	Epochs        int          `json:"epochs"`
 	EpochsPlanned int          `json:"epochs_planned"`
 	Active        []RunStatus  `json:"active"`   // being trained
 	Failures      []RunFailure `json:"failures"` // failed and lost
 	Winners       []Winner     `json:"winners"`
+	// Rungs say how the trials of all cells have passed each rung of an early stop.
+	Rungs []RungStatus `json:"rungs,omitempty"`
+}
+
+// RungStatus is a point where an early stop decides.
+type RungStatus struct {
+	Epoch   int `json:"epoch"`
+	Reached int `json:"reached"` // trials that have been trained until there
+	Waiting int `json:"waiting"` // of those, for a decision
+	Passed  int `json:"passed"`
+	Pruned  int `json:"pruned"`
 }
 
 // RunStatus is a run that is being trained.
@@ -57,7 +71,7 @@ type RunFailure struct {
 }
 
 // Ended counts the runs that have ended.
-func (s Status) Ended() int { return s.Done + s.Failed + s.Stopped }
+func (s Status) Ended() int { return s.Done + s.Failed + s.Stopped + s.Pruned }
 
 // Open reports whether a run waits or is being trained.
 func (s Status) Open() bool { return s.Queued+s.Running > 0 }
@@ -87,7 +101,7 @@ func StatusOf(ctx context.Context, store *tracker.Store, name string) (Status, e
 }
 
 func statusOf(ctx context.Context, store *tracker.Store, sweep tracker.Sweep) (Status, error) {
-	plan, err := StoredPlan(sweep)
+	plan, err := attached(ctx, store.Reader, sweep)
 	if err != nil {
 		return Status{}, err
 	}
@@ -125,12 +139,49 @@ func statusOf(ctx context.Context, store *tracker.Store, sweep tracker.Sweep) (S
 		}
 	}
 	s.Expected = len(wanted)
+	s.countRungs(plan)
 	for _, cell := range plan.Cells {
+		if cell.machine != nil && !cell.machine.Finished() {
+			s.Expected += cell.machine.Budget() - len(cell.machine.Trials())
+			s.Finished = false
+		}
 		if _, settled, err := plan.winner(cell, existed); err == nil && cell.Searched && !settled && !replicates[cell.Cell] {
 			s.Expected += len(plan.Seeds)
 		}
 	}
 	return s, nil
+}
+
+// countRungs adds up how the trials have passed the rungs.
+func (s *Status) countRungs(plan *Plan) {
+	byEpoch := map[int]*RungStatus{}
+	for _, cell := range plan.Cells {
+		if cell.machine == nil {
+			continue
+		}
+		for _, epoch := range cell.machine.Rungs() {
+			if byEpoch[epoch] == nil {
+				byEpoch[epoch] = &RungStatus{Epoch: epoch}
+			}
+		}
+		for _, t := range cell.machine.Trials() {
+			for i, report := range t.Reports {
+				rung := byEpoch[report.Epoch]
+				rung.Reached++
+				switch last := i == len(t.Reports)-1; {
+				case last && t.State == search.Waiting:
+					rung.Waiting++
+				case last && t.State == search.Pruned:
+					rung.Pruned++
+				default:
+					rung.Passed++
+				}
+			}
+		}
+	}
+	for _, epoch := range slices.Sorted(maps.Keys(byEpoch)) {
+		s.Rungs = append(s.Rungs, *byEpoch[epoch])
+	}
 }
 
 func (s *Status) count(r tracker.Run) {
@@ -157,6 +208,9 @@ func (s *Status) count(r tracker.Run) {
 		message, _, _ := strings.Cut(r.ErrorMessage, "\n")
 		message = strings.TrimSuffix(message, "; its last lines:") // which follow
 		s.Failures = append(s.Failures, RunFailure{RunStatus: run, Code: r.ErrorCode, Message: message})
+	case tracker.Pruned:
+		s.Pruned++
+		s.Epochs += r.Epochs - r.Epoch
 	case tracker.Cancelled:
 		s.Stopped++
 		s.Epochs += r.Epochs - r.Epoch
@@ -167,6 +221,6 @@ func (s *Status) count(r tracker.Run) {
 func (s Status) same(o Status) bool {
 	return s.Revision == o.Revision && s.Paused == o.Paused && s.Cancelled == o.Cancelled && s.Finished == o.Finished &&
 		s.Expected == o.Expected && s.Queued == o.Queued && s.Running == o.Running && s.Held == o.Held &&
-		s.Done == o.Done && s.Failed == o.Failed && s.Stopped == o.Stopped && s.Epochs == o.Epochs &&
+		s.Done == o.Done && s.Failed == o.Failed && s.Stopped == o.Stopped && s.Pruned == o.Pruned && s.Epochs == o.Epochs &&
 		slices.Equal(s.Active, o.Active)
 }

@@ -3,6 +3,8 @@ package sweeps
 import (
 	"slices"
 	"time"
+
+	"github.com/deconfound/deconfound/sweeps/search"
 )
 
 // Summary is what a plan will cost.
@@ -11,6 +13,10 @@ type Summary struct {
 	Search     int           `json:"search"`     // runs of the search
 	Replicates int           `json:"replicates"` // runs of the replicates, if every cell finds a winner
 	Runs       int           `json:"runs"`
+	// Epochs of all runs: the most there can be, and what is expected; they differ
+	// where the search stops trials early.
+	WorstEpochs    int     `json:"worst_epochs"`
+	ExpectedEpochs float64 `json:"expected_epochs"`
 	// Equal reports whether every cell has the same tuning budget.
 	Equal bool `json:"equal_budget"`
 	// Measured is the number of cells whose time is known from earlier runs;
@@ -28,6 +34,9 @@ type CellSummary struct {
 	Distinct   int  `json:"distinct"` // trials that differ
 	Replicates int  `json:"replicates"`
 	Runs       int  `json:"runs"`
+	// WorstEpochs and ExpectedEpochs are those of all its runs.
+	WorstEpochs    int     `json:"worst_epochs"`
+	ExpectedEpochs float64 `json:"expected_epochs"`
 	// RunTime is how long one run lasts; 0 when nothing is known.
 	RunTime time.Duration `json:"run_ns"`
 }
@@ -44,12 +53,25 @@ func (p *Plan) Summarize(measured map[Cell]time.Duration, workers int) Summary {
 	}
 	s.Measured = len(known)
 	fallback := median(known)
-	var total time.Duration
+	var total float64
+	costs := costs{}
 	for _, cell := range p.Cells {
 		row := CellSummary{Cell: cell.Cell, Budget: cell.Budget, Distinct: len(cell.Trials), Replicates: len(p.Seeds), RunTime: measured[cell.Cell]}
-		if !cell.Searched {
-			row.Budget, row.Distinct = 0, 0
+		epochs := 0 // of a whole run
+		for _, t := range cell.Trials {
+			epochs = max(epochs, t.Base.Epochs)
+			row.WorstEpochs += t.Base.Epochs
 		}
+		row.ExpectedEpochs = float64(row.WorstEpochs)
+		if !cell.Searched {
+			row.Budget, row.Distinct, row.WorstEpochs, row.ExpectedEpochs = 0, 0, 0, 0
+		}
+		if cell.Adaptive != nil {
+			cost := costs.of(cell)
+			row.Distinct, row.WorstEpochs, row.ExpectedEpochs = cost.Trials, cost.Worst, cost.Expected
+		}
+		row.WorstEpochs += row.Replicates * epochs
+		row.ExpectedEpochs += float64(row.Replicates * epochs)
 		if row.RunTime <= 0 {
 			row.RunTime = fallback
 		}
@@ -57,12 +79,44 @@ func (p *Plan) Summarize(measured map[Cell]time.Duration, workers int) Summary {
 		s.Search += row.Distinct
 		s.Replicates += row.Replicates
 		s.Runs += row.Runs
-		total += time.Duration(row.Runs) * row.RunTime
+		s.WorstEpochs += row.WorstEpochs
+		s.ExpectedEpochs += row.ExpectedEpochs
+		if worst := float64(row.WorstEpochs); worst > 0 {
+			total += float64(row.Runs) * float64(row.RunTime) * row.ExpectedEpochs / worst
+		}
 		s.Equal = s.Equal && row.Budget == p.Cells[0].budget()
 		s.Cells = append(s.Cells, row)
 	}
-	s.Estimate = total / time.Duration(max(1, workers))
+	s.Estimate = time.Duration(total / float64(max(1, workers)))
 	return s
+}
+
+// costs remembers what searches take: most cells differ in nothing that matters.
+type costs map[costKey]search.Cost
+
+type costKey struct {
+	trials, epochs int
+	stop           search.Stop
+}
+
+func (c costs) of(cell CellPlan) search.Cost {
+	config := cell.Adaptive.Search
+	key := costKey{trials: cell.Budget, epochs: config.Epochs}
+	if config.Stop != nil {
+		key.stop = *config.Stop
+	}
+	if config.Method != "tpe" {
+		key.trials = len(cell.Trials) // without repetitions
+	}
+	if known, ok := c[key]; ok {
+		return known
+	}
+	cost, err := search.CostOf(key.trials, config.Epochs, config.Stop)
+	if err != nil { // it could not have been compiled
+		cost = search.Cost{Trials: key.trials, Worst: key.trials * key.epochs, Expected: float64(key.trials * key.epochs)}
+	}
+	c[key] = cost
+	return cost
 }
 
 func (c CellPlan) budget() int {

@@ -59,6 +59,9 @@ type trainer struct {
 	perSlice int
 	// before is called at the start of a slice and may end it.
 	before func(ctx context.Context, spec RunSpec, epoch int, rec Recorder) error
+	// curve, if not nil, is the validation value after an epoch, counted from 1; the
+	// best one is that of the run.
+	curve func(spec RunSpec, epoch int) float64
 	// outcome may change what a run leaves behind.
 	outcome func(spec RunSpec, out *tracker.Outcome)
 
@@ -107,12 +110,25 @@ func (tr *trainer) run(ctx context.Context, spec RunSpec, checkpoint []byte, rec
 			return Slice{}, err
 		}
 		epoch++
+		if tr.curve != nil {
+			value := map[tracker.Metric]float64{{Name: "auroc", Split: "val", Group: "worst_pattern"}: tr.curve(spec, epoch)}
+			if err := rec.Points(epoch, value); err != nil {
+				return Slice{}, err
+			}
+		}
 		rec.Progress(epoch)
 	}
 	out := tracker.Outcome{Epoch: epoch, Reason: "completed", Metrics: map[tracker.Metric]float64{
 		{Name: "auroc", Split: "val"}:                         0.9,
 		{Name: "auroc", Split: "val", Group: "worst_pattern"}: goodness(spec),
 	}}
+	if tr.curve != nil {
+		best := math.Inf(-1)
+		for e := range spec.Epochs {
+			best = max(best, tr.curve(spec, e+1))
+		}
+		out.Metrics[tracker.Metric{Name: "auroc", Split: "val", Group: "worst_pattern"}] = best
+	}
 	if tr.outcome != nil {
 		tr.outcome(spec, &out)
 	}

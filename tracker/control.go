@@ -11,10 +11,15 @@ import (
 // at once, running ones at the end of their slice. Pausing twice changes
 // nothing.
 func (s *Store) PauseSweep(ctx context.Context, tx pgx.Tx, sweepID int64) error {
+	return s.PauseSweepBecause(ctx, tx, sweepID, "")
+}
+
+// PauseSweepBecause is PauseSweep by the program itself; reason is shown to people.
+func (s *Store) PauseSweepBecause(ctx context.Context, tx pgx.Tx, sweepID int64, reason string) error {
 	if err := lockSweep(ctx, tx, sweepID); err != nil {
 		return fmt.Errorf("pause sweep %d: %w", sweepID, err)
 	}
-	if err := updateSweep(ctx, tx, sweepID, `paused_at = coalesce(paused_at, now())`); err != nil {
+	if err := updateSweep(ctx, tx, sweepID, `paused_at = coalesce(paused_at, now()), pause_reason = case when paused_at is null then $2 else pause_reason end`, reason); err != nil {
 		return fmt.Errorf("pause sweep %d: %w", sweepID, err)
 	}
 	if _, err := tx.Exec(ctx, `update run set state = 'paused', fence = fence + 1 where sweep_id = $1 and state = 'queued'`, sweepID); err != nil {
@@ -30,7 +35,7 @@ func (s *Store) ResumeSweep(ctx context.Context, tx pgx.Tx, sweepID int64) ([]Ru
 	if err := lockSweep(ctx, tx, sweepID); err != nil {
 		return nil, fmt.Errorf("resume sweep %d: %w", sweepID, err)
 	}
-	if err := updateSweep(ctx, tx, sweepID, `paused_at = null, cancelled_at = null`); err != nil {
+	if err := updateSweep(ctx, tx, sweepID, `paused_at = null, cancelled_at = null, pause_reason = ''`); err != nil {
 		return nil, fmt.Errorf("resume sweep %d: %w", sweepID, err)
 	}
 	return s.requeue(ctx, tx, fmt.Sprintf("resume sweep %d", sweepID), `sweep_id = $1 and state = 'paused' and planned and not held`, sweepID)
@@ -108,7 +113,7 @@ func (s *Store) requeue(ctx context.Context, tx pgx.Tx, doing, where string, arg
 	query := `update run set fence = fence + 1, ended_at = null, worker_id = null,
 			attempt = attempt + case when state = 'paused' then 0 else 1 end,
 			max_attempts = greatest(max_attempts, attempt + case when state = 'paused' then 0 else 1 end),
-			error_code = '', error_message = '', error_log = '', state = 'queued'
+			error_code = '', error_message = '', error_log = '', held = false, state = 'queued'
 		where ` + where + ` returning run_id`
 	rows, err := tx.Query(ctx, query, args...)
 	if err != nil {
@@ -137,8 +142,8 @@ func lockSweep(ctx context.Context, tx pgx.Tx, sweepID int64) error {
 }
 
 // updateSweep changes the row of a sweep that the transaction has locked.
-func updateSweep(ctx context.Context, tx pgx.Tx, sweepID int64, set string) error {
-	tag, err := tx.Exec(ctx, `update sweep set `+set+` where sweep_id = $1`, sweepID)
+func updateSweep(ctx context.Context, tx pgx.Tx, sweepID int64, set string, args ...any) error {
+	tag, err := tx.Exec(ctx, `update sweep set `+set+` where sweep_id = $1`, append([]any{sweepID}, args...)...)
 	if err == nil && tag.RowsAffected() == 0 {
 		var owner string
 		if err = tx.QueryRow(ctx, `select owner from sweep where sweep_id = $1`, sweepID).Scan(&owner); err == nil {

@@ -30,6 +30,7 @@ type PlannedRun struct {
 	Priority     int // 1 (first) to 4; 0 = 2
 	MaxAttempts  int // 0 = 1
 	Epochs       int
+	Until        int // epoch at which the run waits for its search method; 0: it trains to its end
 }
 
 // PlanRuns makes the runs of a sweep that do not exist yet and answers those
@@ -77,8 +78,8 @@ func (s *Store) PlanRuns(ctx context.Context, tx pgx.Tx, sweepID int64, plan []P
 	}
 	batch := &pgx.Batch{}
 	const insert = `insert into run (sweep_id, run_hash, dataset_id, backbone, backbone_hash, variant, strategy, strategy_hash,
-			phase, trial, replicate, split_seed, init_seed, spec, priority, max_attempts, epochs, state)
-		values ($1, $2, $3, $4, $5, $6, $7, $8, $9::text::run_phase, $10, $11, $12, $13, $14, $15, $16, $17, $18::text::run_state)
+			phase, trial, replicate, split_seed, init_seed, spec, priority, max_attempts, epochs, state, until)
+		values ($1, $2, $3, $4, $5, $6, $7, $8, $9::text::run_phase, $10, $11, $12, $13, $14, $15, $16, $17, $18::text::run_state, $19)
 		on conflict (sweep_id, run_hash) do nothing returning run_id`
 	for _, p := range plan {
 		// A conflict would use up a run number, and those place the points.
@@ -90,7 +91,7 @@ func (s *Store) PlanRuns(ctx context.Context, tx pgx.Tx, sweepID int64, plan []P
 			p.Spec = json.RawMessage("{}")
 		}
 		batch.Queue(insert, sweepID, p.Hash, datasets[p.DatasetHash], p.Backbone, p.BackboneHash, p.Variant, p.Strategy, p.StrategyHash,
-			string(p.Phase), p.Trial, p.Replicate, p.SplitSeed, p.InitSeed, p.Spec, orDefault(p.Priority, 2), orDefault(p.MaxAttempts, 1), p.Epochs, string(state))
+			string(p.Phase), p.Trial, p.Replicate, p.SplitSeed, p.InitSeed, p.Spec, orDefault(p.Priority, 2), orDefault(p.MaxAttempts, 1), p.Epochs, string(state), p.Until)
 	}
 	var fresh []int64
 	results := tx.SendBatch(ctx, batch)

@@ -36,10 +36,12 @@ type Run struct {
 	Attempt     int // from 1; a lost or failed attempt counts, a slice does not
 	MaxAttempts int
 	WorkerID    *int32
-	Epoch       int // completed epochs
-	Epochs      int // of the whole run
+	Epoch       int  // completed epochs
+	Epochs      int  // of the whole run
+	Until       int  // epoch at which it waits for its search method; 0: never
+	Held        bool // it waits there
 
-	StopReason   string // of a run that is done: completed, early_stop ...
+	StopReason   string // of a run that is done or pruned: completed, early_stop ...
 	ErrorCode    string
 	ErrorMessage string
 	ErrorLog     string // last lines of the log; read by Run, left out by Runs
@@ -64,14 +66,14 @@ const runColumns = `r.run_id, r.sweep_id, r.run_hash, d.name, d.hash, r.backbone
 	r.strategy_hash, r.phase::text, r.trial, r.replicate, r.split_seed, r.init_seed, r.spec, r.priority, r.state::text,
 	r.planned, r.fence, r.attempt, r.max_attempts, r.worker_id, r.epoch, r.epochs, r.stop_reason, r.error_code,
 	r.error_message, r.created_at, r.started_at, r.ended_at, r.git_commit, coalesce(r.git_dirty, false),
-	r.host_version, r.environment, coalesce(r.memory_host, 0), coalesce(r.memory_plugins, 0)`
+	r.host_version, r.environment, coalesce(r.memory_host, 0), coalesce(r.memory_plugins, 0), r.until, r.held`
 
 func (r *Run) targets() []any {
 	return []any{&r.ID, &r.SweepID, &r.Hash, &r.Dataset, &r.DatasetHash, &r.Backbone, &r.BackboneHash, &r.Variant, &r.Strategy,
 		&r.StrategyHash, &r.Phase, &r.Trial, &r.Replicate, &r.SplitSeed, &r.InitSeed, &r.Spec, &r.Priority, &r.State,
 		&r.Planned, &r.Fence, &r.Attempt, &r.MaxAttempts, &r.WorkerID, &r.Epoch, &r.Epochs, &r.StopReason, &r.ErrorCode,
 		&r.ErrorMessage, &r.CreatedAt, &r.StartedAt, &r.EndedAt, &r.GitCommit, &r.GitDirty,
-		&r.HostVersion, &r.Environment, &r.Memory.Host, &r.Memory.Plugins}
+		&r.HostVersion, &r.Environment, &r.Memory.Host, &r.Memory.Plugins, &r.Until, &r.Held}
 }
 
 func scanRun(row pgx.CollectableRow) (Run, error) {

@@ -13,11 +13,12 @@ const (
 	Failed    State = "failed"    // an attempt failed and no other is due
 	Cancelled State = "cancelled" // by the user, or no longer part of the plan
 	Lost      State = "lost"      // its worker died and no attempt is left
+	Pruned    State = "pruned"    // ended early by the search method; no failure
 )
 
 // Ended says whether nothing more will happen by itself.
 func (s State) Ended() bool {
-	return s == Done || s == Failed || s == Cancelled || s == Lost
+	return s == Done || s == Failed || s == Cancelled || s == Lost || s == Pruned
 }
 
 // Phase is the part of a sweep that a run belongs to.

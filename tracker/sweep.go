@@ -34,6 +34,7 @@ type Sweep struct {
 	CreatedAt   time.Time
 	UpdatedAt   time.Time
 	PausedAt    *time.Time
+	PauseReason string // why it paused by itself; "" by hand
 	CancelledAt *time.Time
 	// AnalysisAmended says that the analysis section is not the one that the sweep
 	// began with. Not of UpsertSweep.
@@ -103,13 +104,13 @@ func (s *Store) UpsertSweep(ctx context.Context, tx pgx.Tx, spec SweepSpec) (Swe
 }
 
 const sweepColumns = `s.sweep_id, s.owner, s.name, s.revision, coalesce(s.baseline, ''), v.spec, v.spec_toml,
-	s.created_at, s.updated_at, s.paused_at, s.cancelled_at,
+	s.created_at, s.updated_at, s.paused_at, s.cancelled_at, s.pause_reason,
 	v.analysis_sha256 <> (select f.analysis_sha256 from sweep_revision f where f.sweep_id = s.sweep_id and f.revision = 1)`
 
 func scanSweep(row pgx.CollectableRow) (Sweep, error) {
 	var s Sweep
 	err := row.Scan(&s.ID, &s.Owner, &s.Name, &s.Revision, &s.Baseline, &s.Spec, &s.TOML,
-		&s.CreatedAt, &s.UpdatedAt, &s.PausedAt, &s.CancelledAt, &s.AnalysisAmended)
+		&s.CreatedAt, &s.UpdatedAt, &s.PausedAt, &s.CancelledAt, &s.PauseReason, &s.AnalysisAmended)
 	return s, err
 }
 

@@ -1,0 +1,130 @@
+package tracker
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+)
+
+// SearchKey names the search of one cell of a sweep.
+type SearchKey struct{ Dataset, Backbone, Variant string }
+
+// SearchState is how far the search of a cell has come.
+type SearchState struct {
+	Snapshot  json.RawMessage // of the search machine
+	Decisions int             // number of the newest decision in it
+}
+
+// Decision is an event that a search was told and what it wanted done.
+type Decision struct {
+	Event, Actions json.RawMessage
+}
+
+// Searches reads the searches of a sweep that have begun.
+func (r Reader) Searches(ctx context.Context, sweepID int64) (map[SearchKey]SearchState, error) {
+	rows, err := r.db.Query(ctx, `select dataset, backbone, variant, snapshot, decisions from search where sweep_id = $1`, sweepID)
+	if err != nil {
+		return nil, fmt.Errorf("read searches of sweep %d: %w", sweepID, err)
+	}
+	defer rows.Close()
+	out := map[SearchKey]SearchState{}
+	for rows.Next() {
+		var key SearchKey
+		var state SearchState
+		if err := rows.Scan(&key.Dataset, &key.Backbone, &key.Variant, &state.Snapshot, &state.Decisions); err != nil {
+			return nil, fmt.Errorf("read searches of sweep %d: %w", sweepID, err)
+		}
+		out[key] = state
+	}
+	if err := rows.Err(); err != nil {
+		return nil, fmt.Errorf("read searches of sweep %d: %w", sweepID, err)
+	}
+	return out, nil
+}
+
+// Decisions reads the log of the search of a cell, in order.
+func (r Reader) Decisions(ctx context.Context, sweepID int64, key SearchKey) ([]Decision, error) {
+	const query = `select event, actions from decision where sweep_id = $1 and dataset = $2 and backbone = $3 and variant = $4 order by number`
+	rows, err := r.db.Query(ctx, query, sweepID, key.Dataset, key.Backbone, key.Variant)
+	if err != nil {
+		return nil, fmt.Errorf("read decisions of sweep %d: %w", sweepID, err)
+	}
+	out, err := pgx.CollectRows(rows, pgx.RowToStructByPos[Decision])
+	if err != nil {
+		return nil, fmt.Errorf("read decisions of sweep %d: %w", sweepID, err)
+	}
+	return out, nil
+}
+
+// KeepSearch stores the state of a search after further decisions, which get the
+// numbers up to state.Decisions. With fresh the search began anew: what was
+// decided before is forgotten. The transaction must hold the sweep's lock.
+func (s *Store) KeepSearch(ctx context.Context, tx pgx.Tx, sweepID int64, key SearchKey, state SearchState, further []Decision, fresh bool) error {
+	fail := func(err error) error { return fmt.Errorf("store search of sweep %d: %w", sweepID, err) }
+	const where = ` where sweep_id = $1 and dataset = $2 and backbone = $3 and variant = $4`
+	if fresh {
+		if _, err := tx.Exec(ctx, `delete from search`+where, sweepID, key.Dataset, key.Backbone, key.Variant); err != nil {
+			return fail(err)
+		}
+	}
+	const keep = `insert into search (sweep_id, dataset, backbone, variant, decisions, snapshot) values ($1, $2, $3, $4, $5, $6)
+		on conflict (sweep_id, dataset, backbone, variant) do update
+		set decisions = excluded.decisions, snapshot = excluded.snapshot, updated_at = now()`
+	if _, err := tx.Exec(ctx, keep, sweepID, key.Dataset, key.Backbone, key.Variant, state.Decisions, state.Snapshot); err != nil {
+		return fail(err)
+	}
+	events, actions := make([]string, len(further)), make([]string, len(further))
+	for i, d := range further {
+		events[i], actions[i] = string(d.Event), string(d.Actions)
+	}
+	const log = `insert into decision (sweep_id, dataset, backbone, variant, number, event, actions)
+		select $1, $2, $3, $4, $5 + u.n, u.event::jsonb, u.actions::jsonb from unnest($6::text[], $7::text[]) with ordinality u(event, actions, n)`
+	_, err := tx.Exec(ctx, log, sweepID, key.Dataset, key.Backbone, key.Variant, state.Decisions-len(further), events, actions)
+	if err != nil {
+		return fail(err)
+	}
+	return nil
+}
+
+// ContinueRuns lets held runs of a sweep train on, each until its epoch, and
+// answers those that now wait for a worker. In a paused sweep they go on when the
+// sweep does.
+func (s *Store) ContinueRuns(ctx context.Context, tx pgx.Tx, sweepID int64, until map[int64]int) ([]Run, error) {
+	ids, epochs := make([]int64, 0, len(until)), make([]int32, 0, len(until))
+	for id, epoch := range until {
+		ids, epochs = append(ids, id), append(epochs, int32(epoch))
+	}
+	const set = `update run r set until = u.until from unnest($2::bigint[], $3::int[]) u(run_id, until)
+		where r.sweep_id = $1 and r.run_id = u.run_id`
+	if _, err := tx.Exec(ctx, set, sweepID, ids, epochs); err != nil {
+		return nil, fmt.Errorf("continue runs of sweep %d: %w", sweepID, err)
+	}
+	return s.ResumeRuns(ctx, tx, sweepID, ids)
+}
+
+// PruneRuns ends runs of a sweep that its search method gives up. Their
+// checkpoints are deleted; their curves stay. Runs that have ended stay as they are.
+func (s *Store) PruneRuns(ctx context.Context, tx pgx.Tx, sweepID int64, ids []int64, reason string) error {
+	const prune = `with p as (update run set state = 'pruned', held = false, fence = fence + 1, worker_id = null, ended_at = now(), stop_reason = $3
+			where sweep_id = $1 and run_id = any($2) and state in ('queued', 'running', 'paused') returning run_id)
+		delete from checkpoint c using p where c.run_id = p.run_id`
+	if _, err := tx.Exec(ctx, prune, sweepID, ids, reason); err != nil {
+		return fmt.Errorf("prune runs of sweep %d: %w", sweepID, err)
+	}
+	return nil
+}
+
+// Busy is the time that workers have spent on the slices of a sweep, those in
+// progress included, and the number of its runs that have begun.
+func (r Reader) Busy(ctx context.Context, sweepID int64) (busy time.Duration, runs int, err error) {
+	const query = `select coalesce(sum(extract(epoch from busy + coalesce(clock_timestamp() - leased_at, '0'))), 0)::float8, count(*)
+		from run where sweep_id = $1 and started_at is not null`
+	var seconds float64
+	if err := r.db.QueryRow(ctx, query, sweepID).Scan(&seconds, &runs); err != nil {
+		return 0, 0, fmt.Errorf("read time spent on sweep %d: %w", sweepID, err)
+	}
+	return time.Duration(seconds * float64(time.Second)), runs, nil
+}
