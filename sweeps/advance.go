@@ -134,7 +134,7 @@ func advance(ctx context.Context, tx pgx.Tx, store *tracker.Store, q *queue, swe
 	if err := q.slices(ctx, tx, started); err != nil {
 		return nil, nil, err
 	}
-	return started, existed, nil
+	return started, existed, plan.Budget.enforce(ctx, tx, store, sweepID)
 }
 
 // advanceSweep is advance for a stored sweep, in a transaction of its own.

@@ -56,6 +56,12 @@ func Cancel(ctx context.Context, store *tracker.Store, name string) error {
 // Retry gives the runs that ended in one of the states (Failed, Lost, Cancelled;
 // none given: Failed and Lost) a new attempt, and answers how many.
 func Retry(ctx context.Context, store *tracker.Store, name string, states ...tracker.State) (int, error) {
+	return RetryCauses(ctx, store, name, nil, states...)
+}
+
+// RetryCauses is Retry for the runs that ended with one of the error codes; with
+// none given, for all.
+func RetryCauses(ctx context.Context, store *tracker.Store, name string, codes []string, states ...tracker.State) (int, error) {
 	if len(states) == 0 {
 		states = []tracker.State{tracker.Failed, tracker.Lost}
 	}
@@ -64,7 +70,7 @@ func Retry(ctx context.Context, store *tracker.Store, name string, states ...tra
 		if sweep.CancelledAt != nil {
 			return ErrCancelled
 		}
-		waiting, err := store.RetryRuns(ctx, tx, sweep.ID, states)
+		waiting, err := store.RetryRuns(ctx, tx, sweep.ID, states, codes...)
 		if err != nil {
 			return err
 		}

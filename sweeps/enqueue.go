@@ -63,6 +63,15 @@ func Enqueue(ctx context.Context, store *tracker.Store, plan *Plan) (Report, err
 			Sweep: sweep.ID, Revision: sweep.Revision, Created: sweep.Created, Extended: sweep.Changed && !sweep.Created,
 			AnalysisChanged: sweep.AnalysisChanged, Paused: sweep.PausedAt != nil,
 		}
+		stored, err := store.In(tx).SweepByID(ctx, sweep.ID)
+		if err != nil {
+			return err
+		}
+		released, err := plan.Budget.release(ctx, tx, store, q, stored)
+		if err != nil {
+			return err
+		}
+		report.Paused = report.Paused && !released
 		started, existed, err := advance(ctx, tx, store, q, sweep.ID, plan)
 		if err != nil {
 			return err

@@ -32,6 +32,7 @@ type File struct {
 	// Slice is the longest stretch a worker trains before it checkpoints. It
 	// does not change results and is no part of a run's identity.
 	Slice    time.Duration
+	Budget   Budget
 	Analysis Analysis
 
 	doc    *document
@@ -73,7 +74,7 @@ func Parse(path string, text []byte) (*File, error) {
 
 func (f *File) read(root value) {
 	root.table("version", "name", "axes", "datasets", "variants", "data", "metric", "search", "parameters",
-		"constraints", "replicates", "optimizer", "head", "run", "analysis")
+		"constraints", "replicates", "budget", "optimizer", "head", "run", "analysis")
 
 	switch version := root.get("version"); {
 	case !version.present():
@@ -113,6 +114,7 @@ func (f *File) read(root value) {
 		f.checkEarlyStop(root.get("search").get("early_stop"))
 	}
 	f.readReplicates(root.get("replicates"))
+	f.Budget = readBudget(root.get("budget"))
 	f.Analysis = readAnalysis(root.get("analysis"), f.Axes, f.Metric, f.Data.Split)
 	f.checkSearch(root)
 }

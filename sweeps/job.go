@@ -71,6 +71,18 @@ func (q *queue) slice(ctx context.Context, tx pgx.Tx, run, fence int64, priority
 	return nil
 }
 
+// later enqueues a slice that no worker takes before the wait is over.
+func (q *queue) later(ctx context.Context, tx pgx.Tx, run, fence int64, wait time.Duration) error {
+	if wait <= 0 {
+		return q.slice(ctx, tx, run, fence, continued)
+	}
+	opts := &river.InsertOpts{Queue: queueSlices, Priority: continued, ScheduledAt: time.Now().Add(wait)}
+	if _, err := q.client.InsertTx(ctx, tx, sliceArgs{Run: run, Fence: fence}, opts); err != nil {
+		return fmt.Errorf("enqueue run %d: %w", run, err)
+	}
+	return nil
+}
+
 // slices enqueues a job for each run that waits.
 func (q *queue) slices(ctx context.Context, tx pgx.Tx, runs []tracker.Run) error {
 	var params []river.InsertManyParams

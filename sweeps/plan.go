@@ -20,8 +20,9 @@ type Plan struct {
 	AnalysisHash Hash          `json:"analysis_hash"`
 	Retry        RetryPolicy   `json:"retry"`
 	Slice        time.Duration `json:"slice_ns"`
+	Budget       Budget        `json:"budget,omitzero"`
 	// Hash identifies the plan: every cell, trial, seed and setting. How runs
-	// are distributed (Retry, Slice) is no part of it.
+	// are distributed (Retry, Slice, Budget) is no part of it.
 	Hash Hash `json:"hash"`
 	// File is what the plan was compiled from; nil when it was read back.
 	File *File `json:"-"`

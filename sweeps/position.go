@@ -53,6 +53,8 @@ type position struct{ line, column int }
 // decoder has no public way to ask for them.
 type positions struct {
 	at map[string]position
+	// spans are where values begin and end, as offsets into the text.
+	spans map[string][2]int
 	// multiline lists inline tables that span lines, which TOML 1.0 forbids.
 	multiline []keyPath
 }

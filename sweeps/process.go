@@ -93,6 +93,7 @@ type leaseKey struct{ run, fence int64 }
 type policy struct {
 	Retry RetryPolicy   `json:"retry"`
 	Slice time.Duration `json:"slice_ns"`
+	hours bool          // the sweep has a budget of hours
 	read  time.Time
 }
 
@@ -246,7 +247,7 @@ func (p *process) policy(ctx context.Context, sweepID int64) (policy, error) {
 	if err != nil {
 		return policy{}, specError{err}
 	}
-	known = policy{Retry: plan.Retry, Slice: plan.Slice, read: time.Now()}
+	known = policy{Retry: plan.Retry, Slice: plan.Slice, hours: plan.Budget.Hours > 0, read: time.Now()}
 	p.mu.Lock()
 	p.policies[sweepID] = known
 	p.mu.Unlock()

@@ -10,6 +10,22 @@ import (
 type RetryPolicy struct {
 	Max int      `json:"max"`
 	On  []string `json:"on"` // error codes
+	// Backoff is the wait before the second attempt; it doubles with every further
+	// one, up to backoffLast. A run whose worker died does not wait.
+	Backoff time.Duration `json:"backoff_ns,omitempty"`
+}
+
+const backoffLast = 10 * time.Minute
+
+// wait is how long a run waits after its n-th attempt, counted from 1, has failed.
+func (r RetryPolicy) wait(attempt int) time.Duration {
+	wait := r.Backoff
+	for range attempt - 1 {
+		if wait = 2 * wait; wait >= backoffLast {
+			return backoffLast
+		}
+	}
+	return wait
 }
 
 // Allows reports whether a run that failed with code on its n-th attempt
@@ -57,8 +73,19 @@ func (f *File) readRun(v value) {
 }
 
 func (f *File) readRetry(v value) {
-	if !v.table("max", "on") {
+	if !v.table("max", "on", "backoff") {
 		return
+	}
+	if text, ok := v.get("backoff").str(); ok {
+		d, err := time.ParseDuration(text)
+		switch {
+		case err != nil:
+			v.get("backoff").report(`%q is not a duration; write "30s" or "2m"`, text)
+		case d < 0 || d > backoffLast:
+			v.get("backoff").report("is %s, it must lie between 0s and %s", d, backoffLast)
+		default:
+			f.Retry.Backoff = d
+		}
 	}
 	if n, ok := v.get("max").integer(0); ok {
 		f.Retry.Max = int(n)

@@ -9,7 +9,7 @@ import (
 // scanPositions indexes a document that the TOML decoder has accepted. On any
 // other text it still ends and never panics, but what it finds is meaningless.
 func scanPositions(text string) *positions {
-	s := &scanner{text: text, line: 1, column: 1, found: &positions{at: map[string]position{}}}
+	s := &scanner{text: text, line: 1, column: 1, found: &positions{at: map[string]position{}, spans: map[string][2]int{}}}
 	s.document()
 	return s.found
 }
@@ -168,6 +168,11 @@ func (s *scanner) pair(table keyPath) {
 
 func (s *scanner) value(path keyPath) {
 	s.space(false)
+	from := s.pos
+	defer func() {
+		end := from + len(strings.TrimRight(s.text[from:s.pos], " \t\r"))
+		s.found.spans[path.id()] = [2]int{from, end}
+	}()
 	switch s.peek() {
 	case '[':
 		s.advance()

@@ -207,8 +207,10 @@ func (p *process) next(lease tracker.Lease, slice tracker.Slice, s *stint) error
 		if err != nil {
 			return err
 		}
-		if slice.Hold { // its search decides
-			return p.queue.advance(ctx, tx, lease.Run.SweepID)
+		if slice.Hold || p.bounded(lease.Run.SweepID) { // its search decides, or its budget
+			if err := p.queue.advance(ctx, tx, lease.Run.SweepID); err != nil || slice.Hold {
+				return err
+			}
 		}
 		fence = next.Fence
 		stays = next.Enqueue() && s != nil && !p.stopping() && time.Now().Before(s.until)
@@ -230,6 +232,20 @@ func (p *process) stopping() bool {
 	default:
 		return false
 	}
+}
+
+// backoff is how long a run that has failed waits for its next attempt.
+func (p *process) backoff(lease tracker.Lease) time.Duration {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.policies[lease.Run.SweepID].Retry.wait(lease.Run.Attempt)
+}
+
+// bounded reports whether a sweep, as it was last read, has a budget of hours.
+func (p *process) bounded(sweepID int64) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.policies[sweepID].hours
 }
 
 // atRung reports whether a run that has trained so many epochs waits for the
@@ -265,6 +281,9 @@ func (p *process) fail(lease tracker.Lease, f tracker.Failure) error {
 		next, err := p.store.Fail(ctx, tx, lease, f)
 		if err != nil {
 			return err
+		}
+		if next.Enqueue() {
+			return p.queue.later(ctx, tx, lease.Run.ID, next.Fence, p.backoff(lease))
 		}
 		return p.follow(ctx, tx, lease, next)
 	})

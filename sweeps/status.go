@@ -13,11 +13,14 @@ import (
 
 // Status is how far a sweep has come.
 type Status struct {
-	ID        int64  `json:"sweep_id"`
-	Name      string `json:"name"`
-	Revision  int    `json:"revision"`
-	Paused    bool   `json:"paused"`
-	Cancelled bool   `json:"cancelled"`
+	ID       int64  `json:"sweep_id"`
+	Name     string `json:"name"`
+	Revision int    `json:"revision"`
+	Paused   bool   `json:"paused"`
+	// PauseReason says why the sweep has paused by itself, e.g. that its budget is
+	// used up; empty when somebody paused it.
+	PauseReason string `json:"pause_reason,omitempty"`
+	Cancelled   bool   `json:"cancelled"`
 	// Finished says that every run the plan asks for has ended, also if some of
 	// them failed.
 	Finished bool `json:"finished"`
@@ -81,6 +84,8 @@ func (s Status) Hint() string {
 	switch {
 	case s.Cancelled:
 		return "cancelled; `deconfound sweep resume " + s.Name + "` goes on"
+	case s.Paused && s.PauseReason != "":
+		return "paused: " + s.PauseReason + "; raise [budget] in the sweep file and run it again"
 	case s.Paused:
 		return "paused; `deconfound sweep resume " + s.Name + "` goes on"
 	case s.Finished && s.Failed > 0:
@@ -111,7 +116,7 @@ func statusOf(ctx context.Context, store *tracker.Store, sweep tracker.Sweep) (S
 	}
 	s := Status{
 		ID: sweep.ID, Name: sweep.Name, Revision: sweep.Revision,
-		Paused: sweep.PausedAt != nil, Cancelled: sweep.CancelledAt != nil,
+		Paused: sweep.PausedAt != nil, PauseReason: sweep.PauseReason, Cancelled: sweep.CancelledAt != nil,
 	}
 	for _, r := range runs {
 		if r.Planned {

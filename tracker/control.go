@@ -15,6 +15,7 @@ func (s *Store) PauseSweep(ctx context.Context, tx pgx.Tx, sweepID int64) error 
 }
 
 // PauseSweepBecause is PauseSweep by the program itself; reason is shown to people.
+// The error is ErrNotOwner if the database user does not own the sweep.
 func (s *Store) PauseSweepBecause(ctx context.Context, tx pgx.Tx, sweepID int64, reason string) error {
 	if err := lockSweep(ctx, tx, sweepID); err != nil {
 		return fmt.Errorf("pause sweep %d: %w", sweepID, err)
@@ -93,8 +94,9 @@ func (s *Store) ResumeRuns(ctx context.Context, tx pgx.Tx, sweepID int64, ids []
 
 // RetryRuns gives planned runs of the sweep that ended in one of the states
 // (Failed, Lost, Cancelled) a new attempt, from their last checkpoint if there
-// is one, and answers those that now wait.
-func (s *Store) RetryRuns(ctx context.Context, tx pgx.Tx, sweepID int64, states []State) ([]Run, error) {
+// is one, and answers those that now wait. With codes it takes only those that
+// failed for one of these causes.
+func (s *Store) RetryRuns(ctx context.Context, tx pgx.Tx, sweepID int64, states []State, codes ...string) ([]Run, error) {
 	if err := lockSweep(ctx, tx, sweepID); err != nil {
 		return nil, fmt.Errorf("retry runs of sweep %d: %w", sweepID, err)
 	}
@@ -104,7 +106,8 @@ func (s *Store) RetryRuns(ctx context.Context, tx pgx.Tx, sweepID int64, states 
 			names = append(names, string(state))
 		}
 	}
-	return s.requeue(ctx, tx, fmt.Sprintf("retry runs of sweep %d", sweepID), `sweep_id = $1 and state::text = any($2) and planned`, sweepID, names)
+	return s.requeue(ctx, tx, fmt.Sprintf("retry runs of sweep %d", sweepID), `sweep_id = $1 and state::text = any($2) and planned
+		and (cardinality($3::text[]) = 0 or error_code = any($3))`, sweepID, names, append([]string{}, codes...))
 }
 
 // requeue puts the runs that where selects back into the queue. One that had
@@ -147,7 +150,7 @@ func updateSweep(ctx context.Context, tx pgx.Tx, sweepID int64, set string, args
 	if err == nil && tag.RowsAffected() == 0 {
 		var owner string
 		if err = tx.QueryRow(ctx, `select owner from sweep where sweep_id = $1`, sweepID).Scan(&owner); err == nil {
-			err = fmt.Errorf("it belongs to %s", owner)
+			err = fmt.Errorf("%w: it belongs to %s", ErrNotOwner, owner)
 		}
 	}
 	return err

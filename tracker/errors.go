@@ -15,4 +15,7 @@ var (
 
 	// ErrNotFound says that no such sweep, run or artifact exists.
 	ErrNotFound = errors.New("not found")
+
+	// ErrNotOwner says that only the owner of the sweep may do this.
+	ErrNotOwner = errors.New("not the owner of the sweep")
 )

@@ -117,14 +117,24 @@ func (s *Store) PruneRuns(ctx context.Context, tx pgx.Tx, sweepID int64, ids []i
 	return nil
 }
 
-// Busy is the time that workers have spent on the slices of a sweep, those in
-// progress included, and the number of its runs that have begun.
-func (r Reader) Busy(ctx context.Context, sweepID int64) (busy time.Duration, runs int, err error) {
-	const query = `select coalesce(sum(extract(epoch from busy + coalesce(clock_timestamp() - leased_at, '0'))), 0)::float8, count(*)
-		from run where sweep_id = $1 and started_at is not null`
+// Spent is what a sweep has taken so far.
+type Spent struct {
+	Busy  time.Duration // of workers on its slices, those in progress included
+	Ended int           // runs that are done, failed, lost or pruned
+	Open  int           // planned runs that have not ended
+}
+
+// Spent adds up what a sweep has taken.
+func (r Reader) Spent(ctx context.Context, sweepID int64) (Spent, error) {
+	const query = `select coalesce(sum(extract(epoch from busy + coalesce(clock_timestamp() - leased_at, '0'))), 0)::float8,
+			count(*) filter (where state in ('done', 'failed', 'lost', 'pruned')),
+			count(*) filter (where planned and state in ('queued', 'running', 'paused'))
+		from run where sweep_id = $1`
+	var s Spent
 	var seconds float64
-	if err := r.db.QueryRow(ctx, query, sweepID).Scan(&seconds, &runs); err != nil {
-		return 0, 0, fmt.Errorf("read time spent on sweep %d: %w", sweepID, err)
+	if err := r.db.QueryRow(ctx, query, sweepID).Scan(&seconds, &s.Ended, &s.Open); err != nil {
+		return Spent{}, fmt.Errorf("read what sweep %d has taken: %w", sweepID, err)
 	}
-	return time.Duration(seconds * float64(time.Second)), runs, nil
+	s.Busy = time.Duration(seconds * float64(time.Second))
+	return s, nil
 }

@@ -155,7 +155,7 @@ func compareSweep(ctx context.Context, store *tracker.Store, request comparison)
 	if len(predictions) == 0 {
 		return compared{}, fmt.Errorf("sweep %s has no finished replicate with predictions on the test set %q", sweep.Name, request.test)
 	}
-	finished, err := finishedTrials(ctx, store, sweep.ID)
+	lost, err := lostTrials(ctx, store, sweep.ID)
 	if err != nil {
 		return compared{}, err
 	}
@@ -172,7 +172,7 @@ func compareSweep(ctx context.Context, store *tracker.Store, request comparison)
 		seeds[i] = int64(s)
 	}
 	for _, name := range datasetsOf(plan) {
-		cells, task, err := comparedCells(ctx, store, plan, name, predictions, finished)
+		cells, task, err := comparedCells(ctx, store, plan, name, predictions, lost)
 		if err != nil {
 			return compared{}, err
 		}
@@ -214,18 +214,21 @@ func compareSweep(ctx context.Context, store *tracker.Store, request comparison)
 	return result, nil
 }
 
-// finishedTrials counts the trials of every cell's search that are done.
-func finishedTrials(ctx context.Context, store *tracker.Store, sweep int64) (map[sweeps.Cell]int, error) {
+// lostTrials counts the trials of every cell's search that came to nothing. One
+// that an early stop ended has had its chance.
+func lostTrials(ctx context.Context, store *tracker.Store, sweep int64) (map[sweeps.Cell]int, error) {
 	planned := true
-	runs, err := store.Runs(ctx, tracker.RunFilter{SweepID: sweep, Phase: tracker.Search, States: []tracker.State{tracker.Done}, Planned: &planned})
+	runs, err := store.Runs(ctx, tracker.RunFilter{SweepID: sweep, Phase: tracker.Search, Planned: &planned})
 	if err != nil {
 		return nil, err
 	}
-	done := map[sweeps.Cell]int{}
+	lost := map[sweeps.Cell]int{}
 	for _, r := range runs {
-		done[sweeps.Cell{Dataset: r.Dataset, Backbone: r.Backbone, Variant: r.Variant}]++
+		if r.State != tracker.Done && r.State != tracker.Pruned {
+			lost[sweeps.Cell{Dataset: r.Dataset, Backbone: r.Backbone, Variant: r.Variant}]++
+		}
 	}
-	return done, nil
+	return lost, nil
 }
 
 // testRatio is the number of test rows for every training row of a dataset; 0
@@ -249,9 +252,9 @@ func datasetsOf(plan *sweeps.Plan) []string {
 	return names
 }
 
-// comparedCells gathers the predictions of the cells of a dataset; finished are the
-// trials of the searches that are done.
-func comparedCells(ctx context.Context, store *tracker.Store, plan *sweeps.Plan, name string, predictions []*tracker.RunPredictions, finished map[sweeps.Cell]int) ([]stats.Cell, stats.Task, error) {
+// comparedCells gathers the predictions of the cells of a dataset; lost are the
+// trials of the searches that came to nothing.
+func comparedCells(ctx context.Context, store *tracker.Store, plan *sweeps.Plan, name string, predictions []*tracker.RunPredictions, lost map[sweeps.Cell]int) ([]stats.Cell, stats.Task, error) {
 	var cells []stats.Cell
 	var task stats.Task
 	for _, c := range plan.Cells {
@@ -260,7 +263,7 @@ func comparedCells(ctx context.Context, store *tracker.Store, plan *sweeps.Plan,
 		}
 		cell := stats.Cell{Dataset: name, Backbone: c.Cell.Backbone, Variant: c.Cell.Variant, Trials: c.Budget}
 		if c.Searched {
-			cell.LostTrials = max(0, len(c.Trials)-finished[c.Cell])
+			cell.LostTrials = lost[c.Cell]
 		}
 		for _, p := range predictions {
 			if p.Run.Dataset != name || p.Run.Backbone != c.Cell.Backbone || p.Run.Variant != c.Cell.Variant {

@@ -14,6 +14,7 @@ const (
 	exitUsage       = 2   // unknown command, flag or argument
 	exitInvalid     = 3   // the sweep or dataset file is wrong; nothing was started
 	exitDrift       = 4   // data or plugin differ from what was locked
+	exitBudget      = 5   // the sweep paused because its budget is used up
 	exitRunsFailed  = 6   // the sweep ended, some of its runs failed
 	exitInterrupted = 130 // stopped by Ctrl-C; the message says how to resume
 )

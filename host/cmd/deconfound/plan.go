@@ -102,6 +102,9 @@ func printPlan(w io.Writer, plan *sweeps.Plan, s sweeps.Summary) {
 	}
 	t.Render()
 	fmt.Fprintf(w, "\n%s: %d cells, %d search runs + %d replicates = %d runs\n", plan.Name, len(plan.Cells), s.Search, s.Replicates, s.Runs)
+	if s.ExpectedEpochs < float64(s.WorstEpochs) {
+		fmt.Fprintf(w, "%.0f epochs are expected, %d at most: the search stops trials early\n", s.ExpectedEpochs, s.WorstEpochs)
+	}
 	if !s.Equal {
 		fmt.Fprintln(w, "Warning: the cells do not have the same tuning budget; the comparison favours those with more.")
 	}

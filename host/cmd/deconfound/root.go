@@ -19,7 +19,7 @@ shifted missingness. Everything is recorded in PostgreSQL: a private one, or the
 server that DECONFOUND_DSN names.
 
 Exit codes: 0 ok, 1 failure, 2 usage, 3 invalid sweep or dataset file, 4 data or
-plugin drift, 6 some runs failed, 130 interrupted.`,
+plugin drift, 5 budget used up, 6 some runs failed, 130 interrupted.`,
 		Version:       version,
 		SilenceUsage:  true,
 		SilenceErrors: true,

@@ -76,6 +76,9 @@ func (a *app) ended(status sweeps.Status) error {
 		if status.Failed > 0 {
 			fmt.Fprintf(w, ", %d failed", status.Failed)
 		}
+		if status.Pruned > 0 {
+			fmt.Fprintf(w, ", %d pruned", status.Pruned)
+		}
 		fmt.Fprintln(w)
 		for _, f := range status.Failures {
 			fmt.Fprintf(w, "  run %d %s seed %d: %s: %s\n", f.Run, f.Cell, f.Seed, f.Code, f.Message)
@@ -86,6 +89,9 @@ func (a *app) ended(status sweeps.Status) error {
 			fmt.Fprintf(w, "Compare the variants: deconfound compare %s\n", status.Name)
 		}
 	})
+	if err == nil && status.Paused && status.PauseReason != "" {
+		return withExit(exitBudget, errors.New(""))
+	}
 	if err == nil && status.Failed > 0 {
 		return withExit(exitRunsFailed, errors.New(""))
 	}

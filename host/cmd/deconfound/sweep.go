@@ -15,7 +15,7 @@ import (
 func newSweep(a *app) *cobra.Command {
 	cmd := &cobra.Command{Use: "sweep", Short: "List, watch and steer sweeps"}
 	cmd.AddCommand(
-		newSweepLs(a), newSweepStatus(a), newSweepRetry(a),
+		newSweepLs(a), newSweepStatus(a), newSweepRetry(a), newSweepExtend(a),
 		steer(a, "pause", "Let no further slice of a sweep begin", sweeps.Pause),
 		steer(a, "resume", "Let a paused or cancelled sweep go on", sweeps.Resume),
 		steer(a, "cancel", "End every run of a sweep that has not ended", sweeps.Cancel),
@@ -59,8 +59,15 @@ func (a *app) showStatus(ctx context.Context, store *tracker.Store, name string)
 		return err
 	}
 	return a.print(status, func(w io.Writer) {
-		fmt.Fprintf(w, "%s (revision %d): %d of %d runs done, %d training, %d queued, %d paused, %d failed, %d cancelled\n",
+		fmt.Fprintf(w, "%s (revision %d): %d of %d runs done, %d training, %d queued, %d paused, %d failed, %d cancelled",
 			status.Name, status.Revision, status.Done, status.Expected, status.Running, status.Queued, status.Held, status.Failed, status.Stopped)
+		if len(status.Rungs) > 0 {
+			fmt.Fprintf(w, ", %d pruned", status.Pruned)
+		}
+		fmt.Fprintln(w)
+		for _, r := range status.Rungs {
+			fmt.Fprintf(w, "  rung at epoch %d: %d trials reached it, %d went on, %d were pruned, %d wait for a decision\n", r.Epoch, r.Reached, r.Passed, r.Pruned, r.Waiting)
+		}
 		for _, r := range status.Active {
 			fmt.Fprintf(w, "  run %d %s %s, seed %d: epoch %d of %d\n", r.Run, r.Cell, r.Phase, r.Seed, r.Epoch, r.Epochs)
 		}
@@ -74,7 +81,7 @@ func (a *app) showStatus(ctx context.Context, store *tracker.Store, name string)
 }
 
 func newSweepRetry(a *app) *cobra.Command {
-	var states []string
+	var states, causes []string
 	cmd := &cobra.Command{
 		Use: "retry NAME", Short: "Give failed and lost runs another attempt", Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -90,7 +97,7 @@ func newSweepRetry(a *app) *cobra.Command {
 					return withExit(exitUsage, fmt.Errorf("--state %s: only failed, lost and cancelled runs can be retried", s))
 				}
 			}
-			n, err := sweeps.Retry(cmd.Context(), store, args[0], wanted...)
+			n, err := sweeps.RetryCauses(cmd.Context(), store, args[0], causes, wanted...)
 			if err != nil {
 				return err
 			}
@@ -100,6 +107,7 @@ func newSweepRetry(a *app) *cobra.Command {
 		},
 	}
 	cmd.Flags().StringSliceVar(&states, "state", []string{"failed", "lost"}, "states to retry")
+	cmd.Flags().StringSliceVar(&causes, "cause", nil, "error codes to retry, e.g. oom,timeout (default all)")
 	return cmd
 }
 
@@ -120,15 +128,16 @@ func newSweepLs(a *app) *cobra.Command {
 					fmt.Fprintln(w, "No sweeps yet; start one with 'deconfound run SWEEP.toml'.")
 					return
 				}
-				t := newTable(w, 3, "sweep", "owner", "changed", "done", "open", "failed")
+				t := newTable(w, 3, "sweep", "owner", "changed", "done", "open", "failed", "pruned")
 				for _, s := range list {
-					var done, open, failed int
+					var done, open, failed, pruned int
 					for _, counts := range s.Counts {
 						done += counts[tracker.Done]
 						open += counts[tracker.Queued] + counts[tracker.Running] + counts[tracker.Paused]
 						failed += counts[tracker.Failed] + counts[tracker.Lost]
+						pruned += counts[tracker.Pruned]
 					}
-					t.AppendRow([]any{s.Name, s.Owner, s.UpdatedAt.Format(time.DateTime), done, open, failed})
+					t.AppendRow([]any{s.Name, s.Owner, s.UpdatedAt.Format(time.DateTime), done, open, failed, pruned})
 				}
 				t.Render()
 			})
