@@ -5,10 +5,12 @@ import (
 	"strings"
 )
 
-// Axes span the cells: their product, less what Exclude matches.
+// Axes span the cells: their product, less what Exclude matches. The axes of an
+// entry of Zip take their values in step instead.
 type Axes struct {
 	Dataset, Backbone, Variant []string
 	Exclude                    []Exclusion
+	Zip                        [][]string
 }
 
 // Exclusion takes cells out of the product. An empty field matches everything.
@@ -57,13 +59,57 @@ func (a Axes) Cells() []Cell {
 		for _, backbone := range a.Backbone {
 			for _, variant := range a.Variant {
 				cell := Cell{dataset, backbone, variant}
-				if !slices.ContainsFunc(a.Exclude, func(e Exclusion) bool { return e.matches(cell) }) {
+				if a.inStep(cell) && !slices.ContainsFunc(a.Exclude, func(e Exclusion) bool { return e.matches(cell) }) {
 					cells = append(cells, cell)
 				}
 			}
 		}
 	}
 	return cells
+}
+
+// inStep reports whether the zipped axes of a cell are at the same place.
+func (a Axes) inStep(cell Cell) bool {
+	at := map[string]int{
+		"dataset": slices.Index(a.Dataset, cell.Dataset), "backbone": slices.Index(a.Backbone, cell.Backbone),
+		"variant": slices.Index(a.Variant, cell.Variant),
+	}
+	for _, group := range a.Zip {
+		for _, axis := range group {
+			if at[axis] != at[group[0]] {
+				return false
+			}
+		}
+	}
+	return true
+}
+
+// readZip reads the groups of axes that move together.
+func (a *Axes) readZip(v value) {
+	groups, _ := v.list()
+	for _, group := range groups {
+		if names := group.names(); a.zippable(group, names) {
+			a.Zip = append(a.Zip, names)
+		}
+	}
+}
+
+// zippable reports what is wrong with a group of axes.
+func (a *Axes) zippable(group value, names []string) bool {
+	for _, name := range names {
+		if !slices.Contains(axisNames, name) {
+			group.report("%q is not an axis%s", name, suggest(name, axisNames))
+			return false
+		}
+		if n, first := len(a.values(name)), len(a.values(names[0])); n != first {
+			group.report("%s has %d names and %s has %d; axes that move together need equally many", name, n, names[0], first)
+			return false
+		}
+	}
+	if _, ok := group.v.([]any); ok && len(names) < 2 {
+		group.report(`needs at least two axes; write zip = [["dataset", "backbone"]]`)
+	}
+	return len(names) > 1
 }
 
 // readAxes reads the axes; a dataset that the file defines stands for all that its
@@ -78,8 +124,8 @@ func readAxes(v value, defined map[string][]Generated) Axes {
 		return a
 	}
 	for _, key := range v.keys() {
-		if !slices.Contains(axisNames, key) && key != "exclude" {
-			v.get(key).report("unknown axis%s; other settings vary in [parameters]", suggest(key, append(axisNames, "exclude")))
+		if !slices.Contains(axisNames, key) && key != "exclude" && key != "zip" {
+			v.get(key).report("unknown axis%s; other settings vary in [parameters]", suggest(key, append(axisNames, "exclude", "zip")))
 		}
 	}
 	whole := true
@@ -112,6 +158,7 @@ func readAxes(v value, defined map[string][]Generated) Axes {
 			a.Variant = names
 		}
 	}
+	a.readZip(v.get("zip"))
 	a.readExclude(v.get("exclude"))
 	if whole && len(a.Cells()) == 0 {
 		v.get("exclude").report("leaves no cell; remove an entry")

@@ -9,7 +9,8 @@
 // The pure half needs no database: Load reads a file and reports every mistake
 // with file, line, column and what to do; Compile checks it against a Catalog
 // (what is installed) and returns a Plan; Plan.Next is a pure function from the
-// results so far to the runs that should exist now. A run is a complete,
+// results so far to the runs that should exist now. How configurations are found
+// is the business of package sweeps/search. A run is a complete,
 // self-describing RunSpec; the SHA-256 of its canonical JSON is its identity, so
 // a sweep can be run again, extended by a seed, a backbone or more trials, and
 // never repeats work.

@@ -1,6 +1,7 @@
 package sweeps
 
 import (
+	"cmp"
 	"fmt"
 	"os"
 	"slices"
@@ -44,7 +45,7 @@ type File struct {
 // not written, at that of the nearest one around it.
 func (f *File) Problem(message string, key ...string) Problem {
 	at := f.doc.at.of(key)
-	return Problem{File: f.Path, Line: at.line, Column: at.column, Key: keyPath(key).String(), Message: message}
+	return Problem{File: cmp.Or(at.file, f.Path), Line: at.line, Column: at.column, Key: keyPath(key).String(), Message: message}
 }
 
 // SliceDefault is run.slice when the file does not say.
@@ -61,9 +62,10 @@ func Load(path string) (*File, error) {
 	return Parse(path, text)
 }
 
-// Parse is Load for text at hand; path is used in messages only.
+// Parse is Load for text at hand; path is used in messages, and includes are
+// looked for beside it.
 func Parse(path string, text []byte) (*File, error) {
-	doc, root, err := parseDocument(path, text)
+	doc, root, text, err := parseWithIncludes(path, text)
 	if err != nil {
 		return nil, err
 	}

@@ -47,7 +47,10 @@ func isBareKey(key string) bool {
 }
 
 // position is a place in a file; line and column count from 1.
-type position struct{ line, column int }
+type position struct {
+	line, column int
+	file         string // where it was included from; empty in the document's own
+}
 
 // positions finds where the keys and array elements of a TOML document are. The
 // decoder has no public way to ask for them.

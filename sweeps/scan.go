@@ -21,7 +21,7 @@ type scanner struct {
 	found        *positions
 }
 
-func (s *scanner) here() position { return position{s.line, s.column} }
+func (s *scanner) here() position { return position{line: s.line, column: s.column} }
 
 func (s *scanner) peek() byte {
 	if s.pos < len(s.text) {

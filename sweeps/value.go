@@ -1,6 +1,7 @@
 package sweeps
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"math"
@@ -79,7 +80,7 @@ func (d *document) wrong(path keyPath) bool {
 func (d *document) report(path keyPath, format string, args ...any) {
 	at := d.at.of(path)
 	problem := Problem{
-		File: d.file, Line: at.line, Column: at.column, Key: path.String(),
+		File: cmp.Or(at.file, d.file), Line: at.line, Column: at.column, Key: path.String(),
 		Message: fmt.Sprintf(format, args...),
 	}
 	if !slices.Contains(d.problems, problem) {

@@ -28,6 +28,35 @@ func TestStarter_IsTheSweepOfTheReadme(t *testing.T) {
 	}
 }
 
+// The search of the README is sound in a sweep.
+func TestReadme_Search(t *testing.T) {
+	readme, err := os.ReadFile("../../../README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, section, found := strings.Cut(string(readme), "## Search\n")
+	_, rest, ok := strings.Cut(section, "```toml\n")
+	shown, _, closed := strings.Cut(rest, "```")
+	if !found || !ok || !closed {
+		t.Fatal("the README shows no search")
+	}
+	const around = `version = 1
+name = "readme"
+[axes]
+dataset  = ["nafld"]
+backbone = ["concat"]
+variant  = ["erm"]
+[variants.erm]
+[metric]
+name = "val/auroc"
+[run]
+epochs = 30
+`
+	if _, err := sweeps.Parse("readme.toml", []byte(around+shown)); err != nil {
+		t.Error(err)
+	}
+}
+
 // Every subcommand that the README names exists.
 func TestReadme_NamesCommandsThatExist(t *testing.T) {
 	readme, err := os.ReadFile("../../../README.md")
