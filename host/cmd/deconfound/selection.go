@@ -121,6 +121,14 @@ func auditSelection(ctx context.Context, store *tracker.Store, request compariso
 	if len(audit.Cells) == 0 {
 		return selectionAudit{}, fmt.Errorf("sweep %s has no finished trial yet", sweep.Name)
 	}
+	filter.States = []tracker.State{tracker.Pruned}
+	pruned, err := store.Runs(ctx, filter)
+	if err != nil {
+		return selectionAudit{}, err
+	}
+	if len(pruned) > 0 {
+		audit.Notes = append(audit.Notes, fmt.Sprintf("%d trials were ended early by the search and have no test scores; no rule can choose them", len(pruned)))
+	}
 	audit.Notes = append(audit.Notes, "the values are of the trials themselves, one training each with the seed of the search")
 	if slices.ContainsFunc(audit.Cells, func(c auditedCell) bool {
 		return slices.ContainsFunc(c.Choices, func(x auditedChoice) bool { return x.Trial < 0 })
