@@ -7,14 +7,17 @@ import (
 )
 
 // Hyperparameters are those that For reads. A backbone lists them before its own.
-func Hyperparameters() []sdk.Hyperparameter {
+func Hyperparameters() []sdk.Hyperparameter { return HyperparametersWith(64, 0.25) }
+
+// HyperparametersWith are Hyperparameters with the defaults of a paper.
+func HyperparametersWith(hidden int, dropout float64) []sdk.Hyperparameter {
 	return []sdk.Hyperparameter{
 		{
-			Name: "hidden", Type: sdk.Int, Default: 64, Min: 1, Max: 4096, Log: true,
+			Name: "hidden", Type: sdk.Int, Default: hidden, Min: 1, Max: 4096, Log: true,
 			Text: "Width of the hidden layers: of the encoders of tables, of the state of the encoders of sequences, and of the fusion network.",
 		},
 		{
-			Name: "dropout", Type: sdk.Float, Default: 0.25, Min: 0, Max: 0.95,
+			Name: "dropout", Type: sdk.Float, Default: dropout, Min: 0, Max: 0.95,
 			Text: "Rate of dropout after hidden layers, in training.",
 		},
 	}

@@ -26,6 +26,7 @@ type Config struct {
 type Set struct {
 	width    int
 	encoders []encoder
+	all      []*nn.Var // of Encode
 }
 
 // encoder maps the rows of a batch that have its modality to [len(rows), width].
@@ -52,13 +53,13 @@ func New(ps *nn.Params, c Config) *Set {
 }
 
 // Encode returns e_m [batch.Size, Width] for every modality, zero in rows that do
-// not have it.
+// not have it. The slice is valid until the next call.
 func (s *Set) Encode(tape *nn.Tape, batch *backbone.Batch) []*nn.Var {
-	all := make([]*nn.Var, len(s.encoders))
+	s.all = s.all[:0]
 	for m := range s.encoders {
-		all[m] = s.Modality(tape, batch, m)
+		s.all = append(s.all, s.Modality(tape, batch, m))
 	}
-	return all
+	return s.all
 }
 
 // Parts is Encode for [nn.Tape.LinearParts], which computes no zeros.
@@ -78,7 +79,7 @@ func (s *Set) Parts(tape *nn.Tape, batch *backbone.Batch) []nn.Part {
 func (s *Set) Modality(tape *nn.Tape, batch *backbone.Batch, m int) *nn.Var {
 	e, rows := s.Observed(tape, batch, m)
 	if e == nil {
-		return tape.Const(batch.Size, s.width, make([]float32, batch.Size*s.width))
+		return tape.Const(batch.Size, s.width, tape.Scratch(batch.Size*s.width))
 	}
 	if len(rows) == batch.Size {
 		return e

@@ -70,7 +70,7 @@ func (m *model) Forward(t *nn.Tape, b *backbone.Batch) (*nn.Var, []backbone.Term
 		change := t.Sub(m.update[i].Apply(t, x), old)
 		state = t.Add(state, t.Scatter(change, rows, b.Size))
 		if b.Train && b.Labels != nil {
-			losses = append(losses, m.loss(t, b, t.Add(old, change), rows))
+			losses = append(losses, b.Loss(t, m.task, m.decoder.Apply(t, t.Add(old, change)), rows))
 			changes = append(changes, t.MeanCols(t.Square(change)))
 		}
 	}
@@ -81,22 +81,4 @@ func (m *model) Forward(t *nn.Tape, b *backbone.Batch) (*nn.Var, []backbone.Term
 		{Name: "step_loss", Weight: 1, Value: t.WeightedMean(t.Stack(losses...), nil)},
 		{Name: "state_change", Weight: 0.01 * m.penalty, Value: t.WeightedMean(t.Stack(changes...), nil)},
 	}
-}
-
-// loss is the loss of each of the given rows when the label is decoded from state.
-func (m *model) loss(t *nn.Tape, b *backbone.Batch, state *nn.Var, rows []int32) *nn.Var {
-	logits := m.decoder.Apply(t, state)
-	if m.task.Kind == sdk.Multiclass {
-		class := make([]int32, len(rows))
-		for i, r := range rows {
-			class[i] = int32(b.Labels[r])
-		}
-		return t.CrossEntropy(logits, class)
-	}
-	width := m.task.LabelWidth()
-	targets := make([]float32, 0, len(rows)*width)
-	for _, r := range rows {
-		targets = append(targets, b.Labels[int(r)*width:(int(r)+1)*width]...)
-	}
-	return t.BCE(logits, targets)
 }
