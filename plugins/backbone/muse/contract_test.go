@@ -8,4 +8,6 @@ import (
 	"github.com/deconfound/deconfound/sdk/plugintest"
 )
 
-func TestContract(t *testing.T) { plugintest.Backbone(t, backbone.New(backbonetest.With(info, "hidden", 32), build)) }
+func TestContract(t *testing.T) {
+	plugintest.Backbone(t, backbone.New(backbonetest.With(info, "hidden", 16), build))
+}
