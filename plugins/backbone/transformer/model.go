@@ -38,25 +38,29 @@ type model struct {
 	encoders *encoder.Set
 	token    []*nn.Linear
 	position *nn.Param // [1 + modalities, hidden]; row 0 is CLS
-	layers   []layer
+	layers   []*nn.TransformerLayer
 	norm     *nn.LayerNorm
 	out      *nn.Linear
-	heads    int
 	dropout  float64
-}
 
-type layer struct {
-	attentionNorm, networkNorm *nn.LayerNorm
-	query, key, value, merge   *nn.Linear
-	wide, narrow               *nn.Linear
+	tokens nn.Tokens
+	stack  []*nn.Var
 }
 
 func build(c backbone.Config) (backbone.Model, error) {
+	m, err := newModel(c)
+	if err != nil {
+		return nil, err
+	}
+	return backbone.FromTape(m), nil
+}
+
+func newModel(c backbone.Config) (*model, error) {
 	d, heads := c.Int("hidden"), c.Int("heads")
 	if d%heads != 0 {
 		return nil, sdk.Errorf(sdk.CodeBadRequest, "backbone transformer: heads is %d and hidden is %d, heads must divide hidden", heads, d)
 	}
-	m := &model{heads: heads, dropout: c.Float("dropout")}
+	m := &model{dropout: c.Float("dropout")}
 	ps := &m.params
 	m.encoders = encoder.For(ps, c, d)
 	for i, modality := range c.Modalities {
@@ -64,22 +68,11 @@ func build(c backbone.Config) (backbone.Model, error) {
 	}
 	m.position = ps.New("position", 1+len(c.Modalities), d, nn.Normal(c.Rand("position"), 0.02))
 	for i := range c.Int("layers") {
-		r := c.Rand("layer", i)
-		name := fmt.Sprintf("layer%d.", i)
-		m.layers = append(m.layers, layer{
-			attentionNorm: nn.NewLayerNorm(ps, name+"attention.norm", d),
-			query:         nn.NewLinear(ps, name+"query", d, d, r),
-			key:           nn.NewLinear(ps, name+"key", d, d, r),
-			value:         nn.NewLinear(ps, name+"value", d, d, r),
-			merge:         nn.NewLinear(ps, name+"merge", d, d, r),
-			networkNorm:   nn.NewLayerNorm(ps, name+"network.norm", d),
-			wide:          nn.NewLinear(ps, name+"wide", d, 4*d, r),
-			narrow:        nn.NewLinear(ps, name+"narrow", 4*d, d, r),
-		})
+		m.layers = append(m.layers, nn.NewTransformerLayer(ps, fmt.Sprintf("layer%d", i), d, heads, m.dropout, c.Rand("layer", i)))
 	}
 	m.norm = nn.NewLayerNorm(ps, "norm", d)
 	m.out = nn.NewLinear(ps, "out", d, c.Width, c.Rand("out"))
-	return backbone.FromTape(m), nil
+	return m, nil
 }
 
 func (m *model) Params() *nn.Params { return &m.params }
@@ -88,59 +81,26 @@ func (m *model) Params() *nn.Params { return &m.params }
 // modality after the other: everything but the attention itself works on those
 // rows alone.
 func (m *model) Forward(t *nn.Tape, b *backbone.Batch) (*nn.Var, []backbone.Term) {
-	width := 1 + len(m.token)
-	p := places{tokens: width, rows: make([]int32, 0, b.Size*width), observed: make([]bool, b.Size*width)}
+	m.tokens.Reset(b.Size, 1+len(m.token))
 	position := t.Param(m.position)
-	stack := []*nn.Var{t.Gather(position, make([]int32, b.Size))}
-	for i := range b.Size {
-		p.add(int32(i), 0)
-	}
+	m.stack = append(m.stack[:0], t.Repeat(t.Rows(position, 0, 1), b.Size))
+	m.tokens.Add(0, b.All())
 	for i := range m.token {
 		e, rows := m.encoders.Observed(t, b, i)
 		if e == nil {
 			continue
 		}
-		token := t.AddRow(m.token[i].Apply(t, e), t.Gather(position, []int32{int32(i + 1)}))
-		stack = append(stack, t.Dropout(token, m.dropout, b.Rand))
-		for _, row := range rows {
-			p.add(row, i+1)
-		}
+		token := t.AddRow(m.token[i].Apply(t, e), t.Rows(position, i+1, i+2))
+		m.stack = append(m.stack, t.Dropout(token, m.dropout, b.Rand))
+		m.tokens.Add(i+1, rows)
 	}
-	x := t.Stack(stack...)
+	x := t.Stack(m.stack...)
 	for i, l := range m.layers {
-		y := l.attend(t, x, m.heads, p)
+		keep := -1
 		if i == len(m.layers)-1 {
-			// Nothing reads the other tokens any more.
-			x, y = t.Rows(x, 0, b.Size), t.Rows(y, 0, b.Size)
+			keep = b.Size
 		}
-		x = t.Add(x, t.Dropout(l.merge.Apply(t, y), m.dropout, b.Rand))
-		y = t.GELU(l.wide.Apply(t, l.networkNorm.Apply(t, x)))
-		x = t.Add(x, l.narrow.Apply(t, t.Dropout(y, m.dropout, b.Rand)))
+		x = l.Apply(t, x, &m.tokens, keep, b.Rand)
 	}
 	return m.out.Apply(t, m.norm.Apply(t, x)), nil
-}
-
-// places says where the stacked tokens belong in a matrix with room for all tokens
-// of all rows of the batch, row·tokens + token.
-type places struct {
-	tokens   int
-	rows     []int32
-	observed []bool // of all places
-}
-
-func (p *places) add(row int32, token int) {
-	at := row*int32(p.tokens) + int32(token)
-	p.rows = append(p.rows, at)
-	p.observed[at] = true
-}
-
-// attend is multi-head self-attention among the tokens of each row, before the
-// heads are merged.
-func (l layer) attend(t *nn.Tape, x *nn.Var, heads int, p places) *nn.Var {
-	x = l.attentionNorm.Apply(t, x)
-	spread := func(projection *nn.Linear) *nn.Var {
-		return t.Scatter(projection.Apply(t, x), p.rows, len(p.observed))
-	}
-	y := t.Attention(spread(l.query), spread(l.key), spread(l.value), heads, p.tokens, p.observed)
-	return t.Gather(y, p.rows)
 }

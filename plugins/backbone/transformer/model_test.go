@@ -5,10 +5,15 @@ import (
 	"math"
 	"testing"
 
+	"github.com/deconfound/deconfound/sdk/backbone"
 	"github.com/deconfound/deconfound/sdk/backbone/backbonetest"
 )
 
 func TestModel(t *testing.T) { backbonetest.Run(t, info, build) }
+
+func TestSteady(t *testing.T) {
+	backbonetest.Steady(t, info, func(c backbone.Config) (backbone.TapeModel, error) { return newModel(c) })
+}
 
 // The layers of the paper by hand, on the tokens that a row has: nothing of the
 // others can enter.
@@ -22,15 +27,15 @@ func TestEquation(t *testing.T) {
 			}
 		}
 		for i := range r.Config.Int("layers") {
-			name := fmt.Sprintf("layer%d.", i)
+			name := fmt.Sprintf("layer%d", i)
 			attended := attention(r, name, tokens)
 			for j := range tokens {
-				backbonetest.Add(tokens[j], 1, r.Linear(name+"merge", attended[j]))
-				x := r.Linear(name+"wide", layerNorm(r, name+"network.norm", tokens[j]))
+				backbonetest.Add(tokens[j], 1, r.Linear(name+".attention.merge", attended[j]))
+				x := r.Linear(name+".network.wide", layerNorm(r, name+".network.norm", tokens[j]))
 				for k, v := range x {
 					x[k] = v * (1 + math.Erf(v/math.Sqrt2)) / 2
 				}
-				backbonetest.Add(tokens[j], 1, r.Linear(name+"narrow", x))
+				backbonetest.Add(tokens[j], 1, r.Linear(name+".network.narrow", x))
 			}
 		}
 		return r.Linear("out", layerNorm(r, "norm", tokens[0]))
@@ -41,8 +46,8 @@ func TestEquation(t *testing.T) {
 func attention(r backbonetest.Row, name string, tokens [][]float64) [][]float64 {
 	var q, k, v [][]float64
 	for _, token := range tokens {
-		x := layerNorm(r, name+"attention.norm", token)
-		q, k, v = append(q, r.Linear(name+"query", x)), append(k, r.Linear(name+"key", x)), append(v, r.Linear(name+"value", x))
+		x := layerNorm(r, name+".attention.norm", token)
+		q, k, v = append(q, r.Linear(name+".attention.query", x)), append(k, r.Linear(name+".attention.key", x)), append(v, r.Linear(name+".attention.value", x))
 	}
 	heads, d := r.Config.Int("heads"), len(q[0])
 	width := d / heads
