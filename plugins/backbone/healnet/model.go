@@ -1,0 +1,224 @@
+package main
+
+import (
+	"fmt"
+	"math"
+	"math/rand/v2"
+
+	"github.com/deconfound/deconfound/sdk"
+	"github.com/deconfound/deconfound/sdk/backbone"
+	"github.com/deconfound/deconfound/sdk/nn"
+)
+
+var info = sdk.Info{
+	Name:     "healnet",
+	Version:  "0.1.0",
+	Licence:  "Apache-2.0",
+	Citation: "Hemker et al., HEALNet: Multimodal Fusion for Heterogeneous Biomedical Data, NeurIPS 2024",
+	Text: "HEALNet: an array of learned latents is updated, in every layer, by cross-attention to the raw tokens of one " +
+		"observed modality after the other and by self-attention, and h is read from the mean of the latents. A table is " +
+		"one token, a sequence one for each time step, with Fourier features of its position. Missing modalities are " +
+		"skipped, so the mask shows through the number of updates only. Repaired: skipping follows the mask, not an " +
+		"error that is caught; features, which are standardised by column already, are not normalised once more across " +
+		"the columns of a row. The defaults are smaller than the 128 latents of width 128 of the paper, which cost " +
+		"seconds a step without an accelerator.",
+	Hyperparameters: []sdk.Hyperparameter{
+		{Name: "hidden", Type: sdk.Int, Default: 64, Min: 1, Max: 4096, Log: true, Text: "Width of the latents."},
+		{Name: "latents", Type: sdk.Int, Default: 16, Min: 1, Max: 1024, Log: true, Text: "Number of latents."},
+		{Name: "layers", Type: sdk.Int, Default: 3, Min: 1, Max: 12, Text: "Number of layers (depth)."},
+		{Name: "heads", Type: sdk.Int, Default: 8, Min: 1, Max: 64, Text: "Number of attention heads; it must divide hidden."},
+		{Name: "dropout", Type: sdk.Float, Default: 0.25, Min: 0, Max: 0.95, Text: "Rate of dropout after attention and in feed-forward networks, in training."},
+	},
+	Capabilities: sdk.Capabilities{BatchIndependent: true, Deterministic: true},
+}
+
+// bands and frequency are those of the Fourier features: sin and cos of πfx for as many
+// f from 1 to frequency/2, and x itself, where x runs from -1 to 1 over the steps.
+const (
+	bands     = 2
+	frequency = 10
+)
+
+// model is algorithm 1 of the paper. With latents S, the tokens X_m of the observed m
+// and N for layer normalisation, every layer does
+//
+//	S ← S + CrossAttention(N(S), X_m),  S ← S + Network(N(S))   for observed m in order
+//	S ← S + SelfAttention(N(S)),        S ← S + Network(N(S))
+//
+// and h = Linear(N(mean of S)).
+type model struct {
+	params       nn.Params
+	modalities   []sdk.Modality
+	start        *nn.Param // [latents, hidden]
+	layers       []layer
+	norm         *nn.LayerNorm
+	out          *nn.Linear
+	count, width int // of latents
+	heads        int
+	dropout      float64
+	positions    [][]float32 // of a sequence, [Length, 2 bands + 1]
+
+	// Latents are stacked: the first of all rows, then the second of all rows.
+	tokens nn.Tokens
+	inputs []input
+}
+
+// input is a modality of a batch.
+type input struct {
+	tokens  *nn.Var // [n·length, columns] for the n rows that have it; nil if n is 0
+	length  int
+	seen    []bool  // of a sequence, of each token: whether it is within the length
+	latents []int32 // of those rows, row by row, in the stack
+}
+
+type layer struct {
+	cross []cross // one for each modality
+	self  *nn.TransformerLayer
+}
+
+// cross is an update of the latents by one modality. A table has one token, whose
+// value is all that attention can answer: it has neither norm nor query nor key.
+type cross struct {
+	norm                     *nn.LayerNorm
+	query, key, value, merge *nn.Linear
+	network                  *nn.FeedForward
+}
+
+func build(c backbone.Config) (backbone.Model, error) {
+	m, err := newModel(c)
+	if err != nil {
+		return nil, err
+	}
+	return backbone.FromTape(m), nil
+}
+
+func newModel(c backbone.Config) (*model, error) {
+	d, heads := c.Int("hidden"), c.Int("heads")
+	if d%heads != 0 {
+		return nil, sdk.Errorf(sdk.CodeBadRequest, "backbone healnet: heads is %d and hidden is %d, heads must divide hidden", heads, d)
+	}
+	m := &model{modalities: c.Modalities, count: c.Int("latents"), width: d, heads: heads, dropout: c.Float("dropout")}
+	ps := &m.params
+	m.start = ps.New("latents", m.count, d, nn.Normal(c.Rand("latents"), 1))
+	for i := range c.Int("layers") {
+		var l layer
+		for k, modality := range c.Modalities {
+			width, sequence := modality.Width, modality.Kind == sdk.Sequence
+			if sequence {
+				width += 2*bands + 1
+			}
+			l.cross = append(l.cross, newCross(ps, fmt.Sprintf("layer%d.%s", i, modality.Name), d, width, sequence, m.dropout, c.Rand("cross", i, k)))
+		}
+		l.self = nn.NewTransformerLayer(ps, fmt.Sprintf("layer%d.self", i), d, heads, m.dropout, c.Rand("self", i))
+		m.layers = append(m.layers, l)
+	}
+	for _, modality := range c.Modalities {
+		m.positions = append(m.positions, fourier(modality.Length))
+	}
+	m.inputs = make([]input, len(c.Modalities))
+	m.norm = nn.NewLayerNorm(ps, "norm", d)
+	m.out = nn.NewLinear(ps, "out", d, c.Width, c.Rand("out"))
+	return m, nil
+}
+
+func newCross(ps *nn.Params, name string, d, width int, sequence bool, dropout float64, r *rand.Rand) cross {
+	var l cross
+	if sequence {
+		l.norm = nn.NewLayerNorm(ps, name+".norm", d)
+		l.query, l.key = nn.NewLinear(ps, name+".query", d, d, r), nn.NewLinear(ps, name+".key", width, d, r)
+	}
+	l.value, l.merge = nn.NewLinear(ps, name+".value", width, d, r), nn.NewLinear(ps, name+".merge", d, d, r)
+	l.network = nn.NewFeedForward(ps, name+".network", d, 4*d, dropout, r)
+	return l
+}
+
+// fourier are the features of the positions of n steps, [n, 2 bands + 1].
+func fourier(n int) []float32 {
+	var out []float32
+	for i := range n {
+		x := -1.0
+		if n > 1 {
+			x += 2 * float64(i) / float64(n-1)
+		}
+		for _, f := range []func(float64) float64{math.Sin, math.Cos} {
+			for k := range bands {
+				scale := 1 + (frequency/2.0-1)*float64(k)/(bands-1)
+				out = append(out, float32(f(math.Pi*scale*x)))
+			}
+		}
+		out = append(out, float32(x))
+	}
+	return out
+}
+
+func (m *model) Params() *nn.Params { return &m.params }
+
+func (m *model) Forward(t *nn.Tape, b *backbone.Batch) (*nn.Var, []backbone.Term) {
+	m.tokens.Reset(b.Size, m.count)
+	all := b.All()
+	for k := range m.count {
+		m.tokens.Add(k, all)
+	}
+	for i := range m.inputs {
+		m.inputs[i].read(t, b, i, m)
+	}
+	x := t.Repeat(t.Param(m.start), b.Size)
+	for _, l := range m.layers {
+		for i := range l.cross {
+			if in := &m.inputs[i]; in.tokens != nil {
+				x = m.attend(t, b, x, l.cross[i], in)
+			}
+		}
+		x = l.self.Apply(t, x, &m.tokens, -1, b.Rand)
+	}
+	mean := t.Scale(m.tokens.Sum(t, x), 1/float64(m.count))
+	return m.out.Apply(t, m.norm.Apply(t, mean)), nil
+}
+
+// read puts the tokens of modality i on the tape.
+func (in *input) read(t *nn.Tape, b *backbone.Batch, i int, m *model) {
+	in.tokens, in.seen, in.latents = nil, in.seen[:0], in.latents[:0]
+	rows := b.Observed(i)
+	if rows == nil {
+		return
+	}
+	for _, row := range rows {
+		for k := range m.count {
+			in.latents = append(in.latents, int32(k*b.Size)+row)
+		}
+	}
+	modality, x := m.modalities[i], b.Features(i, rows)
+	if modality.Kind != sdk.Sequence {
+		in.length, in.tokens = 1, t.Const(len(rows), modality.Width, x)
+		return
+	}
+	positions, features := m.positions[i], 2*bands+1
+	cols := modality.Width + features
+	in.length = modality.Length
+	steps := t.Scratch(len(rows) * in.length * cols)
+	for r, n := range b.Lengths(i, rows) {
+		for s := range in.length {
+			at := r*in.length + s
+			step := steps[at*cols : (at+1)*cols]
+			copy(step, x[at*modality.Width:(at+1)*modality.Width])
+			copy(step[modality.Width:], positions[s*features:(s+1)*features])
+			in.seen = append(in.seen, s < int(n))
+		}
+	}
+	in.tokens = t.Const(len(rows)*in.length, cols, steps)
+}
+
+// attend updates the latents of the rows that have a modality.
+func (m *model) attend(t *nn.Tape, b *backbone.Batch, x *nn.Var, c cross, in *input) *nn.Var {
+	old := t.Gather(x, in.latents)
+	value := c.value.Apply(t, in.tokens)
+	var y *nn.Var
+	if c.query == nil {
+		y = t.Repeat(c.merge.Apply(t, value), m.count)
+	} else {
+		query, key := c.query.Apply(t, c.norm.Apply(t, old)), c.key.Apply(t, in.tokens)
+		y = c.merge.Apply(t, t.CrossAttention(query, key, value, m.heads, m.count, in.length, in.seen))
+	}
+	y = c.network.Apply(t, t.Add(old, t.Dropout(y, m.dropout, b.Rand)), b.Rand)
+	return t.Add(x, t.Scatter(t.Sub(y, old), in.latents, x.Rows))
+}
