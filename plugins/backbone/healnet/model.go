@@ -7,6 +7,7 @@ import (
 
 	"github.com/deconfound/deconfound/sdk"
 	"github.com/deconfound/deconfound/sdk/backbone"
+	"github.com/deconfound/deconfound/sdk/encoder"
 	"github.com/deconfound/deconfound/sdk/nn"
 )
 
@@ -94,8 +95,8 @@ func build(c backbone.Config) (backbone.Model, error) {
 
 func newModel(c backbone.Config) (*model, error) {
 	d, heads := c.Int("hidden"), c.Int("heads")
-	if d%heads != 0 {
-		return nil, sdk.Errorf(sdk.CodeBadRequest, "backbone healnet: heads is %d and hidden is %d, heads must divide hidden", heads, d)
+	if err := encoder.CheckHeads(d, heads); err != nil {
+		return nil, err
 	}
 	m := &model{modalities: c.Modalities, count: c.Int("latents"), width: d, heads: heads, dropout: c.Float("dropout")}
 	ps := &m.params

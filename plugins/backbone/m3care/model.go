@@ -86,8 +86,8 @@ func build(c backbone.Config) (backbone.Model, error) {
 
 func newModel(c backbone.Config) (*model, error) {
 	d, heads := c.Int("hidden"), c.Int("heads")
-	if d%heads != 0 {
-		return nil, sdk.Errorf(sdk.CodeBadRequest, "backbone m3care: heads is %d and hidden is %d, heads must divide hidden", heads, d)
+	if err := encoder.CheckHeads(d, heads); err != nil {
+		return nil, err
 	}
 	m := &model{
 		width: d, dropout: c.Float("dropout"), stabiliser: c.Float("stabiliser"), frozen: c.Bool("batch_independent"),
