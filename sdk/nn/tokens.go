@@ -34,6 +34,18 @@ func (k *Tokens) Add(token int, rows []int32) {
 	}
 }
 
+// AddRuns says that the next rows of the stack are, row by row, the n tokens from
+// first on of the given rows of the batch.
+func (k *Tokens) AddRuns(first, n int, rows []int32) {
+	for _, row := range rows {
+		for token := first; token < first+n; token++ {
+			at := row*int32(k.PerRow) + int32(token)
+			k.Rows, k.Place = append(k.Rows, row), append(k.Place, at)
+			k.Seen[at] = true
+		}
+	}
+}
+
 // Spread puts the rows of a stack in their places, [rows·PerRow, cols], zero
 // elsewhere.
 func (k *Tokens) Spread(t *Tape, x *Var) *Var { return t.Scatter(x, k.Place, len(k.Seen)) }
