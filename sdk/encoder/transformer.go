@@ -42,7 +42,7 @@ func TransformerHyperparameters() []sdk.Hyperparameter {
 // that do not divide hidden are refused with code bad_request.
 func NewTransformer(ps *nn.Params, c backbone.Config) (*Transformer, error) {
 	d, heads := c.Int("hidden"), c.Int("heads")
-	if err := CheckHeads(d, heads); err != nil {
+	if err := CheckHeads("hidden", d, heads); err != nil {
 		return nil, err
 	}
 	m := &Transformer{dropout: c.Float("dropout")}
@@ -58,10 +58,11 @@ func NewTransformer(ps *nn.Params, c backbone.Config) (*Transformer, error) {
 	return m, nil
 }
 
-// CheckHeads refuses heads that do not divide the width of the tokens.
-func CheckHeads(hidden, heads int) error {
-	if hidden%heads != 0 {
-		return sdk.Errorf(sdk.CodeBadRequest, "heads is %d and hidden is %d, heads must divide hidden", heads, hidden)
+// CheckHeads refuses heads that do not divide the width of the tokens, the
+// hyperparameter of the given name, with code bad_request.
+func CheckHeads(name string, width, heads int) error {
+	if width%heads != 0 {
+		return sdk.Errorf(sdk.CodeBadRequest, "heads is %d and %s is %d, heads must divide %s", heads, name, width, name)
 	}
 	return nil
 }

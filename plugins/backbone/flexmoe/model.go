@@ -94,7 +94,7 @@ func build(c backbone.Config) (backbone.Model, error) {
 
 func newModel(c backbone.Config) (*model, error) {
 	d, heads, count := c.Int("hidden"), c.Int("heads"), len(c.Modalities)
-	if err := encoder.CheckHeads(d, heads); err != nil {
+	if err := encoder.CheckHeads("hidden", d, heads); err != nil {
 		return nil, err
 	}
 	if count > maxModalities {

@@ -2,7 +2,6 @@ package main
 
 import (
 	"fmt"
-	"math"
 	"math/rand/v2"
 
 	"github.com/deconfound/deconfound/sdk"
@@ -33,13 +32,6 @@ var info = sdk.Info{
 	Capabilities: sdk.Capabilities{BatchIndependent: true, Deterministic: true},
 }
 
-// bands and frequency are those of the Fourier features: sin and cos of πfx for as many
-// f from 1 to frequency/2, and x itself, where x runs from -1 to 1 over the steps.
-const (
-	bands     = 2
-	frequency = 10
-)
-
 // model is algorithm 1 of the paper. With latents S, the tokens X_m of the observed m
 // and N for layer normalisation, every layer does
 //
@@ -49,7 +41,6 @@ const (
 // and h = Linear(N(mean of S)).
 type model struct {
 	params       nn.Params
-	modalities   []sdk.Modality
 	start        *nn.Param // [latents, hidden]
 	layers       []layer
 	norm         *nn.LayerNorm
@@ -57,7 +48,6 @@ type model struct {
 	count, width int // of latents
 	heads        int
 	dropout      float64
-	positions    [][]float32 // of a sequence, [Length, 2 bands + 1]
 
 	// Latents are stacked: the first of all rows, then the second of all rows.
 	tokens nn.Tokens
@@ -66,9 +56,9 @@ type model struct {
 
 // input is a modality of a batch.
 type input struct {
-	tokens  *nn.Var // [n·length, columns] for the n rows that have it; nil if n is 0
-	length  int
-	seen    []bool  // of a sequence, of each token: whether it is within the length
+	raw     *encoder.Raw
+	tokens  *nn.Var // nil if no row has it
+	seen    []bool
 	latents []int32 // of those rows, row by row, in the stack
 }
 
@@ -95,28 +85,24 @@ func build(c backbone.Config) (backbone.Model, error) {
 
 func newModel(c backbone.Config) (*model, error) {
 	d, heads := c.Int("hidden"), c.Int("heads")
-	if err := encoder.CheckHeads(d, heads); err != nil {
+	if err := encoder.CheckHeads("hidden", d, heads); err != nil {
 		return nil, err
 	}
-	m := &model{modalities: c.Modalities, count: c.Int("latents"), width: d, heads: heads, dropout: c.Float("dropout")}
+	m := &model{count: c.Int("latents"), width: d, heads: heads, dropout: c.Float("dropout")}
 	ps := &m.params
 	m.start = ps.New("latents", m.count, d, nn.Normal(c.Rand("latents"), 1))
+	for i := range c.Modalities {
+		m.inputs = append(m.inputs, input{raw: encoder.NewRaw(c, i)})
+	}
 	for i := range c.Int("layers") {
 		var l layer
 		for k, modality := range c.Modalities {
-			width, sequence := modality.Width, modality.Kind == sdk.Sequence
-			if sequence {
-				width += 2*bands + 1
-			}
-			l.cross = append(l.cross, newCross(ps, fmt.Sprintf("layer%d.%s", i, modality.Name), d, width, sequence, m.dropout, c.Rand("cross", i, k)))
+			raw := m.inputs[k].raw
+			l.cross = append(l.cross, newCross(ps, fmt.Sprintf("layer%d.%s", i, modality.Name), d, raw.Columns(), raw.Sequence(), m.dropout, c.Rand("cross", i, k)))
 		}
 		l.self = nn.NewTransformerLayer(ps, fmt.Sprintf("layer%d.self", i), d, heads, m.dropout, c.Rand("self", i))
 		m.layers = append(m.layers, l)
 	}
-	for _, modality := range c.Modalities {
-		m.positions = append(m.positions, fourier(modality.Length))
-	}
-	m.inputs = make([]input, len(c.Modalities))
 	m.norm = nn.NewLayerNorm(ps, "norm", d)
 	m.out = nn.NewLinear(ps, "out", d, c.Width, c.Rand("out"))
 	return m, nil
@@ -133,25 +119,6 @@ func newCross(ps *nn.Params, name string, d, width int, sequence bool, dropout f
 	return l
 }
 
-// fourier are the features of the positions of n steps, [n, 2 bands + 1].
-func fourier(n int) []float32 {
-	var out []float32
-	for i := range n {
-		x := -1.0
-		if n > 1 {
-			x += 2 * float64(i) / float64(n-1)
-		}
-		for _, f := range []func(float64) float64{math.Sin, math.Cos} {
-			for k := range bands {
-				scale := 1 + (frequency/2.0-1)*float64(k)/(bands-1)
-				out = append(out, float32(f(math.Pi*scale*x)))
-			}
-		}
-		out = append(out, float32(x))
-	}
-	return out
-}
-
 func (m *model) Params() *nn.Params { return &m.params }
 
 func (m *model) Forward(t *nn.Tape, b *backbone.Batch) (*nn.Var, []backbone.Term) {
@@ -161,7 +128,7 @@ func (m *model) Forward(t *nn.Tape, b *backbone.Batch) (*nn.Var, []backbone.Term
 		m.tokens.Add(k, all)
 	}
 	for i := range m.inputs {
-		m.inputs[i].read(t, b, i, m)
+		m.inputs[i].read(t, b, m.count)
 	}
 	x := t.Repeat(t.Param(m.start), b.Size)
 	for _, l := range m.layers {
@@ -176,37 +143,16 @@ func (m *model) Forward(t *nn.Tape, b *backbone.Batch) (*nn.Var, []backbone.Term
 	return m.out.Apply(t, m.norm.Apply(t, mean)), nil
 }
 
-// read puts the tokens of modality i on the tape.
-func (in *input) read(t *nn.Tape, b *backbone.Batch, i int, m *model) {
-	in.tokens, in.seen, in.latents = nil, in.seen[:0], in.latents[:0]
-	rows := b.Observed(i)
-	if rows == nil {
-		return
-	}
+// read puts the tokens on the tape, for as many latents a row.
+func (in *input) read(t *nn.Tape, b *backbone.Batch, latents int) {
+	var rows []int32
+	in.tokens, in.seen, rows = in.raw.Read(t, b)
+	in.latents = in.latents[:0]
 	for _, row := range rows {
-		for k := range m.count {
+		for k := range latents {
 			in.latents = append(in.latents, int32(k*b.Size)+row)
 		}
 	}
-	modality, x := m.modalities[i], b.Features(i, rows)
-	if modality.Kind != sdk.Sequence {
-		in.length, in.tokens = 1, t.Const(len(rows), modality.Width, x)
-		return
-	}
-	positions, features := m.positions[i], 2*bands+1
-	cols := modality.Width + features
-	in.length = modality.Length
-	steps := t.Scratch(len(rows) * in.length * cols)
-	for r, n := range b.Lengths(i, rows) {
-		for s := range in.length {
-			at := r*in.length + s
-			step := steps[at*cols : (at+1)*cols]
-			copy(step, x[at*modality.Width:(at+1)*modality.Width])
-			copy(step[modality.Width:], positions[s*features:(s+1)*features])
-			in.seen = append(in.seen, s < int(n))
-		}
-	}
-	in.tokens = t.Const(len(rows)*in.length, cols, steps)
 }
 
 // attend updates the latents of the rows that have a modality.
@@ -218,7 +164,7 @@ func (m *model) attend(t *nn.Tape, b *backbone.Batch, x *nn.Var, c cross, in *in
 		y = t.Repeat(c.merge.Apply(t, value), m.count)
 	} else {
 		query, key := c.query.Apply(t, c.norm.Apply(t, old)), c.key.Apply(t, in.tokens)
-		y = c.merge.Apply(t, t.CrossAttention(query, key, value, m.heads, m.count, in.length, in.seen))
+		y = c.merge.Apply(t, t.CrossAttention(query, key, value, m.heads, m.count, in.raw.Tokens(), in.seen))
 	}
 	y = c.network.Apply(t, t.Add(old, t.Dropout(y, m.dropout, b.Rand)), b.Rand)
 	return t.Add(x, t.Scatter(t.Sub(y, old), in.latents, x.Rows))

@@ -86,7 +86,7 @@ func build(c backbone.Config) (backbone.Model, error) {
 
 func newModel(c backbone.Config) (*model, error) {
 	d, heads := c.Int("hidden"), c.Int("heads")
-	if err := encoder.CheckHeads(d, heads); err != nil {
+	if err := encoder.CheckHeads("hidden", d, heads); err != nil {
 		return nil, err
 	}
 	m := &model{

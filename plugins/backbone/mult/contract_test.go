@@ -1,0 +1,12 @@
+package main
+
+import (
+	"testing"
+
+	"github.com/deconfound/deconfound/sdk/backbone"
+	"github.com/deconfound/deconfound/sdk/plugintest"
+)
+
+func TestContract(t *testing.T) {
+	plugintest.Backbone(t, backbone.New(small(4), build))
+}
