@@ -20,6 +20,8 @@ type Config struct {
 	Dropout float64
 	// Rand returns the stream for initial values, usually backbone.Config.Rand.
 	Rand func(labels ...any) *rand.Rand
+	// Leave is the kind that a model reads by itself and that is not to be encoded.
+	Leave sdk.ModalityKind
 }
 
 // Set has one encoder for each modality.
@@ -34,10 +36,15 @@ type encoder interface {
 	encode(tape *nn.Tape, batch *backbone.Batch, rows []int32) *nn.Var
 }
 
-// New makes the encoders; their parameters are named encoder.<modality>.
+// New makes the encoders; their parameters are named encoder.<modality>. Embeddings of
+// a modality that Config.Leave leaves to the model must not be asked for.
 func New(ps *nn.Params, c Config) *Set {
 	s := &Set{width: c.Width}
 	for m, modality := range c.Modalities {
+		if modality.Kind == c.Leave {
+			s.encoders = append(s.encoders, nil)
+			continue
+		}
 		name := "encoder." + modality.Name
 		r := c.Rand("encoder", modality.Name)
 		switch modality.Kind {

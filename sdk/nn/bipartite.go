@@ -1,6 +1,7 @@
 package nn
 
 import (
+	"fmt"
 	"math"
 	"math/rand/v2"
 )
@@ -108,4 +109,92 @@ func (l *EdgeSAGE) UpdateEdges(t *Tape, e *Edges, rows, nodes, attributes *Var) 
 	node := t.Gather(t.Linear(nodes, t.Param(l.EdgeNode), nil), e.Nodes)
 	own := t.Linear(attributes, t.Param(l.EdgeEdge), t.Param(l.EdgeBias))
 	return t.ReLU(t.Sum(own, row, node))
+}
+
+// Bipartite is a network of EdgeSAGE layers. Rows start at 1 and nodes at learned
+// vectors. Nodes average over the rows of a batch, so that in inference they are
+// frozen at their running means of training: a row then depends on itself alone.
+type Bipartite struct {
+	Start   *Param // of the nodes, [nodes, width]
+	Layers  []*EdgeSAGE
+	running []*RunningMean // of the nodes after each layer but the last
+}
+
+// NewBipartite makes the parameters nodes and layer0, layer1 and so on; edges have
+// attributes of the given width at first, and of width later on. stream returns the
+// stream for initial values of a part.
+func NewBipartite(ps *Params, nodes, edge, width, layers int, stream func(labels ...any) *rand.Rand) *Bipartite {
+	n := &Bipartite{Start: ps.New("nodes", nodes, width, Normal(stream("nodes"), 1))}
+	for i := range layers {
+		last := i == layers-1
+		n.Layers = append(n.Layers, NewEdgeSAGE(ps, fmt.Sprintf("layer%d", i), width, edge, width, last, stream("layer", i)))
+		if edge = width; !last {
+			n.running = append(n.running, NewRunningMean(nodes*width))
+		}
+	}
+	return n
+}
+
+// BipartitePass says how a Bipartite is applied.
+type BipartitePass struct {
+	Rows int
+	// Frozen takes the running means for the nodes, Observe updates them.
+	Frozen, Observe bool
+	// Dropout is the rate on rows and nodes between layers.
+	Dropout float64
+	Rand    *rand.Rand
+}
+
+// Apply is the state of the rows after all layers, [Rows, width], and that of the
+// nodes, which is nil unless nodes are asked for.
+func (n *Bipartite) Apply(t *Tape, e *Edges, attributes *Var, p BipartitePass, wantNodes bool) (rows, nodes *Var) {
+	width := n.Start.Cols
+	start := t.Scratch(p.Rows * width)
+	for i := range start {
+		start[i] = 1
+	}
+	rows, nodes = t.Const(p.Rows, width, start), t.Param(n.Start)
+	for i, l := range n.Layers {
+		messages := l.Messages(t, attributes)
+		next := l.UpdateRows(t, e, rows, nodes, messages)
+		if i == len(n.Layers)-1 {
+			if !wantNodes {
+				return next, nil
+			}
+			return next, l.UpdateNodes(t, e, rows, nodes, messages)
+		}
+		if p.Frozen {
+			nodes = t.Const(nodes.Rows, width, n.running[i].Value)
+		} else {
+			nodes = l.UpdateNodes(t, e, rows, nodes, messages)
+			if p.Observe {
+				nodes = t.Observe(nodes, n.running[i])
+			}
+		}
+		rows, nodes = t.Dropout(next, p.Dropout, p.Rand), t.Dropout(nodes, p.Dropout, p.Rand)
+		attributes = l.UpdateEdges(t, e, rows, nodes, attributes)
+	}
+	return rows, nodes
+}
+
+// State is the running means: a State of a model may contain it.
+func (n *Bipartite) State() []byte {
+	var out []byte
+	for _, r := range n.running {
+		out = append(out, r.State()...)
+	}
+	return out
+}
+
+// SetState takes what State returned for a network of the same shape.
+func (n *Bipartite) SetState(state []byte) (err error) {
+	for _, r := range n.running {
+		if state, err = r.SetState(state); err != nil {
+			return err
+		}
+	}
+	if len(state) > 0 {
+		return fmt.Errorf("read running means: %d bytes too many", len(state))
+	}
+	return nil
 }

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"fmt"
 	"math"
 	"math/bits"
 	"math/rand/v2"
@@ -61,9 +60,7 @@ type model struct {
 	frozen      bool       // modality nodes outside training
 
 	encoders *encoder.Set
-	nodes    *nn.Param // [modalities, hidden]
-	layers   []*nn.EdgeSAGE
-	running  []*nn.RunningMean // nodes after each layer but the last
+	graph    *nn.Bipartite
 	project  *nn.Linear
 	out      *nn.Linear
 	width    int
@@ -89,14 +86,7 @@ func newModel(c backbone.Config) *model {
 	}
 	ps, d := &m.params, m.width
 	m.encoders = encoder.For(ps, c, d)
-	m.nodes = ps.New("nodes", len(c.Modalities), d, nn.Normal(c.Rand("nodes"), 1))
-	layers := c.Int("layers")
-	for i := range layers {
-		m.layers = append(m.layers, nn.NewEdgeSAGE(ps, fmt.Sprintf("layer%d", i), d, d, d, i == layers-1, c.Rand("layer", i)))
-		if i < layers-1 {
-			m.running = append(m.running, nn.NewRunningMean(len(c.Modalities)*d))
-		}
-	}
+	m.graph = nn.NewBipartite(ps, len(c.Modalities), d, d, c.Int("layers"), c.Rand)
 	m.project = nn.NewLinear(ps, "project", d, d, c.Rand("project"))
 	m.out = nn.NewLinear(ps, "out", d, c.Width, c.Rand("out"))
 	return m
@@ -105,9 +95,9 @@ func newModel(c backbone.Config) *model {
 func (m *model) Params() *nn.Params { return &m.params }
 
 func (m *model) Forward(t *nn.Tape, b *backbone.Batch) (*nn.Var, []backbone.Term) {
-	m.edges.Reset(b.Size, m.nodes.Rows)
+	m.edges.Reset(b.Size, m.graph.Start.Rows)
 	m.stack = m.stack[:0]
-	for i := range m.nodes.Rows {
+	for i := range m.graph.Start.Rows {
 		if e, rows := m.encoders.Observed(t, b, i); e != nil {
 			m.stack = append(m.stack, e)
 			for _, row := range rows {
@@ -142,36 +132,17 @@ func (m *model) Forward(t *nn.Tape, b *backbone.Batch) (*nn.Var, []backbone.Term
 
 // pass is the state of the patients after all layers.
 func (m *model) pass(t *nn.Tape, b *backbone.Batch, edges *nn.Edges, attributes *nn.Var, observe bool) *nn.Var {
-	start := t.Scratch(b.Size * m.width)
-	for i := range start {
-		start[i] = 1
-	}
-	rows, nodes := t.Const(b.Size, m.width, start), t.Param(m.nodes)
-	for i, l := range m.layers {
-		messages := l.Messages(t, attributes)
-		next := l.UpdateRows(t, edges, rows, nodes, messages)
-		if i == len(m.layers)-1 {
-			return next
-		}
-		if !b.Train && m.frozen {
-			nodes = t.Const(nodes.Rows, m.width, m.running[i].Value)
-		} else {
-			nodes = l.UpdateNodes(t, edges, rows, nodes, messages)
-			if b.Train && observe {
-				nodes = t.Observe(nodes, m.running[i])
-			}
-		}
-		rows, nodes = t.Dropout(next, m.dropout, b.Rand), t.Dropout(nodes, m.dropout, b.Rand)
-		attributes = l.UpdateEdges(t, edges, rows, nodes, attributes)
-	}
-	return rows
+	z, _ := m.graph.Apply(t, edges, attributes, nn.BipartitePass{
+		Rows: b.Size, Frozen: !b.Train && m.frozen, Observe: b.Train && observe, Dropout: m.dropout, Rand: b.Rand,
+	}, false)
+	return z
 }
 
 // selectView makes the graph of the second view.
 func (m *model) selectView(b *backbone.Batch) {
 	m.keep = append(m.keep[:0], b.Availability...)
 	m.augment(b, m.keep)
-	m.view.Reset(b.Size, m.nodes.Rows)
+	m.view.Reset(b.Size, m.graph.Start.Rows)
 	m.kept = m.kept[:0]
 	for i, row := range m.edges.Rows {
 		if node := m.edges.Nodes[i]; m.keep[row]>>node&1 == 1 {
@@ -235,22 +206,6 @@ func equal(a, b []float32) float32 {
 }
 
 // State is the running means of the modality nodes.
-func (m *model) State() []byte {
-	var out []byte
-	for _, r := range m.running {
-		out = append(out, r.State()...)
-	}
-	return out
-}
+func (m *model) State() []byte { return m.graph.State() }
 
-func (m *model) SetState(state []byte) (err error) {
-	for _, r := range m.running {
-		if state, err = r.SetState(state); err != nil {
-			return err
-		}
-	}
-	if len(state) > 0 {
-		return fmt.Errorf("read running means: %d bytes too many", len(state))
-	}
-	return nil
-}
+func (m *model) SetState(state []byte) error { return m.graph.SetState(state) }

@@ -19,7 +19,7 @@ type fixture struct {
 	Width           int
 	Modalities      []struct {
 		Name          string
-		Width, Length int
+		Width, Length int // Length 0 is an embedding, -1 a table
 	}
 	H, Eval []float64
 	Terms   []sdk.Term
@@ -55,10 +55,13 @@ func Reference(t *testing.T, info sdk.Info, build func(backbone.Config) (backbon
 	source := &table{rows: rows, availability: make([]uint64, rows)}
 	for _, m := range want.Modalities {
 		kind := sdk.Embedding
-		if m.Length > 0 {
+		switch {
+		case m.Length > 0:
 			kind = sdk.Sequence
+		case m.Length < 0:
+			kind = sdk.Tabular
 		}
-		modality := sdk.Modality{Name: m.Name, Kind: kind, Width: m.Width, Length: m.Length}
+		modality := sdk.Modality{Name: m.Name, Kind: kind, Width: m.Width, Length: max(m.Length, 0)}
 		c.Modalities = append(c.Modalities, modality)
 		source.values = append(source.values, drawn("x."+m.Name, rows*size(modality)))
 		lengths := make([]int32, rows)

@@ -38,7 +38,8 @@ def draw(name, n):
 
 
 class Reference:
-    """A batch of 16 rows in which every pattern of three modalities occurs twice."""
+    """A batch of 16 rows in which every pattern of three modalities occurs twice. A
+    modality is a name, a width and a length: 0 for an embedding, -1 for a table."""
 
     def __init__(self, width=4, modalities=(("ecg", 3, 0), ("note", 2, 0), ("scan", 4, 0)), **hyperparameters):
         self.width, self.modalities, self.hyperparameters = width, modalities, {"dropout": 0.0} | hyperparameters
