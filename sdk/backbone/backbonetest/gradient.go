@@ -41,7 +41,18 @@ func (s *suite) gradientOf(t *testing.T, task sdk.Task) {
 			p.Value[i] += float32(r.NormFloat64()) / 10
 		}
 	}
+	// What a Backward leaves behind must not change the function.
+	stateful, _ := m.(backbone.Stateful)
+	var start []byte
+	if stateful != nil {
+		start = stateful.State()
+	}
 	forward := func() []float32 {
+		if stateful != nil {
+			if err := stateful.SetState(start); err != nil {
+				t.Fatalf("restore: %v", err)
+			}
+		}
 		b, err := loader.Train(sequence(rows), source.availability, y, rng.Stream(3))
 		if err != nil {
 			t.Fatalf("batch: %v", err)
