@@ -1,0 +1,13 @@
+package main
+
+import (
+	"testing"
+
+	"github.com/deconfound/deconfound/sdk/backbone"
+	"github.com/deconfound/deconfound/sdk/backbone/backbonetest"
+	"github.com/deconfound/deconfound/sdk/plugintest"
+)
+
+func TestContract(t *testing.T) {
+	plugintest.Backbone(t, backbone.New(backbonetest.With(info, "hidden", 16), build))
+}
