@@ -5,6 +5,10 @@ package sdk
 type BackwardRequest struct {
 	// DH has the shape of ForwardResponse.H.
 	DH Tensor
+	// Weights are those that the strategy gave the rows, finite and not negative, or
+	// nil if all rows count alike. DH includes them; a backbone that predicts labels in
+	// losses of its own weighs the rows likewise.
+	Weights []float32
 }
 
 // BackwardResponse is the answer, after the parameters were updated.

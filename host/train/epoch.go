@@ -160,7 +160,10 @@ func (r *Run) learn(ctx context.Context, b batch, means *means) error {
 	for i := range dh {
 		gradient[i] += dh[i]
 	}
-	return r.startBackward(ctx, sdk.BackwardRequest{DH: sdk.Tensor{Shape: []int{rows, r.cfg.Width}, Data: gradient}}, means)
+	return r.startBackward(ctx, sdk.BackwardRequest{
+		DH:      sdk.Tensor{Shape: []int{rows, r.cfg.Width}, Data: gradient},
+		Weights: weights,
+	}, means)
 }
 
 // batches returns the positions 0..n-1 in the order of the epoch, cut into the

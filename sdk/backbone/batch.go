@@ -22,8 +22,9 @@ type Batch struct {
 	// the step.
 	Rand *rand.Rand
 
-	loader *Loader
-	err    error
+	loader  *Loader
+	err     error
+	weights []float32 // of the rows in Backward; nil: all count alike
 }
 
 // Has reports whether row i of the batch has modality m.

@@ -95,6 +95,10 @@ func (s *session) Backward(_ context.Context, request sdk.BackwardRequest, respo
 	if err := request.DH.CheckFinite("dh"); err != nil {
 		return err
 	}
+	if err := checkWeights(request.Weights, s.pending); err != nil {
+		return err
+	}
+	s.loader.batch.weights = request.Weights
 	s.pending = 0
 	ZeroGrad(s.model)
 	terms, err := s.model.Backward(request.DH.Data)
@@ -117,6 +121,19 @@ func (s *session) Close(context.Context, sdk.CloseRequest, *sdk.CloseResponse) e
 	}
 	s.closed, s.pending = true, 0
 	return errors.Join(closeModel(s.model), s.source.Close())
+}
+
+// checkWeights refuses weights that are not one for each row, finite and not negative.
+func checkWeights(weights []float32, rows int) error {
+	if weights != nil && len(weights) != rows {
+		return sdk.Errorf(sdk.CodeBadShape, "%d weights for %d rows", len(weights), rows)
+	}
+	for i, w := range weights {
+		if !(w >= 0) || math.IsInf(float64(w), 0) {
+			return sdk.Errorf(sdk.CodeNotFinite, "weight %d is %v, it must be finite and not negative", i, w)
+		}
+	}
+	return nil
 }
 
 func (s *session) open() error {

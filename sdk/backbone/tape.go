@@ -23,6 +23,11 @@ type Term struct {
 	Weight float64
 	// Value is a scalar, [1, 1].
 	Value *nn.Var
+	// Rows are, instead of Value, losses of rows of the batch, [n, 1], and Of their
+	// positions in it: the loss is their mean, weighted as the strategy weighs the
+	// rows, which is known in Backward only. The list is not copied.
+	Rows *nn.Var
+	Of   []int32
 }
 
 // FromTape makes a Model of a TapeModel, with the [Stateful] and io.Closer methods
@@ -42,6 +47,7 @@ type tapeModel struct {
 	model     TapeModel
 	tape      *nn.Tape
 	h         *nn.Var // of a Forward in training that has had no Backward
+	batch     *Batch
 	auxiliary []Term
 }
 
@@ -59,7 +65,7 @@ func (t *tapeModel) Forward(batch *Batch) ([]float32, error) {
 		return nil, err
 	}
 	if batch.Train {
-		t.h, t.auxiliary = h, auxiliary
+		t.h, t.batch, t.auxiliary = h, batch, auxiliary
 	}
 	return h.Value, nil
 }
@@ -73,6 +79,10 @@ func (t *tapeModel) Backward(dh []float32) ([]sdk.Term, error) {
 	t.tape.Seed(h, dh)
 	var terms []sdk.Term
 	for _, a := range auxiliary {
+		if a.Rows != nil {
+			terms = append(terms, sdk.Term{Name: a.Name, Value: a.Weight * a.seed(t.tape, t.batch.weights)})
+			continue
+		}
 		t.tape.Seed(a.Value, []float32{float32(a.Weight)})
 		terms = append(terms, sdk.Term{Name: a.Name, Value: a.Weight * float64(a.Value.Value[0])})
 	}
@@ -84,3 +94,27 @@ func (t *tapeModel) Backward(dh []float32) ([]sdk.Term, error) {
 func (t *tapeModel) ZeroGrad() { t.tape.ZeroGrad(t.Params()) }
 
 func (t *tapeModel) unwrap() TapeModel { return t.model }
+
+// seed returns the weighted mean of Rows, 0 if all weights are, and seeds its gradient.
+func (a Term) seed(tape *nn.Tape, weights []float32) float64 {
+	weight := func(i int) float64 {
+		if weights == nil {
+			return 1
+		}
+		return float64(weights[a.Of[i]])
+	}
+	var sum, total float64
+	for i, v := range a.Rows.Value {
+		sum += weight(i) * float64(v)
+		total += weight(i)
+	}
+	if total == 0 {
+		return 0
+	}
+	gradient := tape.Scratch(a.Rows.Rows)
+	for i := range gradient {
+		gradient[i] = float32(a.Weight * weight(i) / total)
+	}
+	tape.Seed(a.Rows, gradient)
+	return sum / total
+}

@@ -188,11 +188,11 @@ func TestForward_roundTrip(t *testing.T) {
 
 func TestBackward_roundTrip(t *testing.T) {
 	eachWay(t, func(t *testing.T, w way) {
-		want := sdk.BackwardRequest{DH: ramp(2, 7)}
+		want := sdk.BackwardRequest{DH: ramp(2, 7), Weights: []float32{0.5, 2}}
 		answer := sdk.BackwardResponse{Terms: []sdk.Term{{Name: "kl", Value: 0.1}, {Name: "aux", Value: -3}}, GradientNorm: 1.5}
 		var got sdk.BackwardRequest
 		s := openBackbone(t, w, 0, &fakeSession{backward: func(req sdk.BackwardRequest, resp *sdk.BackwardResponse) error {
-			got.DH = kept(req.DH)
+			got.DH, got.Weights = kept(req.DH), slices.Clone(req.Weights)
 			*resp = answer
 			return nil
 		}})

@@ -57,11 +57,14 @@ func unpackForwarded(r *reader, m *pb.ForwardResponse) (out sdk.ForwardResponse,
 }
 
 func packBackward(w *writer, r sdk.BackwardRequest) *pb.BackwardRequest {
-	return &pb.BackwardRequest{Dh: w.tensor(r.DH)}
+	return &pb.BackwardRequest{Dh: w.tensor(r.DH), Weights: w.vector(r.Weights)}
 }
 
 func unpackBackward(r *reader, m *pb.BackwardRequest) (out sdk.BackwardRequest, err error) {
-	out.DH, err = r.tensor("dh", m.GetDh())
+	if out.DH, err = r.tensor("dh", m.GetDh()); err != nil {
+		return out, err
+	}
+	out.Weights, err = r.vector("weights", m.GetWeights())
 	return out, err
 }
 

@@ -59,12 +59,14 @@ type model struct {
 	out               *nn.Linear
 	heads             []*nn.Linear // of the distinct representations, then of s
 	pairs             []float32    // [heads, pairs]: 1 and -1 at the first and the second
+	branches          []string     // names of the losses of the distinct representations
 
 	tokens nn.Tokens
 	stack  []*nn.Var
 	own    []own
 	losses []*nn.Var
-	terms  [4]backbone.Term
+	known  []int32 // rows with a modality
+	terms  []backbone.Term
 }
 
 // own is what an observed modality has for itself.
@@ -89,6 +91,7 @@ func newModel(c backbone.Config) *model {
 		m.shared = append(m.shared, nn.NewLinear(ps, "shared."+modality.Name, d, d, r))
 		m.distinct = append(m.distinct, nn.NewMLP(ps, "distinct."+modality.Name, []int{d, d, d}, nil, dropout, r))
 		m.heads = append(m.heads, nn.NewLinear(ps, "head."+modality.Name, d, c.Task.Outputs(), r))
+		m.branches = append(m.branches, "branch_"+modality.Name)
 	}
 	r := c.Rand("attention")
 	m.query, m.key, m.value = nn.NewLinear(ps, "query", d, d, r), nn.NewLinear(ps, "key", d, d, r), nn.NewLinear(ps, "value", d, d, r)
@@ -142,13 +145,14 @@ func (m *model) Forward(t *nn.Tape, b *backbone.Batch) (*nn.Var, []backbone.Term
 	if !b.Train || b.Labels == nil {
 		return h, nil
 	}
-	m.terms = [4]backbone.Term{
-		{Name: "branch", Weight: m.weights[0], Value: m.predict(t, b, pooled)},
-		{Name: "orthogonal", Weight: m.weights[1], Value: m.angle(t)},
-		{Name: "align", Weight: m.weights[2], Value: m.divergence(t, b, pooled)},
-		{Name: "ranking", Weight: m.weights[3], Value: m.rank(t, b, attention)},
-	}
-	return h, m.terms[:]
+	m.terms = m.terms[:0]
+	m.predict(t, b, pooled)
+	m.terms = append(m.terms,
+		backbone.Term{Name: "orthogonal", Weight: m.weights[1], Value: m.angle(t)},
+		backbone.Term{Name: "align", Weight: m.weights[2], Value: m.divergence(t, b, pooled)},
+		backbone.Term{Name: "ranking", Weight: m.weights[3], Value: m.rank(t, b, attention)},
+	)
+	return h, m.terms
 }
 
 // floor keeps the logarithm of a pooled probability finite.
@@ -175,19 +179,23 @@ func (m *model) share(t *nn.Tape, b *backbone.Batch) *nn.Var {
 	return t.Const(b.Size, 1, out)
 }
 
-// predict is the sum of the mean losses of all heads; m.losses are the losses of the
-// rows, as the heads of m.own and the pooled one.
-func (m *model) predict(t *nn.Tape, b *backbone.Batch, pooled *nn.Var) *nn.Var {
-	m.losses = m.losses[:0]
-	sum := t.Const(1, 1, t.Scratch(1))
+// predict adds the losses of all heads to the terms; m.losses are those of the rows, as
+// the heads of m.own and the pooled one.
+func (m *model) predict(t *nn.Tape, b *backbone.Batch, pooled *nn.Var) {
+	m.losses, m.known = m.losses[:0], m.known[:0]
 	for _, o := range m.own {
 		loss := b.Loss(t, m.task, m.heads[o.modality].Apply(t, o.distinct), o.rows)
 		m.losses = append(m.losses, loss)
-		sum = t.Add(sum, t.WeightedMean(loss, nil))
+		m.terms = append(m.terms, backbone.Term{Name: m.branches[o.modality], Weight: m.weights[0], Rows: loss, Of: o.rows})
+	}
+	for i, a := range b.Availability {
+		if a != 0 {
+			m.known = append(m.known, int32(i))
+		}
 	}
 	loss := b.Loss(t, m.task, m.heads[len(m.shared)].Apply(t, pooled), b.All())
 	m.losses = append(m.losses, loss)
-	return t.Add(sum, t.WeightedMean(loss, m.atLeast(t, b, 1)))
+	m.terms = append(m.terms, backbone.Term{Name: "branch", Weight: m.weights[0], Rows: t.Gather(loss, m.known), Of: m.known})
 }
 
 // atLeast is 1 for rows with n modalities or more, [Size].

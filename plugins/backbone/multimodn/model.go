@@ -27,7 +27,8 @@ var info = sdk.Info{
 // model updates s ← MLP_m([e_m; s]) for observed modalities in order, from a
 // trained s_0, with a decoder that all steps share. In training it adds
 // mean over steps of the loss + 0.01 · penalty · mean(Δs²) (the objective of the
-// paper's code); steps that a row skips do not count.
+// paper's code); steps that a row skips do not count, and the rows' losses have the
+// weights that a strategy gives the rows.
 type model struct {
 	params   nn.Params
 	task     sdk.Task
@@ -39,9 +40,15 @@ type model struct {
 	hidden   []*nn.Linear
 	update   []*nn.Linear
 	decoder  *nn.Linear
+
+	losses, changes []*nn.Var // of the rows of one step, [n, 1]
+	rows            []int32   // of all steps
+	terms           [2]backbone.Term
 }
 
-func build(c backbone.Config) (backbone.Model, error) {
+func build(c backbone.Config) (backbone.Model, error) { return backbone.FromTape(newModel(c)), nil }
+
+func newModel(c backbone.Config) *model {
 	m := &model{task: c.Task, width: c.Width, dropout: c.Float("dropout"), penalty: c.Float("penalty")}
 	hidden := c.Int("hidden")
 	m.encoders = encoder.For(&m.params, c, hidden)
@@ -52,14 +59,14 @@ func build(c backbone.Config) (backbone.Model, error) {
 		m.update = append(m.update, nn.NewLinear(&m.params, fmt.Sprintf("step.%s.out", modality.Name), hidden, c.Width, r))
 	}
 	m.decoder = nn.NewLinear(&m.params, "decoder", c.Width, c.Task.Outputs(), c.Rand("decoder"))
-	return backbone.FromTape(m), nil
+	return m
 }
 
 func (m *model) Params() *nn.Params { return &m.params }
 
 func (m *model) Forward(t *nn.Tape, b *backbone.Batch) (*nn.Var, []backbone.Term) {
 	state := t.Repeat(t.Param(m.start), b.Size)
-	var losses, changes []*nn.Var // of the rows of one step, [n, 1]
+	m.losses, m.changes, m.rows = m.losses[:0], m.changes[:0], m.rows[:0]
 	for i := range m.update {
 		e, rows := m.encoders.Observed(t, b, i)
 		if e == nil {
@@ -70,15 +77,17 @@ func (m *model) Forward(t *nn.Tape, b *backbone.Batch) (*nn.Var, []backbone.Term
 		change := t.Sub(m.update[i].Apply(t, x), old)
 		state = t.Add(state, t.Scatter(change, rows, b.Size))
 		if b.Train && b.Labels != nil {
-			losses = append(losses, b.Loss(t, m.task, m.decoder.Apply(t, t.Add(old, change)), rows))
-			changes = append(changes, t.MeanCols(t.Square(change)))
+			m.losses = append(m.losses, b.Loss(t, m.task, m.decoder.Apply(t, t.Add(old, change)), rows))
+			m.changes = append(m.changes, t.MeanCols(t.Square(change)))
+			m.rows = append(m.rows, rows...)
 		}
 	}
-	if len(losses) == 0 {
+	if len(m.losses) == 0 {
 		return state, nil
 	}
-	return state, []backbone.Term{
-		{Name: "step_loss", Weight: 1, Value: t.WeightedMean(t.Stack(losses...), nil)},
-		{Name: "state_change", Weight: 0.01 * m.penalty, Value: t.WeightedMean(t.Stack(changes...), nil)},
+	m.terms = [2]backbone.Term{
+		{Name: "step_loss", Weight: 1, Rows: t.Stack(m.losses...), Of: m.rows},
+		{Name: "state_change", Weight: 0.01 * m.penalty, Value: t.WeightedMean(t.Stack(m.changes...), nil)},
 	}
+	return state, m.terms[:]
 }

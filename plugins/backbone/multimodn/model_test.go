@@ -5,10 +5,15 @@ import (
 	"testing"
 
 	"github.com/deconfound/deconfound/sdk"
+	"github.com/deconfound/deconfound/sdk/backbone"
 	"github.com/deconfound/deconfound/sdk/backbone/backbonetest"
 )
 
 func TestModel(t *testing.T) { backbonetest.Run(t, info, build) }
+
+func TestSteady(t *testing.T) {
+	backbonetest.Steady(t, info, func(c backbone.Config) (backbone.TapeModel, error) { return newModel(c), nil })
+}
 
 // states returns s_0 and the state after every modality that the row has.
 func states(r backbonetest.Row) [][]float64 {

@@ -35,7 +35,11 @@ func Steady(t *testing.T, info sdk.Info, build func(backbone.Config) (backbone.T
 			h.Grad[i]++
 		}
 		for _, term := range terms {
-			if term.Value.Grad != nil {
+			if term.Rows != nil {
+				for i := range term.Rows.Grad {
+					term.Rows.Grad[i]++
+				}
+			} else if term.Value.Grad != nil {
 				term.Value.Grad[0] += float32(term.Weight)
 			}
 		}

@@ -1982,6 +1982,7 @@ func (x *ForwardResponse) GetModalityEmbeddings() *Tensor {
 type BackwardRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Dh            *Tensor                `protobuf:"bytes,1,opt,name=dh,proto3" json:"dh,omitempty"`
+	Weights       *Tensor                `protobuf:"bytes,2,opt,name=weights,proto3" json:"weights,omitempty"` // [B]; absent: all rows count alike
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2019,6 +2020,13 @@ func (*BackwardRequest) Descriptor() ([]byte, []int) {
 func (x *BackwardRequest) GetDh() *Tensor {
 	if x != nil {
 		return x.Dh
+	}
+	return nil
+}
+
+func (x *BackwardRequest) GetWeights() *Tensor {
+	if x != nil {
+		return x.Weights
 	}
 	return nil
 }
@@ -2763,9 +2771,10 @@ const file_sdk_pb_v1_plugin_proto_rawDesc = "" +
 	"\x06labels\x18\x05 \x01(\v2\x1c.deconfound.plugin.v1.TensorR\x06labels\"\x8c\x01\n" +
 	"\x0fForwardResponse\x12*\n" +
 	"\x01h\x18\x01 \x01(\v2\x1c.deconfound.plugin.v1.TensorR\x01h\x12M\n" +
-	"\x13modality_embeddings\x18\x02 \x01(\v2\x1c.deconfound.plugin.v1.TensorR\x12modalityEmbeddings\"?\n" +
+	"\x13modality_embeddings\x18\x02 \x01(\v2\x1c.deconfound.plugin.v1.TensorR\x12modalityEmbeddings\"w\n" +
 	"\x0fBackwardRequest\x12,\n" +
-	"\x02dh\x18\x01 \x01(\v2\x1c.deconfound.plugin.v1.TensorR\x02dh\"i\n" +
+	"\x02dh\x18\x01 \x01(\v2\x1c.deconfound.plugin.v1.TensorR\x02dh\x126\n" +
+	"\aweights\x18\x02 \x01(\v2\x1c.deconfound.plugin.v1.TensorR\aweights\"i\n" +
 	"\x10BackwardResponse\x120\n" +
 	"\x05terms\x18\x01 \x03(\v2\x1a.deconfound.plugin.v1.TermR\x05terms\x12#\n" +
 	"\rgradient_norm\x18\x02 \x01(\x01R\fgradientNorm\"\\\n" +
@@ -2906,28 +2915,29 @@ var file_sdk_pb_v1_plugin_proto_depIdxs = []int32{
 	3,  // 42: deconfound.plugin.v1.ForwardResponse.h:type_name -> deconfound.plugin.v1.Tensor
 	3,  // 43: deconfound.plugin.v1.ForwardResponse.modality_embeddings:type_name -> deconfound.plugin.v1.Tensor
 	3,  // 44: deconfound.plugin.v1.BackwardRequest.dh:type_name -> deconfound.plugin.v1.Tensor
-	6,  // 45: deconfound.plugin.v1.BackwardResponse.terms:type_name -> deconfound.plugin.v1.Term
-	3,  // 46: deconfound.plugin.v1.ObjectiveRequest.h:type_name -> deconfound.plugin.v1.Tensor
-	3,  // 47: deconfound.plugin.v1.ObjectiveRequest.logits:type_name -> deconfound.plugin.v1.Tensor
-	3,  // 48: deconfound.plugin.v1.ObjectiveRequest.row_loss:type_name -> deconfound.plugin.v1.Tensor
-	3,  // 49: deconfound.plugin.v1.ObjectiveRequest.labels:type_name -> deconfound.plugin.v1.Tensor
-	3,  // 50: deconfound.plugin.v1.ObjectiveResponse.weights:type_name -> deconfound.plugin.v1.Tensor
-	3,  // 51: deconfound.plugin.v1.ObjectiveResponse.dh:type_name -> deconfound.plugin.v1.Tensor
-	3,  // 52: deconfound.plugin.v1.ObjectiveResponse.dlogits:type_name -> deconfound.plugin.v1.Tensor
-	6,  // 53: deconfound.plugin.v1.ObjectiveResponse.terms:type_name -> deconfound.plugin.v1.Term
-	5,  // 54: deconfound.plugin.v1.SnapshotResponse.parameters:type_name -> deconfound.plugin.v1.NamedTensor
-	5,  // 55: deconfound.plugin.v1.RestoreRequest.parameters:type_name -> deconfound.plugin.v1.NamedTensor
-	7,  // 56: deconfound.plugin.v1.OpenBackboneRequest.HyperparametersEntry.value:type_name -> deconfound.plugin.v1.Value
-	7,  // 57: deconfound.plugin.v1.OpenStrategyRequest.HyperparametersEntry.value:type_name -> deconfound.plugin.v1.Value
-	8,  // 58: deconfound.plugin.v1.Plugin.Info:input_type -> deconfound.plugin.v1.InfoRequest
-	0,  // 59: deconfound.plugin.v1.Plugin.Session:input_type -> deconfound.plugin.v1.HostMessage
-	9,  // 60: deconfound.plugin.v1.Plugin.Info:output_type -> deconfound.plugin.v1.InfoResponse
-	1,  // 61: deconfound.plugin.v1.Plugin.Session:output_type -> deconfound.plugin.v1.PluginMessage
-	60, // [60:62] is the sub-list for method output_type
-	58, // [58:60] is the sub-list for method input_type
-	58, // [58:58] is the sub-list for extension type_name
-	58, // [58:58] is the sub-list for extension extendee
-	0,  // [0:58] is the sub-list for field type_name
+	3,  // 45: deconfound.plugin.v1.BackwardRequest.weights:type_name -> deconfound.plugin.v1.Tensor
+	6,  // 46: deconfound.plugin.v1.BackwardResponse.terms:type_name -> deconfound.plugin.v1.Term
+	3,  // 47: deconfound.plugin.v1.ObjectiveRequest.h:type_name -> deconfound.plugin.v1.Tensor
+	3,  // 48: deconfound.plugin.v1.ObjectiveRequest.logits:type_name -> deconfound.plugin.v1.Tensor
+	3,  // 49: deconfound.plugin.v1.ObjectiveRequest.row_loss:type_name -> deconfound.plugin.v1.Tensor
+	3,  // 50: deconfound.plugin.v1.ObjectiveRequest.labels:type_name -> deconfound.plugin.v1.Tensor
+	3,  // 51: deconfound.plugin.v1.ObjectiveResponse.weights:type_name -> deconfound.plugin.v1.Tensor
+	3,  // 52: deconfound.plugin.v1.ObjectiveResponse.dh:type_name -> deconfound.plugin.v1.Tensor
+	3,  // 53: deconfound.plugin.v1.ObjectiveResponse.dlogits:type_name -> deconfound.plugin.v1.Tensor
+	6,  // 54: deconfound.plugin.v1.ObjectiveResponse.terms:type_name -> deconfound.plugin.v1.Term
+	5,  // 55: deconfound.plugin.v1.SnapshotResponse.parameters:type_name -> deconfound.plugin.v1.NamedTensor
+	5,  // 56: deconfound.plugin.v1.RestoreRequest.parameters:type_name -> deconfound.plugin.v1.NamedTensor
+	7,  // 57: deconfound.plugin.v1.OpenBackboneRequest.HyperparametersEntry.value:type_name -> deconfound.plugin.v1.Value
+	7,  // 58: deconfound.plugin.v1.OpenStrategyRequest.HyperparametersEntry.value:type_name -> deconfound.plugin.v1.Value
+	8,  // 59: deconfound.plugin.v1.Plugin.Info:input_type -> deconfound.plugin.v1.InfoRequest
+	0,  // 60: deconfound.plugin.v1.Plugin.Session:input_type -> deconfound.plugin.v1.HostMessage
+	9,  // 61: deconfound.plugin.v1.Plugin.Info:output_type -> deconfound.plugin.v1.InfoResponse
+	1,  // 62: deconfound.plugin.v1.Plugin.Session:output_type -> deconfound.plugin.v1.PluginMessage
+	61, // [61:63] is the sub-list for method output_type
+	59, // [59:61] is the sub-list for method input_type
+	59, // [59:59] is the sub-list for extension type_name
+	59, // [59:59] is the sub-list for extension extendee
+	0,  // [0:59] is the sub-list for field type_name
 }
 
 func init() { file_sdk_pb_v1_plugin_proto_init() }

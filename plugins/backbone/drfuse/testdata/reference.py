@@ -40,7 +40,8 @@ h = r.linear("out", (attention[..., None] * r.linear("value", tokens, D)).sum(1)
 
 losses = [r.bce(r.linear("head." + name, distinct[m], 1)) for m, name in enumerate(r.names)]
 losses.append(r.bce(r.linear("pooled.head", pooled, 1)))
-branch = sum(losses[m][r.has[m]].mean() for m in range(3)) + losses[3][n > 0].mean()
+branches = [("branch_" + name, losses[m][r.has[m]].mean()) for m, name in enumerate(r.names)]
+branches.append(("branch", losses[3][n > 0].mean()))
 orthogonal = sum(F.cosine_similarity(shared[m], distinct[m])[r.has[m]].abs().mean() for m in range(3))
 
 several = [i for i in range(ROWS) if n[i] > 1]
@@ -57,4 +58,4 @@ for i in range(ROWS):
             if seen[i, a] and seen[i, b]:
                 sign = torch.sign(losses[b][i] - losses[a][i]).detach()
                 hinges.append(F.margin_ranking_loss(attention[i, a : a + 1], attention[i, b : b + 1], sign[None], margin=MARGIN))
-r.write(h, [("branch", branch), ("orthogonal", orthogonal), ("align", divergence), ("ranking", torch.stack(hinges).mean())])
+r.write(h, [*branches, ("orthogonal", orthogonal), ("align", divergence), ("ranking", torch.stack(hinges).mean())])
