@@ -17,7 +17,8 @@ var info = sdk.Info{
 	Text: "MedFuse: the embeddings of the observed modalities, projected to one space, are the steps of a sequence that a " +
 		"long short-term memory reads in the order of the modalities; h is read from its last state. Missing modalities " +
 		"are left out of the sequence, so the mask shows through its length only. Extended from the two modalities of the " +
-		"paper to any number; encoders are trained with the rest, not before.",
+		"paper to any number, for which the bias of the forget gate starts one higher (Jozefowicz et al., ICML 2015), so " +
+		"that the first are not forgotten by the last; encoders are trained with the rest, not before.",
 	Hyperparameters: encoder.HyperparametersWith(256, 0.25),
 	Capabilities:    sdk.Capabilities{BatchIndependent: true, Deterministic: true},
 }
@@ -51,6 +52,9 @@ func newModel(c backbone.Config) *model {
 	m.in, m.recur = ps.New("lstm.in", d, 4*d, init), ps.New("lstm.state", d, 4*d, init)
 	m.bias = ps.New("lstm.bias", 1, 4*d, init)
 	m.bias.NoDecay = true
+	for i := d; i < 2*d; i++ {
+		m.bias.Value[i]++ // of the forget gate
+	}
 	m.out = nn.NewLinear(ps, "out", d, c.Width, c.Rand("out"))
 	return m
 }
