@@ -15,26 +15,27 @@ type RunningMean struct {
 	// Momentum is the least share of the last batch.
 	Momentum float64
 	batches  uint32
+	observed func(out *Var)
 }
 
 // NewRunningMean returns the average of n values before any batch, 0, with momentum
 // 0.1.
 func NewRunningMean(n int) *RunningMean {
-	return &RunningMean{Value: make([]float32, n), Momentum: 0.1}
+	m := &RunningMean{Value: make([]float32, n), Momentum: 0.1}
+	m.observed = func(out *Var) { m.update(out.Value) }
+	return m
 }
 
 // Observe is x. When the tape runs backwards, the average takes in its values: a step
 // that comes to nothing leaves no trace.
 func (t *Tape) Observe(x *Var, m *RunningMean) *Var {
 	checkLength("running mean", "values", len(x.Value), len(m.Value))
-	out := t.newVar(x.Rows, x.Cols, x.Value, x.Grad)
+	out := t.Reshape(x, x.Rows, x.Cols)
 	if !t.forward {
-		t.records = append(t.records, record{out: out, op: m})
+		t.records = append(t.records, record{out: out, back: m.observed})
 	}
 	return out
 }
-
-func (m *RunningMean) backward(_ *Tape, out *Var) { m.update(out.Value) }
 
 // update takes in the values of a batch.
 func (m *RunningMean) update(x []float32) {
