@@ -250,18 +250,18 @@ func TestSchedule(t *testing.T) {
 		want    schedule
 		settled int
 	}{
-		{nil, nil, 30, schedule{0, never, never}, 0},
-		{m, nil, 30, schedule{5, never, never}, 5},
-		{m, nil, 6, schedule{2, never, never}, 2},
-		{maskDo, nil, 30, schedule{0, never, never}, 0},
-		{nil, d, 30, schedule{0, 10, 20}, 20},
-		{nil, &drop, 30, schedule{0, never, never}, 0},
-		{m, d, 30, schedule{5, 10, 20}, 20},
-		{m, &drop, 30, schedule{5, never, 20}, 20},
-		{m, &early, 30, schedule{5, 5, 5}, 5}, // nothing starts in the warm-up
-		{m, d, 1, schedule{0, 0, 0}, 0},
-		{m, d, 2, schedule{0, 1, 1}, 1},
-		{m, d, 3, schedule{1, 1, 2}, 2},
+		{nil, nil, 30, schedule{0, 0, never, never}, 0},
+		{m, nil, 30, schedule{0, 5, never, never}, 5},
+		{m, nil, 6, schedule{0, 2, never, never}, 2},
+		{maskDo, nil, 30, schedule{0, 0, never, never}, 0},
+		{nil, d, 30, schedule{0, 0, 10, 20}, 20},
+		{nil, &drop, 30, schedule{0, 0, never, never}, 0},
+		{m, d, 30, schedule{0, 5, 10, 20}, 20},
+		{m, &drop, 30, schedule{0, 5, never, 20}, 20},
+		{m, &early, 30, schedule{0, 5, 5, 5}, 5}, // nothing starts in the warm-up
+		{m, d, 1, schedule{0, 0, 0, 0}, 0},
+		{m, d, 2, schedule{0, 0, 1, 1}, 1},
+		{m, d, 3, schedule{0, 1, 1, 2}, 2},
 	} {
 		got := newSchedule(test.m, test.d, test.epochs)
 		if got != test.want || got.settled() != test.settled {

@@ -1,6 +1,7 @@
 package causal
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 )
@@ -21,6 +22,18 @@ const (
 	MechanismConfounder = "confounder" // a latent confounder of features and label
 	MechanismLabel      = "label"      // the label, or what it stands for
 	MechanismSelf       = "self"       // the values of the modality themselves
+)
+
+// The values of DualBranch.At: where the biased part is taken from the causal one.
+const (
+	AtInput = "input" // out of the features, which the backbone erases
+	AtHead  = "head"  // nowhere: the head learns it before h, whatever the backbone
+)
+
+// The values of DualBranch.Form: how the biased part is found.
+const (
+	FormLinear  = "linear"  // directions of the columns
+	FormNetwork = "network" // directions of what a Predictor says
 )
 
 // The values of DualBranch.Heads.
@@ -54,6 +67,8 @@ const (
 // DualBranchParameters for what each one means.
 type DualBranch struct {
 	Split, Mechanism   string
+	At, Form           string
+	Lead               float64
 	Heads              string
 	Difficulty         string
 	Q                  float64
@@ -74,10 +89,15 @@ type DualBranch struct {
 // DualBranchParameters describes the settings under dual_branch.*.
 func DualBranchParameters() []Parameter {
 	return []Parameter{
-		enum("split", "what tells the biased branch from the causal one: gce, bias is learned first (LfF, NeurIPS 2020); availability, the part of a modality that predicts which others are there is erased from the features of any backbone. The other settings but mechanism, predict and pool are of gce",
+		enum("split", "what tells the biased branch from the causal one: gce, bias is learned first (LfF, NeurIPS 2020); availability, the part of a modality that predicts which others are there is erased from the features of any backbone. The other settings but mechanism, at, form, lead, predict and pool are of gce",
 			SplitGCE, SplitAvailability),
 		choice("mechanism", "of split availability, to be declared: what drives availability. confounder, a latent confounder of features and label; label, the label itself: the split is then made within classes; self, the values themselves: nothing is erased",
 			MechanismConfounder, MechanismLabel, MechanismSelf),
+		choice("at", "of split availability, where the biased part b is told from the rest: input, it is erased from the features, which the backbone must be able to do; head, nothing is erased, and the joint head learns what b and stratum say of y before h is opened to it, which any backbone allows. input is the default of the linear form, head of the network form",
+			AtInput, AtHead),
+		choice("form", "of split availability, how the biased part is found: linear (default), as directions of the columns of a modality; network, by small cross-fitted networks that predict the availability of the others, for confounding that no single column shows",
+			FormLinear, FormNetwork),
+		float("lead", 0.25, 0, 0.9, "of split availability at the head: share of training in which b and stratum are learned alone, at least one epoch"),
 		enum("heads", "joint: either head sees the other branch without gradient (DisEnt, NeurIPS 2021; DisC, NeurIPS 2022); separate: each head sees its own branch (LfF, CaBiR), and nothing is swapped",
 			HeadsJoint, HeadsSeparate),
 		enum("difficulty", "weight of a row in the causal loss: relative, CE_b/(CE_c+CE_b) (LfF, NeurIPS 2020); class, the same divided by its mean over the rows of the class in the batch and at most 3, without which a rare class takes all the weight",
@@ -92,7 +112,7 @@ func DualBranchParameters() []Parameter {
 		integer("inner_steps", 3, 1, 100, "of vclub: steps of the variational network for one of the model (CLUB)"),
 		integer("inner_width", 32, 1, 8192, "of vclub: hidden width of the variational network"),
 		float("inner_learning_rate", 1e-3, 1e-8, 1, "of vclub: Adam learning rate of the variational network"),
-		enum("predict", "marginal: average a joint head over training pairs (z_b, stratum), the backdoor sum; drop: z_b at its training mean, with split availability no z_b; own: the row's own z_b, not an adjustment",
+		enum("predict", "marginal: average a joint head over training pairs (z_b, stratum), the backdoor sum; drop: z_b at its training mean, with split availability at the input no z_b; own: the row's own z_b, not an adjustment",
 			PredictMarginal, PredictDrop, PredictOwn),
 		integer("pool", 256, 1, 65536, "training rows whose (z_b, stratum) the marginal averages over"),
 		float("joint_start", 2.0/3, 0, 1, "share of training after which the joint head is trained"),
@@ -108,13 +128,32 @@ func ParseDualBranch(raw map[string]any) (*DualBranch, error) {
 		return nil, err
 	}
 	split, mechanism := s.String("split"), s.String("mechanism")
+	at, form := s.String("at"), s.String("form")
 	switch {
+	case split != SplitAvailability && at != "":
+		return nil, fmt.Errorf(`dual_branch.at = %q belongs to split = "availability", and the split is %q; add split = "availability" or remove at`, at, split)
+	case split != SplitAvailability && form != "":
+		return nil, fmt.Errorf(`dual_branch.form = %q belongs to split = "availability", and the split is %q; add split = "availability" or remove form`, form, split)
+	case form == FormNetwork && at == AtInput:
+		return nil, errors.New(`dual_branch.form = "network" finds no directions of the features that could be erased at the input; use at = "head"`)
 	case split == SplitAvailability && mechanism == "":
 		return nil, errors.New(`dual_branch.split = "availability" needs mechanism = "confounder", "label" or "self": what drives availability cannot be learned from the data, declare it`)
 	case split != SplitAvailability && mechanism != "":
 		return nil, fmt.Errorf(`dual_branch.mechanism = %q belongs to split = "availability", and the split is %q; add split = "availability" or remove mechanism`, mechanism, split)
 	}
+	if split == SplitAvailability {
+		form = cmp.Or(form, FormLinear)
+		if at == "" {
+			at = AtInput
+			if form == FormNetwork {
+				at = AtHead
+			}
+		}
+	}
 	return &DualBranch{
+		At:                 at,
+		Form:               form,
+		Lead:               s.Float("lead"),
 		Split:              split,
 		Mechanism:          mechanism,
 		Heads:              s.String("heads"),
@@ -140,7 +179,9 @@ func (d *DualBranch) separated() bool { return d != nil && d.Split == SplitAvail
 
 // UsesBiased reports whether the head needs the biased part of every row beside
 // its representation.
-func (d *DualBranch) UsesBiased() bool { return d.separated() && d.Predict != PredictDrop }
+func (d *DualBranch) UsesBiased() bool {
+	return d.separated() && (d.Predict != PredictDrop || d.At == AtHead)
+}
 
 // swaps reports whether z_b is swapped in some stage.
 func (d *DualBranch) swaps() bool { return d.Heads == HeadsJoint && d.SwapWeight > 0 }
@@ -164,9 +205,11 @@ func Compatible(m *Missingness, d *DualBranch, task Task, modalities int) error 
 		return fmt.Errorf(`missingness.context = "biased" clusters z_b, which only dual_branch has; add dual_branch, or use context = "availability"`)
 	case d.separated() && m.stratified() && m.Dictionary == KMeans && m.Context == ContextBiased:
 		return fmt.Errorf(`missingness.context = "biased" clusters the z_b of dual_branch.split = "gce"; with split = "availability" use context = "availability"`)
+	case d.separated() && d.At == AtHead && m.stratified() && m.Warmup > 0:
+		return fmt.Errorf(`missingness.warmup = %d cannot be combined with dual_branch.at = "head": in a warm-up h learns what b is to say; set it to 0`, m.Warmup)
 	case d.separated() && !d.UsesBiased(): // the head is that of missingness alone
 	case d.separated() && m.Mode == NWGM:
-		return fmt.Errorf(`missingness.mode = "nwgm" has no strata to pair with z_b; use mode = "enumerate", or dual_branch.predict = "drop"`)
+		return fmt.Errorf(`missingness.mode = "nwgm" has no strata to pair with z_b; use mode = "enumerate", or dual_branch.predict = "drop" with at = "input"`)
 	case d.separated() && m.DoWeight > 0:
 		return fmt.Errorf(`missingness.do_weight = %v cannot be combined with dual_branch.predict = %q: its joint head is trained on own pairs; set it to 0`, m.DoWeight, d.Predict)
 	case d != nil && m.Mode == NWGM:

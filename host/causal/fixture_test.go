@@ -49,6 +49,8 @@ var variants = map[string][2]map[string]any{
 	"md_availability":        {{"warmup": 2, "code": "both"}, {"split": "availability", "mechanism": "confounder"}},
 	"md_availability_own":    {{}, {"split": "availability", "mechanism": "confounder", "predict": "own"}},
 	"md_availability_kmeans": {{"dictionary": "kmeans", "clusters": 4, "context": "representation", "warmup": 1}, {"split": "availability", "mechanism": "label"}},
+	"availability_head":      {nil, {"split": "availability", "mechanism": "confounder", "at": "head", "predict": "drop"}},
+	"md_availability_head":   {{"code": "both"}, {"split": "availability", "mechanism": "confounder", "form": "network", "lead": 0.5, "pool": 7}},
 	"nwgm_availability_drop": {{"mode": "nwgm", "attention": 6, "projection": 5, "warmup": 1}, {"split": "availability", "mechanism": "label", "predict": "drop"}},
 }
 

@@ -114,6 +114,15 @@ func TestParse_errors(t *testing.T) {
 		{"dual_branch", map[string]any{"mechanism": "label"}, []string{
 			`dual_branch.mechanism = "label" belongs to split = "availability", and the split is "gce"; add split = "availability" or remove mechanism`,
 		}},
+		{"dual_branch", map[string]any{"at": "head"}, []string{
+			`dual_branch.at = "head" belongs to split = "availability", and the split is "gce"`,
+		}},
+		{"dual_branch", map[string]any{"form": "network"}, []string{
+			`dual_branch.form = "network" belongs to split = "availability", and the split is "gce"`,
+		}},
+		{"dual_branch", map[string]any{"split": "availability", "mechanism": "label", "form": "network", "at": "input"}, []string{
+			`dual_branch.form = "network" finds no directions of the features that could be erased at the input; use at = "head"`,
+		}},
 		{"dual_branch", map[string]any{"split": "random"}, []string{"dual_branch.split", "gce, availability"}},
 		{"dual_branch", map[string]any{"q": 0.0}, []string{"dual_branch.q is 0"}},
 		{"dual_branch", map[string]any{"swap_wieght": 1.0}, []string{`did you mean "swap_weight"`}},
@@ -158,6 +167,8 @@ func TestCompatible(t *testing.T) {
 		}
 		return d
 	}
+	head := availability("drop")
+	head.At = AtHead
 	if err := Compatible(nil, availability("drop"), tasks["binary"], 1); err == nil ||
 		err.Error() != `dual_branch.split = "availability" parts a modality by the availability of the others, and the dataset has 1; use another split` {
 		t.Errorf("one modality: got %v", err)
@@ -173,6 +184,9 @@ func TestCompatible(t *testing.T) {
 		{missingness(map[string]any{"do_weight": 0.1}), availability("drop"), "binary", ""},
 		{missingness(map[string]any{"do_weight": 0.1}), availability("own"), "binary", "do_weight"},
 		{missingness(map[string]any{"dictionary": "kmeans", "context": "biased"}), availability("drop"), "binary", `use context = "availability"`},
+		{missingness(map[string]any{"mode": "nwgm"}), head, "binary", `with at = "input"`},
+		{missingness(map[string]any{"warmup": 2}), head, "binary", "missingness.warmup = 2 cannot be combined"},
+		{missingness(nil), head, "binary", ""},
 		{nil, nil, "binary", ""},
 		{nil, d, "binary", ""},
 		{missingness(nil), d, "multilabel", ""},

@@ -14,6 +14,13 @@ import (
 // about y need not go through h. It predicts by the backdoor sum over (b, k) in
 // training rows, as observed proxies of the confounder; or with the row's own b,
 // which is no adjustment. In the warm-up b and the code are zero.
+//
+// With DualBranch.At head the backbone sees everything, and h says of the
+// confounder what b says. Which of the two the classifier reads it from decides
+// whether the sum over b adjusts for anything. So h is closed at first, zero to the
+// classifier and without gradient to the backbone, until J(0; b; s_k) has learned
+// what b and the stratum say of y; when h is opened, only what they do not say is
+// left to learn from it.
 type proxied struct {
 	stateless
 	head       *Head
@@ -43,6 +50,9 @@ func (n *proxied) parts(p *pass) (h, b *nn.Var) {
 	return p.tape.Slice(p.h, 0, at), p.tape.Slice(p.h, at, n.head.cfg.Width)
 }
 
+// frozen reports that h is closed.
+func (n *proxied) frozen(epoch int) bool { return epoch < n.head.schedule.lead }
+
 func (n *proxied) active(epoch int) bool { return epoch >= n.head.schedule.warmup }
 
 func (n *proxied) forward(p *pass) {
@@ -50,6 +60,9 @@ func (n *proxied) forward(p *pass) {
 	h, b := n.parts(p)
 	if !n.active(p.epoch) {
 		b = t.Const(p.rows, b.Cols, make([]float32, p.rows*b.Cols))
+	}
+	if n.frozen(p.epoch) {
+		h = t.Const(p.rows, h.Cols, make([]float32, p.rows*h.Cols))
 	}
 	inputs := []*nn.Var{h, b}
 	switch {
@@ -81,25 +94,37 @@ func (n *proxied) predict(p *pass) (do, observed []float64, terms []Term) {
 		m := n.classifier.mix(base, t.Const(1, base.Cols, make([]float32, base.Cols)), []float64{1})
 		return m.mean, m.mean, nil
 	}
+	if n.frozen(p.epoch) {
+		h = t.Const(p.rows, h.Cols, make([]float32, p.rows*h.Cols))
+	}
 	s := n.head.newScorer(p, n.classifier, true, b)
 	observed = s.own(h, b)
 	if p.rows > 1 {
 		terms = s.reliance(h, b, observed)
 	}
-	if n.head.cfg.DualBranch.Predict == PredictOwn {
+	switch n.head.cfg.DualBranch.Predict {
+	case PredictOwn:
 		do = s.overStrata(h, b)
-	} else {
-		width, biased := n.head.cfg.Biased, []float32(nil)
-		var strata []int32
-		for _, i := range n.pool {
-			biased = append(biased, n.head.training.Biased[i*width:(i+1)*width]...)
-			if d := n.head.strata; d != nil {
-				strata = append(strata, d.own[i])
-			}
-		}
-		do = s.marginal(h, biased, strata)
+	case PredictDrop:
+		do = s.drop(h, make([]float32, b.Cols)) // the training mean of b is zero
+	default:
+		do = n.marginal(s, h)
 	}
 	return do, observed, slices.Concat(terms, s.terms(h, b, observed))
+}
+
+// marginal is the backdoor sum over the pool.
+func (n *proxied) marginal(s *scorer, h *nn.Var) []float64 {
+	width, d := n.head.cfg.Biased, n.head.strata
+	var biased []float32
+	var strata []int32
+	for _, i := range n.pool {
+		biased = append(biased, n.head.training.Biased[i*width:(i+1)*width]...)
+		if d != nil {
+			strata = append(strata, d.own[i])
+		}
+	}
+	return s.marginal(h, biased, strata)
 }
 
 func (n *proxied) needsRefresh(epoch int) bool {

@@ -109,3 +109,33 @@ func TestProxied_nothingErasedChangesNothing(t *testing.T) {
 		}
 	}
 }
+
+// At the head, h is closed at first: no gradient leaves the head, and b and stratum
+// alone are learned, which is then the answer for every h. Then it is opened. The
+// sum over the pool, and b at its mean, are those of an open h.
+func TestProxied_leadsAtTheHead(t *testing.T) {
+	for _, variant := range []string{"availability_head", "md_availability_head"} {
+		cfg := testConfig(t, variant, tasks["binary"])
+		d := newTrainer(t, cfg)
+		lead := d.head.schedule.lead
+		if want := map[string]int{"availability_head": 2, "md_availability_head": 3}[variant]; lead != want || d.head.schedule.settled() != want {
+			t.Errorf("%s: h is opened in epoch %d, settled in %d", variant, lead, d.head.schedule.settled())
+		}
+		for s := range cfg.Epochs * testSteps {
+			if epoch := s / testSteps; d.head.Frozen(epoch) != (epoch < lead) {
+				t.Errorf("%s: frozen in epoch %d is %v", variant, epoch, d.head.Frozen(epoch))
+			}
+			d.step(s, false)
+			rep := slices.Clone(d.h[:2*testWidth])
+			copy(rep[testWidth:], rep[:testWidth]) // the same b, and availability below
+			rep[testWidth]++
+			p, err := d.head.Predict(rep, []uint64{3, 3})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if closed := s < lead*testSteps; closed != (p.Do[0] == p.Do[1]) || closed != (p.Observed[0] == p.Observed[1]) {
+				t.Fatalf("%s: step %d: h changes the answer from %v to %v", variant, s, p.Do[0], p.Do[1])
+			}
+		}
+	}
+}

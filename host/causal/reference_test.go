@@ -217,13 +217,17 @@ func (r *reference) enumerated(n *enumeration, h matrix) float64 {
 	return loss
 }
 
-// proxied is the loss of J([h; b; s_k]); b and the code are zero in the warm-up.
+// proxied is the loss of J([h; b; s_k]); b and the code are zero in the warm-up,
+// h while it is closed.
 func (r *reference) proxied(n *proxied, h matrix) float64 {
 	inputs := make(matrix, len(h))
 	for i, row := range h {
 		inputs[i] = slices.Clone(row)
 		if !n.active(r.epoch) {
 			clear(inputs[i][len(row)-r.head.cfg.Biased:])
+		}
+		if n.frozen(r.epoch) {
+			clear(inputs[i][:len(row)-r.head.cfg.Biased])
 		}
 	}
 	if d := r.head.strata; d != nil {

@@ -7,6 +7,7 @@ const never = math.MaxInt
 
 // schedule holds the first epoch of everything that starts during training.
 type schedule struct {
+	lead   int // dual branch, split availability at the head: h is opened
 	warmup int // the components' own objective and the strata, after the warm-up
 	swap   int // dual branch: z_b swapped within the batch
 	joint  int // dual branch: the joint head
@@ -19,6 +20,9 @@ func newSchedule(m *Missingness, d *DualBranch, epochs int) schedule {
 	s := schedule{swap: never, joint: never}
 	if m.stratified() {
 		s.warmup = min(m.Warmup, epochs/3)
+	}
+	if d.separated() && d.At == AtHead {
+		s.lead = min(epochs-1, max(1, int(math.Round(d.Lead*float64(epochs)))))
 	}
 	if d == nil || d.separated() {
 		return s
@@ -34,7 +38,7 @@ func newSchedule(m *Missingness, d *DualBranch, epochs int) schedule {
 
 // settled is the first epoch after which predictions have their final form.
 func (s schedule) settled() int {
-	last := s.warmup
+	last := max(s.warmup, s.lead)
 	for _, epoch := range []int{s.swap, s.joint} {
 		if epoch != never {
 			last = max(last, epoch)

@@ -5,6 +5,7 @@ import (
 	"math"
 
 	"gonum.org/v1/gonum/mat"
+	"gonum.org/v1/gonum/stat/distuv"
 )
 
 // Separation parts one modality's columns z by the availability of the other
@@ -31,6 +32,10 @@ type Separation struct {
 	// direction is kept if it exceeds Threshold.
 	Singular  []float64
 	Threshold float64
+	// OneFactor is the p value of the hypothesis that one direction is all there is,
+	// and Within that of the hypothesis that within classes there is none; NaN where
+	// that cannot be tested. Mechanism says what they are good for.
+	OneFactor, Within float64
 	// Erased is the share of the variance of the columns that is erased.
 	Erased float64
 	// Reason says why nothing is erased; empty if something is.
@@ -48,7 +53,8 @@ type Sample struct {
 	// Availability has one mask a row; Modality is the bit that all rows have.
 	Availability         []uint64
 	Modality, Modalities int
-	// Labels are Task.LabelWidth() values a row, used if the mechanism is label.
+	// Labels are Task.LabelWidth() values a row, which may be left out unless the
+	// mechanism is label.
 	Task   Task
 	Labels []float32
 	// Covariates are CovariateWidth values a row that are observed of everybody,
@@ -90,7 +96,7 @@ const (
 // is regressed on.
 func Separate(mechanism string, s Sample) *Separation {
 	n, d := len(s.Availability), s.Width
-	out := &Separation{Mechanism: mechanism, Rows: n, Width: d}
+	out := &Separation{Mechanism: mechanism, Rows: n, Width: d, OneFactor: math.NaN(), Within: math.NaN()}
 	if mechanism == MechanismSelf {
 		out.Reason = "availability is declared to depend on the values themselves: what predicts it is signal, and nothing is erased"
 		return out
@@ -101,61 +107,33 @@ func Separate(mechanism string, s Sample) *Separation {
 		return out
 	}
 	q := len(others)
-	given := s.given(mechanism == MechanismLabel)
-	joint := func(i int, row []float64) { // [z; D]
-		for j, v := range s.Values[i*d : (i+1)*d] {
-			row[j] = float64(v)
-		}
-		for j, m := range others {
-			row[d+j] = float64(s.Availability[i] >> m & 1)
-		}
-	}
-	covariance, used := residual(n, d+q, joint, given)
-	raw, _ := residual(n, d+q, joint, constant)
-	scale := 0.0
-	for i := range d {
-		scale = max(scale, raw.At(i, i))
-	}
-	sigma := mat.NewSymDense(d, nil)
-	for i := range d {
-		for j := i; j < d; j++ {
-			sigma.SetSym(i, j, covariance.At(i, j))
-		}
-	}
-	root, inverse, rank := roots(sigma, scale)
-	cross := mat.NewDense(d, q, nil)
-	for j := range q {
-		variance := covariance.At(d+j, d+j)
-		if variance < 1e-9 {
-			continue // explained by what is given
-		}
-		for i := range d {
-			cross.Set(i, j, covariance.At(i, d+j)/math.Sqrt(variance))
-		}
-	}
-	var whitened mat.Dense
-	whitened.Mul(inverse, cross)
-	var svd mat.SVD
-	if !svd.Factorize(&whitened, mat.SVDThin) {
+	a := s.associate(others, s.given(mechanism == MechanismLabel))
+	if a == nil {
 		out.Reason = "the singular values of columns against availability did not converge"
 		return out
 	}
-	out.Singular = svd.Values(nil)
-	r := math.Sqrt(float64(rank))
-	out.Threshold = max(1.6*r, r+math.Sqrt(float64(q))+1) / math.Sqrt(float64(max(n-used, 1)))
-	for out.Directions < min(len(out.Singular), rank) && out.Singular[out.Directions] > out.Threshold {
+	out.Singular = a.singular
+	r := math.Sqrt(float64(a.rank))
+	out.Threshold = max(1.6*r, r+math.Sqrt(float64(q))+1) / math.Sqrt(float64(a.left))
+	out.OneFactor = a.beyond(1)
+	within := a
+	if mechanism != MechanismLabel && len(s.Labels) > 0 {
+		within = s.associate(others, s.given(true))
+	}
+	if within != nil && len(s.Labels) > 0 {
+		out.Within = within.beyond(0)
+	}
+	for out.Directions < min(len(out.Singular), a.rank) && out.Singular[out.Directions] > out.Threshold {
 		out.Directions++
 	}
 	if out.Directions == 0 {
 		out.Reason = "no direction of the columns predicts the availability of the other modalities beyond noise"
 		return out
 	}
-	var u mat.Dense
-	svd.UTo(&u)
-	u = *mat.DenseCopyOf(u.Slice(0, d, 0, out.Directions))
+	u := a.directions.Slice(0, d, 0, out.Directions)
 	var read, write mat.Dense
-	read.Mul(u.T(), inverse)
-	write.Mul(u.T(), root)
+	read.Mul(u.T(), a.inverse)
+	write.Mul(u.T(), a.root)
 	for k := range out.Directions { // the sign: the largest entry is positive
 		sign, largest := 1.0, 0.0
 		for _, v := range read.RawRowView(k) {
@@ -168,15 +146,113 @@ func Separate(mechanism string, s Sample) *Separation {
 			out.Write = append(out.Write, sign*write.At(k, j))
 		}
 	}
-	out.locate(s, joint, raw, q)
+	out.locate(s, others)
 	return out
+}
+
+// association is that of whitened columns with the availability of others.
+type association struct {
+	root, inverse *mat.Dense // of the covariance of the columns
+	directions    *mat.Dense // left singular vectors
+	singular      []float64  // in descending order: correlations
+	canonical     []float64  // the same with the others whitened: canonical correlations
+	rank, others  int        // of the columns, and of the others
+	left          int        // rows less the rank of what is given
+}
+
+// associate regresses columns and availability on what is given; nil if the
+// decomposition does not converge.
+func (s Sample) associate(others []int, given func(int) []float64) *association {
+	n, d, q := len(s.Availability), s.Width, len(others)
+	joint := s.joint(others)
+	covariance, used := residual(n, d+q, joint, given)
+	raw, _ := residual(n, d+q, joint, constant)
+	scale := 0.0
+	for i := range d {
+		scale = max(scale, raw.At(i, i))
+	}
+	sigma := mat.NewSymDense(d, nil)
+	for i := range d {
+		for j := i; j < d; j++ {
+			sigma.SetSym(i, j, covariance.At(i, j))
+		}
+	}
+	a := &association{left: max(n-used, 1)}
+	a.root, a.inverse, a.rank = roots(sigma, scale)
+	cross := mat.NewDense(d, q, nil)
+	for j := range q {
+		variance := covariance.At(d+j, d+j)
+		if variance < 1e-9 {
+			continue // explained by what is given
+		}
+		for i := range d {
+			cross.Set(i, j, covariance.At(i, d+j)/math.Sqrt(variance))
+		}
+	}
+	var whitened, directions mat.Dense
+	whitened.Mul(a.inverse, cross)
+	var svd mat.SVD
+	if !svd.Factorize(&whitened, mat.SVDThin) {
+		return nil
+	}
+	svd.UTo(&directions)
+	a.directions, a.singular = &directions, svd.Values(nil)
+
+	// The availabilities of the others go together as well, through the confounder.
+	scores := mat.NewSymDense(q, nil)
+	for i := range q {
+		for j := i; j < q; j++ {
+			if scale := math.Sqrt(covariance.At(d+i, d+i) * covariance.At(d+j, d+j)); scale > 1e-9 {
+				scores.SetSym(i, j, covariance.At(d+i, d+j)/scale)
+			}
+		}
+	}
+	_, unmixed, free := roots(scores, 1)
+	whitened.Mul(&whitened, unmixed)
+	if !svd.Factorize(&whitened, mat.SVDNone) {
+		return nil
+	}
+	a.canonical, a.others = svd.Values(nil), free
+	return a
+}
+
+// beyond is the p value of the hypothesis that at most k directions are associated
+// with availability: -(n - (p + q + 1)/2) times the sum of log(1 - r^2) over the
+// other canonical correlations r is then chi-squared with (p - k)(q - k) degrees of
+// freedom (Bartlett 1938; Lawley 1959). NaN if no more than k are possible.
+func (a *association) beyond(k int) float64 {
+	free := float64((a.rank - k) * (a.others - k))
+	if a.rank <= k || a.others <= k {
+		return math.NaN()
+	}
+	sum := 0.0
+	for _, r := range a.canonical[k:min(a.rank, a.others)] {
+		sum -= math.Log1p(-min(r*r, 1-1e-12))
+	}
+	rows := max(float64(a.left)-float64(a.rank+a.others+1)/2, 1)
+	return distuv.ChiSquared{K: free}.Survival(rows * sum)
+}
+
+// joint writes [columns; availability of others] of row i.
+func (s Sample) joint(others []int) func(i int, row []float64) {
+	d := s.Width
+	return func(i int, row []float64) {
+		for j, v := range s.Values[i*d : (i+1)*d] {
+			row[j] = float64(v)
+		}
+		for j, m := range others {
+			row[d+j] = float64(s.Availability[i] >> m & 1)
+		}
+	}
 }
 
 // constant is what centring regresses on.
 func constant(int) []float64 { return []float64{1} }
 
 // locate sets Offset, the baseline and the share of variance erased.
-func (p *Separation) locate(s Sample, joint func(int, []float64), c *mat.SymDense, q int) {
+func (p *Separation) locate(s Sample, others []int) {
+	q, joint := len(others), s.joint(others)
+	c, _ := residual(p.Rows, p.Width+q, joint, constant)
 	mean, _ := regression(p.Rows, p.Width+q, joint, constant)
 	given, _ := regression(p.Rows, p.Width+q, joint, s.given(false))
 	p.Offset = p.project(mean, 1)

@@ -324,6 +324,15 @@ func (d design) simulate(tb testing.TB, s scenario, rows, epochs int, seed uint6
 	if d.mixed || d.branch != nil {
 		w.mix(seed, train, test)
 	}
+	p := d.fit(tb, train, test, epochs, seed)
+	truth := w.truth(test)
+	return result{do: rootMeanSquare(p.Do, truth), observed: rootMeanSquare(p.Observed, truth)}
+}
+
+// fit trains encoder and head, and scores test rows.
+func (d design) fit(tb testing.TB, train, test sample, epochs int, seed uint64) Prediction {
+	tb.Helper()
+	rows := len(train.availability)
 	optimizer := nn.OptimizerConfig{Name: "adam", LearningRate: 2e-3}
 	cfg := Config{
 		Task: Task{Kind: Binary}, Width: simWidth, Modalities: simModalities, Hidden: 32,
@@ -341,8 +350,11 @@ func (d design) simulate(tb testing.TB, s scenario, rows, epochs int, seed uint6
 		if cfg.DualBranch, err = ParseDualBranch(d.branch); err != nil {
 			tb.Fatal(err)
 		}
-		parts := separate(cfg.DualBranch.Mechanism, train)
-		biased, testBiased = parts.erase(train), parts.erase(test)
+		parts := separate(tb, cfg.DualBranch, train, seed)
+		biased, testBiased = parts.biased(train, true), parts.biased(test, false)
+		if cfg.DualBranch.At == AtInput {
+			train, test = parts.erase(train), parts.erase(test)
+		}
 		if cfg.DualBranch.UsesBiased() {
 			cfg.Biased = len(biased) / rows
 			cfg.Width += cfg.Biased
@@ -404,7 +416,9 @@ func (d design) simulate(tb testing.TB, s scenario, rows, epochs int, seed uint6
 			for i := range b.Positions {
 				dh = append(dh, joined[i*cfg.Width:i*cfg.Width+simWidth]...)
 			}
-			e.backward(dh)
+			if !h.Frozen(epoch) {
+				e.backward(dh)
+			}
 			step++
 		}
 	}
@@ -413,8 +427,7 @@ func (d design) simulate(tb testing.TB, s scenario, rows, epochs int, seed uint6
 	if err != nil {
 		tb.Fatal(err)
 	}
-	truth := w.truth(test)
-	return result{do: rootMeanSquare(p.Do, truth), observed: rootMeanSquare(p.Observed, truth)}
+	return p
 }
 
 // mix rotates the columns of every modality, the same way in all samples.
@@ -444,40 +457,79 @@ func (w *world) mix(seed uint64, samples ...sample) {
 }
 
 // separations are the splits of all modalities.
-type separations []*Separation
+type separations []separated
 
-func separate(mechanism string, s sample) separations {
+type separated struct {
+	*Separation
+	predictor *Predictor // nil in the linear form
+}
+
+func separate(tb testing.TB, branch *DualBranch, s sample, seed uint64) separations {
+	tb.Helper()
 	var out separations
 	for m := range simModalities {
 		part := Sample{Width: simColumns, Modality: m, Modalities: simModalities, Task: Task{Kind: Binary}}
 		for i, a := range s.availability {
 			if a>>m&1 == 1 {
-				part.Values = append(part.Values, s.x[(i*simModalities+m)*simColumns:][:simColumns]...)
+				part.Values = append(part.Values, s.columns(i, m)...)
 				part.Availability = append(part.Availability, a)
 				part.Labels = append(part.Labels, s.labels[i])
 			}
 		}
-		out = append(out, Separate(mechanism, part))
+		var predictor *Predictor
+		if branch.Form == FormNetwork {
+			var err error
+			if predictor, err = NewPredictor(branch.Mechanism, part, seed); err != nil {
+				tb.Fatal(err)
+			}
+			part = predictor.Sample(part)
+		}
+		out = append(out, separated{Separate(branch.Mechanism, part), predictor})
 	}
 	return out
 }
 
-// erase takes the biased part out of observed modalities and returns it, [rows,
-// directions of all modalities].
-func (p separations) erase(s sample) []float32 {
-	width := 0
+// columns are those of modality m of row i.
+func (s sample) columns(i, m int) []float32 { return s.x[(i*simModalities+m)*simColumns:][:simColumns] }
+
+// biased reads the biased part off observed modalities, [rows, directions of all
+// modalities]; trained says that these are the rows the split was found on.
+func (p separations) biased(s sample, trained bool) []float32 {
+	width, from := 0, 0
 	for _, part := range p {
 		width += part.Directions
 	}
-	biased := make([]float32, len(s.availability)*width)
-	for i, a := range s.availability {
-		dst := biased[i*width : (i+1)*width]
-		for m, part := range p {
-			x := s.x[(i*simModalities+m)*simColumns:][:simColumns]
+	out := make([]float32, len(s.availability)*width)
+	for m, part := range p {
+		var rows []int
+		var values []float32
+		for i, a := range s.availability {
 			if a>>m&1 == 1 {
-				part.Biased(dst[:part.Directions], x, nil)
+				rows = append(rows, i)
+				values = append(values, s.columns(i, m)...)
 			}
-			dst = dst[part.Directions:]
+		}
+		columns := simColumns
+		if part.predictor != nil {
+			columns = part.predictor.Outputs()
+			if values = part.predictor.Logits(values); trained {
+				values = part.predictor.Held()
+			}
+		}
+		for i, row := range rows {
+			part.Biased(out[row*width+from:][:part.Directions], values[i*columns:(i+1)*columns], nil)
+		}
+		from += part.Directions
+	}
+	return out
+}
+
+// erase takes the biased part out of observed modalities.
+func (p separations) erase(s sample) sample {
+	s.x = slices.Clone(s.x)
+	for i := range s.availability {
+		for m, part := range p {
+			x := s.columns(i, m)
 			z := slices.Clone(x)
 			for k := range part.Directions {
 				component := -part.Offset[k]
@@ -490,7 +542,7 @@ func (p separations) erase(s sample) []float32 {
 			}
 		}
 	}
-	return biased
+	return s
 }
 
 func rootMeanSquare(got []float32, want []float64) float64 {

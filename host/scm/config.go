@@ -17,6 +17,10 @@ const (
 	Nonlinear = "nonlinear"
 )
 
+// Product is a shape of U's effect on the spurious columns beside Linear, see
+// equation (2).
+const Product = "product"
+
 // What is done to the columns [X_c; X_s; X_n] of a modality before a model sees
 // them.
 const (
@@ -40,8 +44,9 @@ type Config struct {
 	GammaU, GammaW, GammaX, GammaY float64
 	// Missing is the rate ρ, Prevalence the mean of Y.
 	Missing, Prevalence float64
-	// Outcome is Linear or Nonlinear, Mixing None, Orthogonal or Warp.
-	Outcome, Mixing string
+	// Outcome is Linear or Nonlinear, Link Linear or Product, Mixing None,
+	// Orthogonal or Warp.
+	Outcome, Link, Mixing string
 	// Sequences of the modalities, the last ones, are sequences of 2 to Length
 	// steps whose mean is the row of columns; the deviations are noise.
 	Sequences, Length int
@@ -54,7 +59,7 @@ type Config struct {
 func Default() Config {
 	return Config{
 		Modalities: 3, Causal: 4, Spurious: 4, Noise: 4, Beta: 1.5, Missing: .3, Prevalence: .2,
-		Outcome: Linear, Mixing: None, Length: 8, Rows: 20000, ValidationRows: 4000, TestRows: 4000,
+		Outcome: Linear, Link: Linear, Mixing: None, Length: 8, Rows: 20000, ValidationRows: 4000, TestRows: 4000,
 	}
 }
 
@@ -74,6 +79,8 @@ func (c Config) Validate() error {
 		return fmt.Errorf("outcome is nonlinear: its truth is computed for 2 to %d modalities, not %d", maxNonlinear, c.Modalities)
 	case c.Outcome == Nonlinear && c.Causal < 2:
 		return fmt.Errorf("outcome is nonlinear: it needs 2 causal columns a modality, not %d", c.Causal)
+	case c.Link == Product && c.Spurious%2 != 0:
+		return fmt.Errorf("link is product: it needs pairs of spurious columns, not %d a modality", c.Spurious)
 	case c.Sequences > c.Modalities:
 		return fmt.Errorf("sequences is %d, more than the %d modalities", c.Sequences, c.Modalities)
 	}

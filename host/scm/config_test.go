@@ -29,6 +29,7 @@ func TestParse_namesTheKnob(t *testing.T) {
 		{map[string]any{"rows": 100.5}, "rows is 100.5, it takes a whole number"},
 		{map[string]any{"outcome": "cubic"}, `outcome is "cubic", it is one of linear, nonlinear`},
 		{map[string]any{"outcome": "nonlinear", "modalities": int64(5)}, "outcome is nonlinear: its truth is computed for 2 to 4 modalities, not 5"},
+		{map[string]any{"link": "product", "spurious": int64(3)}, "link is product: it needs pairs of spurious columns, not 3 a modality"},
 		{map[string]any{"sequences": int64(4)}, "sequences is 4, more than the 3 modalities"},
 		{map[string]any{"scenario": "S9"}, "scenario is S9, it is one of S0, S1"},
 	} {

@@ -13,6 +13,10 @@
 //	Y   ~ Bernoulli σ(b + f(X_c) + β U + β_W W)                            (3)
 //	δ_m ~ Bernoulli σ(a_m + γ_U U + γ_W W + γ_X Σ_j X_c[m,j]/√C + γ_Y(2Y−1)) (4)
 //
+// With the link product, spurious columns come in pairs, of which the first is ε and
+// the second (2) times the sign of the first: no column and no linear combination
+// tells of U, while the product of the two does.
+//
 // f is wᵀX_c, with Var(wᵀX_c) = 2.5, and in the nonlinear outcome also
 // ½ Σ_m X_c[m,1] X_c[m+1,2]. b and a_m are such that the prevalence and the rate
 // of missing modalities, before (4) is drawn again for rows that miss all, are as

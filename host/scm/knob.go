@@ -114,6 +114,7 @@ func (c *Config) knobs() []knob {
 		{"missing", &c.Missing, 0, .9, nil, "share of missing modalities, before rows that miss all are drawn again"},
 		{"prevalence", &c.Prevalence, .01, .99, nil, "mean of the label"},
 		{"outcome", &c.Outcome, 0, 0, []string{Linear, Nonlinear}, "shape of the causal effect"},
+		{"link", &c.Link, 0, 0, []string{Linear, Product}, "how U moves the spurious columns: linear, or product, where no single column tells of U and the product of two does"},
 		{"mixing", &c.Mixing, 0, 0, []string{None, Orthogonal, Warp}, "what is done to the columns of a modality"},
 		{"sequences", &c.Sequences, 0, 8, nil, "how many of the modalities, the last ones, are sequences"},
 		{"length", &c.Length, 2, 256, nil, "most steps of a sequence"},

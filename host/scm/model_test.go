@@ -184,6 +184,33 @@ func TestModel_seedsAreMatchedAcrossKnobs(t *testing.T) {
 	}
 }
 
+// Under the product link no spurious column goes with U, and products of pairs do.
+func TestModel_productHidesTheConfounder(t *testing.T) {
+	const n = 30000
+	c := scenario(t, "S2")
+	c.Link = Product
+	m := model(t, c, 1)
+	for name, r := range map[string]*Rows{"train": m.Draw("train", n), "flip": m.DrawFlip("flip", n)} {
+		u := func(i int) float64 { return r.U[i] }
+		column := func(j int) func(i int) float64 {
+			return func(i int) float64 { return r.Spurious[i*len(m.sign)+j] }
+		}
+		for j := range m.sign {
+			if got := correlation(n, column(j), u); math.Abs(got) > .02 {
+				t.Errorf("%s: column %d goes with U by %.3f", name, j, got)
+			}
+		}
+		signed := func(i int) float64 { return math.Copysign(1, column(0)(i)) * column(1)(i) }
+		want := c.Kappa * m.sign[1]
+		if name == "flip" {
+			want = -want
+		}
+		if got := correlation(n, signed, u); math.Abs(got-want) > .02 {
+			t.Errorf("%s: the product goes with U by %.3f, want %.3f", name, got, want)
+		}
+	}
+}
+
 func TestRows_ratesAndSwaps(t *testing.T) {
 	m := model(t, scenario(t, "S2"), 1)
 	rows := m.Draw("test", 20000)

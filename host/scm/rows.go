@@ -110,8 +110,17 @@ func (m *Model) addSpurious(r *Rows, set string, s shift) {
 		if s.independent {
 			u = other.NormFloat64()
 		}
-		for _, sign := range m.sign {
-			r.Spurious = append(r.Spurious, kappa*sign*u+rest*own.NormFloat64())
+		for j, sign := range m.sign {
+			x := kappa*sign*u + rest*own.NormFloat64()
+			if m.Link == Product {
+				// The first of a pair is noise, whose sign decides how the second reads.
+				if before := len(r.Spurious) - 1; j%2 == 0 {
+					x = own.NormFloat64()
+				} else {
+					x = math.Copysign(1, r.Spurious[before]) * x
+				}
+			}
+			r.Spurious = append(r.Spurious, x)
 		}
 	}
 }

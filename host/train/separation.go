@@ -7,6 +7,7 @@ import (
 	"github.com/deconfound/deconfound/host/dataset"
 	"github.com/deconfound/deconfound/sdk"
 	"github.com/deconfound/deconfound/sdk/features"
+	"github.com/deconfound/deconfound/sdk/rng"
 )
 
 // separationRows is how many rows are read from the store at a time.
@@ -17,7 +18,10 @@ const separationRows = 1024
 // so that every slice of a run finds the same bits.
 type separation struct {
 	parts []*causal.Separation
-	width int // of b: the directions of all parts; 0 if the head does not use b
+	// erases says that backbones are to take the parts out of the features.
+	erases    bool
+	mechanism string
+	width     int // of b: the directions of all parts; 0 if the head does not use b
 	// biased is b of every row of the store, [rows, width], in the order of the
 	// modalities; zero where the row lacks one.
 	biased []float32
@@ -30,13 +34,14 @@ func (r *Run) separate() (*separation, error) {
 		return nil, nil
 	}
 	store := r.data.Store
-	s := &separation{}
+	s := &separation{erases: branch.At == causal.AtInput, mechanism: branch.Mechanism}
+	var predictors []*causal.Predictor // nil in the linear form
 	for m := range store.Modalities() {
-		part, err := r.separateModality(branch.Mechanism, m)
+		part, predictor, err := r.separateModality(branch, m)
 		if err != nil {
 			return nil, err
 		}
-		s.parts = append(s.parts, part)
+		s.parts, predictors = append(s.parts, part), append(predictors, predictor)
 		if branch.UsesBiased() {
 			s.width += part.Directions
 		}
@@ -50,51 +55,78 @@ func (r *Run) separate() (*separation, error) {
 		if part.Directions == 0 {
 			continue
 		}
-		var rows []int32
-		for row, a := range r.availability {
-			if a>>m&1 == 1 {
-				rows = append(rows, int32(row))
-			}
-		}
-		values, err := r.columns(m, rows)
-		if err != nil {
+		if err := r.readBiased(s, m, from, predictors[m]); err != nil {
 			return nil, err
-		}
-		covariates, p, err := r.ofEverybody(rows)
-		if err != nil {
-			return nil, err
-		}
-		for i, row := range rows {
-			part.Biased(s.biased[int(row)*s.width+from:], values[i*part.Width:(i+1)*part.Width], covariates[i*p:(i+1)*p])
 		}
 		from += part.Directions
 	}
 	return s, nil
 }
 
-func (r *Run) separateModality(mechanism string, m int) (*causal.Separation, error) {
-	store := r.data.Store
+// readBiased writes b of modality m, which begins at column from.
+func (r *Run) readBiased(s *separation, m, from int, predictor *causal.Predictor) error {
+	var rows []int32
+	for row, a := range r.availability {
+		if a>>m&1 == 1 {
+			rows = append(rows, int32(row))
+		}
+	}
+	values, err := r.columns(m, rows)
+	if err != nil {
+		return err
+	}
+	part := s.parts[m]
+	if predictor != nil {
+		values = predictor.Logits(values)
+		// Of a training row speaks the network that has not seen it.
+		at := make(map[int32]int, len(rows))
+		for i, row := range rows {
+			at[row] = i
+		}
+		for i, row := range r.having(m) {
+			copy(values[at[row]*part.Width:(at[row]+1)*part.Width], predictor.Held()[i*part.Width:(i+1)*part.Width])
+		}
+	}
+	covariates, p, err := r.ofEverybody(rows)
+	if err != nil {
+		return err
+	}
+	for i, row := range rows {
+		part.Biased(s.biased[int(row)*s.width+from:], values[i*part.Width:(i+1)*part.Width], covariates[i*p:(i+1)*p])
+	}
+	return nil
+}
+
+// having lists the training rows that have modality m.
+func (r *Run) having(m int) []int32 {
 	var rows []int32
 	for _, row := range r.data.Split.Train {
 		if r.availability[row]>>m&1 == 1 {
 			rows = append(rows, row)
 		}
 	}
+	return rows
+}
+
+// separateModality finds the part of modality m, and the predictor that it is made
+// of in the network form.
+func (r *Run) separateModality(branch *causal.DualBranch, m int) (*causal.Separation, *causal.Predictor, error) {
+	store, rows := r.data.Store, r.having(m)
 	if store.Modalities()[m].Always {
 		return &causal.Separation{
-			Mechanism: mechanism, Rows: len(rows), Width: store.Modalities()[m].Width,
+			Mechanism: branch.Mechanism, Rows: len(rows), Width: store.Modalities()[m].Width,
 			Reason: "everybody has the modality: what it says about the availability of others is observed, and no latent confounder",
-		}, nil
+		}, nil, nil
 	}
 	values, err := r.columns(m, rows)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	covariates, width, err := r.ofEverybody(rows)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	return causal.Separate(mechanism, causal.Sample{
+	sample := causal.Sample{
 		Values:         values,
 		Width:          store.Modalities()[m].Width,
 		Availability:   gather(r.availability, rows, 1),
@@ -104,7 +136,14 @@ func (r *Run) separateModality(mechanism string, m int) (*causal.Separation, err
 		Labels:         gather(r.labels, rows, r.labelWidth),
 		Covariates:     covariates,
 		CovariateWidth: width,
-	}), nil
+	}
+	var predictor *causal.Predictor
+	if branch.Form == causal.FormNetwork {
+		if predictor, err = causal.NewPredictor(branch.Mechanism, sample, rng.Derive(r.cfg.InitSeed, "predictor")); err != nil {
+			return nil, nil, err
+		}
+	}
+	return causal.Separate(branch.Mechanism, predictor.Sample(sample)), predictor, nil
 }
 
 // ofEverybody returns what is observed of every row, [len(rows), width]: the
@@ -180,7 +219,7 @@ func meanStep(values []float32, width, steps int) []float32 {
 
 // erasure is what a backbone erases from modality m.
 func (s *separation) erasure(m int) sdk.Erasure {
-	if s == nil || s.parts[m].Directions == 0 {
+	if s == nil || !s.erases || s.parts[m].Directions == 0 {
 		return sdk.Erasure{}
 	}
 	p := s.parts[m]
@@ -211,7 +250,7 @@ func (s *separation) diagnostics(modalities []dataset.Modality) []Diagnostic {
 	if s == nil {
 		return nil
 	}
-	var out []Diagnostic
+	out := []Diagnostic{s.examination()}
 	for m, p := range s.parts {
 		d := Diagnostic{
 			Name:     "availability_split/" + modalities[m].Name,
@@ -233,6 +272,27 @@ func (s *separation) diagnostics(modalities []dataset.Modality) []Diagnostic {
 		out = append(out, d)
 	}
 	return out
+}
+
+// examination holds the declared mechanism against the training rows. Its estimate
+// is the p value of one factor, or of nothing within classes; 1 where neither was
+// tested.
+func (s *separation) examination() Diagnostic {
+	e := causal.Examine(s.mechanism, s.parts)
+	d := Diagnostic{
+		Name: "availability_mechanism", Estimate: 1, Verdict: e.Verdict,
+		Detail: map[string]any{"mechanism": e.Mechanism, "reason": e.Reason},
+	}
+	for _, p := range []struct {
+		name  string
+		value float64
+	}{{"p_within_classes", e.Within}, {"p_one_factor", e.OneFactor}} {
+		if p.value == p.value {
+			d.Estimate = min(p.value, 1)
+			d.Detail[p.name] = d.Estimate
+		}
+	}
+	return d
 }
 
 // wholeModality is the share of variance beyond which a modality is as good as

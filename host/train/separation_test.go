@@ -64,10 +64,13 @@ func TestRun_erasesAtTheInputOfTheBackbone(t *testing.T) {
 		if exam.Directions != test.directions || lab.Directions != 0 || base.Directions != 0 {
 			t.Errorf("%s: erases %+v, %+v and %+v", test.mechanism, base, lab, exam)
 		}
-		if len(outcome.Diagnostics) != 3 {
+		if len(outcome.Diagnostics) != 4 {
 			t.Fatalf("%s: got %+v", test.mechanism, outcome.Diagnostics)
 		}
-		all, other, got := outcome.Diagnostics[0], outcome.Diagnostics[1], outcome.Diagnostics[2]
+		if whole := outcome.Diagnostics[0]; whole.Name != "availability_mechanism" || whole.Detail["mechanism"] != test.mechanism || whole.Detail["reason"] == "" {
+			t.Errorf("%s: got %+v", test.mechanism, whole)
+		}
+		all, other, got := outcome.Diagnostics[1], outcome.Diagnostics[2], outcome.Diagnostics[3]
 		if reason := fmt.Sprint(all.Detail["reason"]); all.Estimate != 0 || !strings.HasPrefix(reason, "everybody has the modality") {
 			t.Errorf("%s: got %+v", test.mechanism, all)
 		}
