@@ -14,6 +14,11 @@ const (
 	// SplitAvailability: the biased part of a modality is what predicts the
 	// availability of the others. See Separation.
 	SplitAvailability = "availability"
+	// SplitEnvironment: the biased part of a modality is what tells the environment
+	// (site, period) of a row, found in the same way.
+	SplitEnvironment = "environment"
+	// SplitAttention: every column of h is shared out between the branches (CAL).
+	SplitAttention = "attention"
 )
 
 // The values of DualBranch.Mechanism: what drives the availability of modalities.
@@ -34,6 +39,13 @@ const (
 const (
 	FormLinear  = "linear"  // directions of the columns
 	FormNetwork = "network" // directions of what a Predictor says
+)
+
+// The values of DualBranch.Contradicted: what is done where the training rows
+// contradict the declared mechanism, see Examine.
+const (
+	ContradictedLeave = "leave" // nothing is taken out
+	ContradictedWarn  = "warn"  // the diagnostic says so, and nothing else changes
 )
 
 // The values of DualBranch.Heads.
@@ -69,6 +81,7 @@ type DualBranch struct {
 	Split, Mechanism   string
 	At, Form           string
 	Lead               float64
+	Contradicted       string
 	Heads              string
 	Difficulty         string
 	Q                  float64
@@ -89,15 +102,17 @@ type DualBranch struct {
 // DualBranchParameters describes the settings under dual_branch.*.
 func DualBranchParameters() []Parameter {
 	return []Parameter{
-		enum("split", "what tells the biased branch from the causal one: gce, bias is learned first (LfF, NeurIPS 2020); availability, the part of a modality that predicts which others are there is erased from the features of any backbone. The other settings but mechanism, at, form, lead, predict and pool are of gce",
-			SplitGCE, SplitAvailability),
-		choice("mechanism", "of split availability, to be declared: what drives availability. confounder, a latent confounder of features and label; label, the label itself: the split is then made within classes; self, the values themselves: nothing is erased",
+		enum("split", "what tells the biased branch from the causal one: gce, bias is learned first (LfF, NeurIPS 2020); availability, the part of a modality that predicts which others are there is erased from the features of any backbone. environment, the same with what tells the environment of a row; attention, columns of h are shared out between a branch that suffices and one that is to say nothing of the label (CAL, KDD 2022), with bias_weight and swap_weight. Of the other settings mechanism, at, form, lead, contradicted, predict and pool are of availability and environment, the rest is of gce",
+			SplitGCE, SplitAvailability, SplitEnvironment, SplitAttention),
+		choice("mechanism", "of split availability and environment, to be declared: what drives availability, or goes with the environment. confounder, a latent confounder of features and label; label, the label itself: the split is then made within classes; self, the values themselves: nothing is erased",
 			MechanismConfounder, MechanismLabel, MechanismSelf),
 		choice("at", "of split availability, where the biased part b is told from the rest: input, it is erased from the features, which the backbone must be able to do; head, nothing is erased, and the joint head learns what b and stratum say of y before h is opened to it, which any backbone allows. input is the default of the linear form, head of the network form",
 			AtInput, AtHead),
 		choice("form", "of split availability, how the biased part is found: linear (default), as directions of the columns of a modality; network, by small cross-fitted networks that predict the availability of the others, for confounding that no single column shows",
 			FormLinear, FormNetwork),
 		float("lead", 0.25, 0, 0.9, "of split availability at the head: share of training in which b and stratum are learned alone, at least one epoch"),
+		enum("contradicted", "of split availability and environment, what to do where the training rows contradict mechanism confounder, as the diagnostic availability_mechanism says: leave, nothing is taken out and the run is one without dual branch; warn, go on",
+			ContradictedLeave, ContradictedWarn),
 		enum("heads", "joint: either head sees the other branch without gradient (DisEnt, NeurIPS 2021; DisC, NeurIPS 2022); separate: each head sees its own branch (LfF, CaBiR), and nothing is swapped",
 			HeadsJoint, HeadsSeparate),
 		enum("difficulty", "weight of a row in the causal loss: relative, CE_b/(CE_c+CE_b) (LfF, NeurIPS 2020); class, the same divided by its mean over the rows of the class in the batch and at most 3, without which a rare class takes all the weight",
@@ -120,6 +135,9 @@ func DualBranchParameters() []Parameter {
 	}
 }
 
+// calWeight is what CAL weights the uniform and the intervened loss with.
+const calWeight = 0.5
+
 // ParseDualBranch checks settings by name and fills in the defaults. Errors name
 // the key, as dual_branch.<name>.
 func ParseDualBranch(raw map[string]any) (*DualBranch, error) {
@@ -129,19 +147,32 @@ func ParseDualBranch(raw map[string]any) (*DualBranch, error) {
 	}
 	split, mechanism := s.String("split"), s.String("mechanism")
 	at, form := s.String("at"), s.String("form")
+	parts := split == SplitAvailability || split == SplitEnvironment
+	_, predicts := raw["predict"]
+	for _, name := range []string{"mechanism", "at", "form"} {
+		if value := s.String(name); value != "" && !parts {
+			return nil, fmt.Errorf(`dual_branch.%s = %q belongs to split = "availability" and "environment", and the split is %q; change the split or remove %s`, name, value, split, name)
+		}
+	}
 	switch {
-	case split != SplitAvailability && at != "":
-		return nil, fmt.Errorf(`dual_branch.at = %q belongs to split = "availability", and the split is %q; add split = "availability" or remove at`, at, split)
-	case split != SplitAvailability && form != "":
-		return nil, fmt.Errorf(`dual_branch.form = %q belongs to split = "availability", and the split is %q; add split = "availability" or remove form`, form, split)
+	case parts && mechanism == "":
+		return nil, fmt.Errorf(`dual_branch.split = %q needs mechanism = "confounder", "label" or "self": what drives availability cannot be learned from the data, declare it`, split)
+	case split == SplitEnvironment && mechanism == MechanismSelf:
+		return nil, errors.New(`dual_branch.mechanism = "self" belongs to split = "availability": an environment does not come about by the values of a modality; declare "confounder" or "label"`)
+	case split == SplitAttention && predicts && s.String("predict") != PredictDrop:
+		return nil, fmt.Errorf(`dual_branch.predict = %q cannot be combined with split = "attention", which predicts from the causal branch; use predict = "drop"`, s.String("predict"))
 	case form == FormNetwork && at == AtInput:
 		return nil, errors.New(`dual_branch.form = "network" finds no directions of the features that could be erased at the input; use at = "head"`)
-	case split == SplitAvailability && mechanism == "":
-		return nil, errors.New(`dual_branch.split = "availability" needs mechanism = "confounder", "label" or "self": what drives availability cannot be learned from the data, declare it`)
-	case split != SplitAvailability && mechanism != "":
-		return nil, fmt.Errorf(`dual_branch.mechanism = %q belongs to split = "availability", and the split is %q; add split = "availability" or remove mechanism`, mechanism, split)
 	}
-	if split == SplitAvailability {
+	if split == SplitAttention {
+		s["predict"] = PredictDrop
+		for _, name := range []string{"bias_weight", "swap_weight"} {
+			if _, given := raw[name]; !given {
+				s[name] = calWeight
+			}
+		}
+	}
+	if parts {
 		form = cmp.Or(form, FormLinear)
 		if at == "" {
 			at = AtInput
@@ -154,6 +185,7 @@ func ParseDualBranch(raw map[string]any) (*DualBranch, error) {
 		At:                 at,
 		Form:               form,
 		Lead:               s.Float("lead"),
+		Contradicted:       s.String("contradicted"),
 		Split:              split,
 		Mechanism:          mechanism,
 		Heads:              s.String("heads"),
@@ -174,13 +206,19 @@ func ParseDualBranch(raw map[string]any) (*DualBranch, error) {
 	}, nil
 }
 
-// separated reports whether the split is made by availability, at the input.
-func (d *DualBranch) separated() bool { return d != nil && d.Split == SplitAvailability }
+// Separates reports whether the split is one of the columns of a modality, made
+// before training by availability or environment. d may be nil.
+func (d *DualBranch) Separates() bool {
+	return d != nil && (d.Split == SplitAvailability || d.Split == SplitEnvironment)
+}
+
+// attends reports whether the split is made by attention.
+func (d *DualBranch) attends() bool { return d != nil && d.Split == SplitAttention }
 
 // UsesBiased reports whether the head needs the biased part of every row beside
 // its representation.
 func (d *DualBranch) UsesBiased() bool {
-	return d.separated() && (d.Predict != PredictDrop || d.At == AtHead)
+	return d.Separates() && (d.Predict != PredictDrop || d.At == AtHead)
 }
 
 // swaps reports whether z_b is swapped in some stage.
@@ -189,10 +227,10 @@ func (d *DualBranch) swaps() bool { return d.Heads == HeadsJoint && d.SwapWeight
 // Compatible returns why two components cannot work together, or not with a task
 // and a number of modalities, or nil. Either component may be nil.
 func Compatible(m *Missingness, d *DualBranch, task Task, modalities int) error {
-	if d.separated() && modalities < 2 {
+	if d != nil && d.Split == SplitAvailability && modalities < 2 {
 		return fmt.Errorf(`dual_branch.split = "availability" parts a modality by the availability of the others, and the dataset has %d; use another split`, modalities)
 	}
-	if d != nil && !d.separated() && d.Difficulty == DifficultyClass && task.Kind == Multilabel {
+	if d != nil && d.Split == SplitGCE && d.Difficulty == DifficultyClass && task.Kind == Multilabel {
 		return fmt.Errorf(`dual_branch.difficulty = "class" needs one class a row; the task is multilabel: use "relative"`)
 	}
 	if m == nil {
@@ -203,14 +241,16 @@ func Compatible(m *Missingness, d *DualBranch, task Task, modalities int) error 
 		return fmt.Errorf(`missingness.dictionary = "class_pattern" needs one class a row; the task is multilabel: use "pattern"`)
 	case d == nil && m.stratified() && m.Dictionary == KMeans && m.Context == ContextBiased:
 		return fmt.Errorf(`missingness.context = "biased" clusters z_b, which only dual_branch has; add dual_branch, or use context = "availability"`)
-	case d.separated() && m.stratified() && m.Dictionary == KMeans && m.Context == ContextBiased:
-		return fmt.Errorf(`missingness.context = "biased" clusters the z_b of dual_branch.split = "gce"; with split = "availability" use context = "availability"`)
-	case d.separated() && d.At == AtHead && m.stratified() && m.Warmup > 0:
+	case d.attends() && m.stratified() && m.Dictionary == KMeans && m.Context == ContextBiased:
+		return fmt.Errorf(`missingness.context = "biased" clusters the z_b of dual_branch.split = "gce"; with split = "attention" use context = "availability"`)
+	case d.Separates() && m.stratified() && m.Dictionary == KMeans && m.Context == ContextBiased:
+		return fmt.Errorf(`missingness.context = "biased" clusters the z_b of dual_branch.split = "gce"; with split = %q use context = "availability"`, d.Split)
+	case d.Separates() && d.At == AtHead && m.stratified() && m.Warmup > 0:
 		return fmt.Errorf(`missingness.warmup = %d cannot be combined with dual_branch.at = "head": in a warm-up h learns what b is to say; set it to 0`, m.Warmup)
-	case d.separated() && !d.UsesBiased(): // the head is that of missingness alone
-	case d.separated() && m.Mode == NWGM:
+	case d.Separates() && !d.UsesBiased(): // the head is that of missingness alone
+	case d.Separates() && m.Mode == NWGM:
 		return fmt.Errorf(`missingness.mode = "nwgm" has no strata to pair with z_b; use mode = "enumerate", or dual_branch.predict = "drop" with at = "input"`)
-	case d.separated() && m.DoWeight > 0:
+	case d.Separates() && m.DoWeight > 0:
 		return fmt.Errorf(`missingness.do_weight = %v cannot be combined with dual_branch.predict = %q: its joint head is trained on own pairs; set it to 0`, m.DoWeight, d.Predict)
 	case d != nil && m.Mode == NWGM:
 		return fmt.Errorf(`missingness.mode = "nwgm" cannot be combined with dual_branch: it has no strata to pair with z_b; use mode = "enumerate"`)

@@ -51,6 +51,8 @@ var variants = map[string][2]map[string]any{
 	"md_availability_kmeans": {{"dictionary": "kmeans", "clusters": 4, "context": "representation", "warmup": 1}, {"split": "availability", "mechanism": "label"}},
 	"availability_head":      {nil, {"split": "availability", "mechanism": "confounder", "at": "head", "predict": "drop"}},
 	"md_availability_head":   {{"code": "both"}, {"split": "availability", "mechanism": "confounder", "form": "network", "lead": 0.5, "pool": 7}},
+	"attention":              {nil, {"split": "attention"}},
+	"md_attention":           {{"warmup": 1, "code": "both"}, {"split": "attention", "swap_weight": 2}},
 	"nwgm_availability_drop": {{"mode": "nwgm", "attention": 6, "projection": 5, "warmup": 1}, {"split": "availability", "mechanism": "label", "predict": "drop"}},
 }
 

@@ -102,7 +102,9 @@ func New(cfg Config, training Training) (*Head, error) {
 	switch {
 	case cfg.Biased > 0:
 		h.network, h.groups, err = newProxied(h)
-	case cfg.DualBranch != nil && !cfg.DualBranch.separated():
+	case cfg.DualBranch.attends():
+		h.network, h.groups, err = newAttended(h)
+	case cfg.DualBranch != nil && !cfg.DualBranch.Separates():
 		h.network, h.groups, err = newBranches(h)
 	case h.strata == nil:
 		h.network, h.groups, err = newPlain(h)

@@ -20,10 +20,11 @@ func TestExamine_contradictsTheWrongMechanism(t *testing.T) {
 			train, _, _ := draw(t, scenarioOf(t, scenario), 1+seed, rows, 1)
 			for mechanism := range verdicts {
 				var parts []*Separation
-				for _, p := range separate(t, &DualBranch{Mechanism: mechanism, Form: FormLinear}, train, seed) {
+				branch := &DualBranch{Split: SplitAvailability, Mechanism: mechanism, Form: FormLinear}
+				for _, p := range separate(t, branch, train, seed) {
 					parts = append(parts, p.Separation)
 				}
-				e := Examine(mechanism, parts)
+				e := Examine(branch, parts)
 				if found[mechanism] == nil {
 					found[mechanism] = map[string]int{}
 				}

@@ -76,7 +76,9 @@ func TestParse_setsEveryField(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	e, err := ParseDualBranch(raw(DualBranchParameters()))
+	set := raw(DualBranchParameters())
+	set["split"], set["predict"] = SplitAvailability, PredictDrop
+	e, err := ParseDualBranch(set)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -112,17 +114,21 @@ func TestParse_errors(t *testing.T) {
 			`dual_branch.mechanism is "confounders" (did you mean "confounder"?); it takes confounder, label, self`,
 		}},
 		{"dual_branch", map[string]any{"mechanism": "label"}, []string{
-			`dual_branch.mechanism = "label" belongs to split = "availability", and the split is "gce"; add split = "availability" or remove mechanism`,
+			`dual_branch.mechanism = "label" belongs to split = "availability" and "environment", and the split is "gce"; change the split or remove mechanism`,
 		}},
 		{"dual_branch", map[string]any{"at": "head"}, []string{
-			`dual_branch.at = "head" belongs to split = "availability", and the split is "gce"`,
+			`dual_branch.at = "head" belongs to split = "availability" and "environment", and the split is "gce"`,
 		}},
 		{"dual_branch", map[string]any{"form": "network"}, []string{
-			`dual_branch.form = "network" belongs to split = "availability", and the split is "gce"`,
+			`dual_branch.form = "network" belongs to split = "availability" and "environment", and the split is "gce"`,
 		}},
 		{"dual_branch", map[string]any{"split": "availability", "mechanism": "label", "form": "network", "at": "input"}, []string{
 			`dual_branch.form = "network" finds no directions of the features that could be erased at the input; use at = "head"`,
 		}},
+		{"dual_branch", map[string]any{"split": "environment", "mechanism": "self"}, []string{"an environment does not come about by the values"}},
+		{"dual_branch", map[string]any{"split": "environment"}, []string{`split = "environment" needs mechanism`}},
+		{"dual_branch", map[string]any{"split": "attention", "predict": "marginal"}, []string{`split = "attention", which predicts from the causal branch; use predict = "drop"`}},
+		{"dual_branch", map[string]any{"split": "attention", "at": "head"}, []string{`and the split is "attention"; change the split or remove at`}},
 		{"dual_branch", map[string]any{"split": "random"}, []string{"dual_branch.split", "gce, availability"}},
 		{"dual_branch", map[string]any{"q": 0.0}, []string{"dual_branch.q is 0"}},
 		{"dual_branch", map[string]any{"swap_wieght": 1.0}, []string{`did you mean "swap_weight"`}},

@@ -66,9 +66,9 @@ func NewPredictor(mechanism string, s Sample, seed uint64) (*Predictor, error) {
 		p.of[at] = i % predictorFolds
 	}
 	targets := make([]float32, 0, n*len(others))
-	for _, a := range s.Availability {
-		for _, m := range others {
-			targets = append(targets, float32(a>>m&1))
+	for i := range n {
+		for _, o := range others {
+			targets = append(targets, s.indicator(i, o))
 		}
 	}
 	given := s.given(mechanism == MechanismLabel)

@@ -152,6 +152,8 @@ func (r *reference) value() float64 {
 		return r.branched(n, h)
 	case *proxied:
 		return r.proxied(n, h)
+	case *attended:
+		return r.shared(h)
 	}
 	panic("unknown network")
 }
@@ -164,6 +166,7 @@ func (r *reference) sum(terms []Term) float64 {
 	}
 	if d := r.head.cfg.DualBranch; d != nil {
 		weights["loss_biased"], weights["dependence"] = d.BiasWeight, d.IndependenceWeight
+		weights["loss_uniform"], weights["loss_mixed"] = d.BiasWeight, d.SwapWeight
 		weights["loss_swap_causal"], weights["loss_swap_biased"] = d.SwapWeight, d.SwapWeight*d.BiasWeight
 	}
 	sum := 0.0
@@ -241,6 +244,65 @@ func (r *reference) proxied(n *proxied, h matrix) float64 {
 		inputs = concat(inputs, codes)
 	}
 	return r.meanLoss(twoLayers(r.values, "joint", "joint", inputs))
+}
+
+// shared is the objective of the dual branch by attention; the code is zero in the
+// warm-up.
+func (r *reference) shared(h matrix) float64 {
+	s, width := r.head.cfg.DualBranch, r.head.cfg.Width
+	c, b := make(matrix, len(h)), make(matrix, len(h))
+	for i, row := range h.times(r.values["attention/gate.weight"], width, r.values["attention/gate.bias"]) {
+		for j, gate := range row {
+			a := sigmoid(gate)
+			c[i], b[i] = append(c[i], a*h[i][j]), append(b[i], (1-a)*h[i][j])
+		}
+	}
+	var codes matrix
+	if d := r.head.strata; d != nil {
+		if r.epoch >= r.head.schedule.warmup {
+			codes = r.ownCodes()
+		} else {
+			for range h {
+				codes = append(codes, make([]float64, d.codeWidth()))
+			}
+		}
+	}
+	on := func(name string, x matrix) matrix {
+		if codes != nil {
+			x = concat(x, codes)
+		}
+		return twoLayers(r.values, "attention", name, x)
+	}
+	var used []int
+	for i, w := range r.weights {
+		if w > 0 {
+			used = append(used, i)
+		}
+	}
+	mixed := slices.Clone(c)
+	for i, at := range rng.Stream(r.head.cfg.Seed, "swap", r.step).Perm(len(used)) {
+		mixed[used[i]] = nil
+		for j, v := range c[used[i]] {
+			mixed[used[i]] = append(mixed[used[i]], v+b[used[at]][j])
+		}
+	}
+	loss := r.meanLoss(on("causal.classifier", c)) + s.SwapWeight*r.meanLoss(on("mixed.classifier", mixed))
+	for i, row := range on("biased.classifier", b) {
+		uniform := 0.0
+		if task := r.head.cfg.Task; task.Kind == Multiclass {
+			for class := range row {
+				share := 1 / float64(len(row))
+				uniform += share * (math.Log(share) + mean(r.outcomes(row, []float32{float32(class)}), identity))
+			}
+		} else {
+			for _, z := range row {
+				p := sigmoid(z)
+				uniform += (math.Log(0.5/p) + math.Log(0.5/(1-p))) / 2 / float64(len(row))
+			}
+		}
+		loss += s.BiasWeight * r.share(i) * uniform
+	}
+	return loss
 }
 
 func (r *reference) attended(n *attention, h matrix) float64 {
@@ -545,7 +607,9 @@ func checkGradients(t *testing.T, d *trainer, s int) {
 	ref.values, ref.h = ref.values0, ref.h0
 	objective := ref.value() // fixes the bandwidths
 	near(t, fmt.Sprintf("epoch %d: sum of the terms %v", ref.epoch, terms), ref.sum(terms), objective, 1e-4)
-	if _, split := d.head.network.(*branches); !split {
+	switch d.head.network.(type) {
+	case *branches, *attended: // whose objective has more than the row losses
+	default:
 		losses := 0.0
 		for i, loss := range out.RowLoss {
 			losses += ref.share(i) * float64(loss)

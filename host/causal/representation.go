@@ -1,6 +1,10 @@
 package causal
 
-import "fmt"
+import (
+	"fmt"
+
+	"github.com/deconfound/deconfound/sdk/nn"
+)
 
 // Branches returns z_c and z_b of representations [rows, Width], row after row;
 // nil for a head without a dual branch. With the biased part in the representations
@@ -17,16 +21,21 @@ func (h *Head) Branches(representations []float32) (causal, biased []float32, er
 		}
 		return causal, biased, nil
 	}
-	n, ok := h.network.(*branches)
-	if !ok {
+	var split func(x *nn.Var) (c, b *nn.Var)
+	switch n := h.network.(type) {
+	case *branches:
+		split = func(x *nn.Var) (c, b *nn.Var) { return branch(h.quiet, n.causal, x), branch(h.quiet, n.biased, x) }
+	case *attended:
+		split = func(x *nn.Var) (c, b *nn.Var) { return n.branches(h.quiet, x) }
+	default:
 		return nil, nil, nil
 	}
 	for from := 0; from < len(representations); from += refreshRows * width {
 		chunk := representations[from:min(from+refreshRows*width, len(representations))]
 		h.quiet.ResetForward()
 		x := h.quiet.Const(len(chunk)/width, width, chunk)
-		causal = append(causal, branch(h.quiet, n.causal, x).Value...)
-		biased = append(biased, branch(h.quiet, n.biased, x).Value...)
+		c, b := split(x)
+		causal, biased = append(causal, c.Value...), append(biased, b.Value...)
 	}
 	return causal, biased, nil
 }

@@ -21,10 +21,10 @@ func newSchedule(m *Missingness, d *DualBranch, epochs int) schedule {
 	if m.stratified() {
 		s.warmup = min(m.Warmup, epochs/3)
 	}
-	if d.separated() && d.At == AtHead {
+	if d.Separates() && d.At == AtHead {
 		s.lead = min(epochs-1, max(1, int(math.Round(d.Lead*float64(epochs)))))
 	}
-	if d == nil || d.separated() {
+	if d == nil || d.Separates() || d.attends() {
 		return s
 	}
 	if d.swaps() {

@@ -53,6 +53,11 @@ type Sample struct {
 	// Availability has one mask a row; Modality is the bit that all rows have.
 	Availability         []uint64
 	Modality, Modalities int
+	// Environment is the environment of every row, 0 to Environments-1, which then
+	// takes the place of the availability of the other modalities; Environments is 0
+	// otherwise.
+	Environment  []int32
+	Environments int
 	// Labels are Task.LabelWidth() values a row, which may be left out unless the
 	// mechanism is label.
 	Task   Task
@@ -103,7 +108,7 @@ func Separate(mechanism string, s Sample) *Separation {
 	}
 	others := s.others()
 	if len(others) == 0 {
-		out.Reason = fmt.Sprintf("no other modality is both there and missing in at least %d of the %d training rows that have this one", minimumRows, n)
+		out.Reason = fmt.Sprintf("no %s is both there and missing in at least %d of the %d training rows that have this one", s.name(), minimumRows, n)
 		return out
 	}
 	q := len(others)
@@ -127,7 +132,7 @@ func Separate(mechanism string, s Sample) *Separation {
 		out.Directions++
 	}
 	if out.Directions == 0 {
-		out.Reason = "no direction of the columns predicts the availability of the other modalities beyond noise"
+		out.Reason = "no direction of the columns predicts " + s.predicted() + " beyond noise"
 		return out
 	}
 	u := a.directions.Slice(0, d, 0, out.Directions)
@@ -162,7 +167,7 @@ type association struct {
 
 // associate regresses columns and availability on what is given; nil if the
 // decomposition does not converge.
-func (s Sample) associate(others []int, given func(int) []float64) *association {
+func (s Sample) associate(others []other, given func(int) []float64) *association {
 	n, d, q := len(s.Availability), s.Width, len(others)
 	joint := s.joint(others)
 	covariance, used := residual(n, d+q, joint, given)
@@ -234,14 +239,14 @@ func (a *association) beyond(k int) float64 {
 }
 
 // joint writes [columns; availability of others] of row i.
-func (s Sample) joint(others []int) func(i int, row []float64) {
+func (s Sample) joint(others []other) func(i int, row []float64) {
 	d := s.Width
 	return func(i int, row []float64) {
 		for j, v := range s.Values[i*d : (i+1)*d] {
 			row[j] = float64(v)
 		}
 		for j, m := range others {
-			row[d+j] = float64(s.Availability[i] >> m & 1)
+			row[d+j] = float64(s.indicator(i, m))
 		}
 	}
 }
@@ -250,7 +255,7 @@ func (s Sample) joint(others []int) func(i int, row []float64) {
 func constant(int) []float64 { return []float64{1} }
 
 // locate sets Offset, the baseline and the share of variance erased.
-func (p *Separation) locate(s Sample, others []int) {
+func (p *Separation) locate(s Sample, others []other) {
 	q, joint := len(others), s.joint(others)
 	c, _ := residual(p.Rows, p.Width+q, joint, constant)
 	mean, _ := regression(p.Rows, p.Width+q, joint, constant)
@@ -306,19 +311,64 @@ func (p *Separation) Biased(dst []float32, values, covariates []float32) {
 	}
 }
 
-// others lists the other modalities that enough rows have and enough lack.
-func (s Sample) others() []int {
-	var out []int
-	for m := range s.Modalities {
-		count := 0
-		for _, a := range s.Availability {
-			count += int(a >> m & 1)
+// other is an indicator that the columns may predict: the availability of another
+// modality, or an environment.
+type other int
+
+// others lists those that enough rows have and enough lack. Of the environments the
+// most frequent one is left out, for it follows from the rest.
+func (s Sample) others() []other {
+	count := make([]int, max(s.Modalities, s.Environments))
+	for i := range s.Availability {
+		for o := range count {
+			count[o] += int(s.indicator(i, other(o)))
 		}
-		if m != s.Modality && count >= minimumRows && len(s.Availability)-count >= minimumRows {
-			out = append(out, m)
+	}
+	skip := s.Modality
+	if s.Environments > 0 {
+		count = count[:s.Environments]
+		skip = 0
+		for o, n := range count {
+			if n > count[skip] {
+				skip = o
+			}
+		}
+	} else {
+		count = count[:s.Modalities]
+	}
+	var out []other
+	for o, n := range count {
+		if o != skip && n >= minimumRows && len(s.Availability)-n >= minimumRows {
+			out = append(out, other(o))
 		}
 	}
 	return out
+}
+
+// name is what an other is called, predicted what the columns predict of them.
+func (s Sample) name() string {
+	if s.Environments > 0 {
+		return "environment"
+	}
+	return "other modality"
+}
+
+func (s Sample) predicted() string {
+	if s.Environments > 0 {
+		return "the environment"
+	}
+	return "the availability of the other modalities"
+}
+
+// indicator is 1 or 0 for row i.
+func (s Sample) indicator(i int, o other) float32 {
+	if s.Environments > 0 {
+		if s.Environment[i] == int32(o) {
+			return 1
+		}
+		return 0
+	}
+	return float32(s.Availability[i] >> o & 1)
 }
 
 // given returns what columns and availabilities are regressed on: a constant, the

@@ -228,3 +228,55 @@ func TestSeparate_reasons(t *testing.T) {
 		}
 	}
 }
+
+// In the place of availability stands the environment: what tells the sites apart
+// is taken out, by as many directions as the sites differ in, and the most frequent
+// site is no target of its own.
+func TestSeparate_byEnvironment(t *testing.T) {
+	r := rng.Stream(4, "sites")
+	s := Sample{Width: 4, Modality: 0, Modalities: 1, Task: Task{Kind: Binary}, Environments: 3}
+	for i := range 1500 {
+		site := []int32{0, 0, 1, 2}[i%4]
+		s.Availability = append(s.Availability, 1)
+		s.Environment = append(s.Environment, site)
+		s.Values = append(s.Values,
+			float32(r.NormFloat64()+float64(site)), float32(r.NormFloat64()), float32(r.NormFloat64()-float64(site%2)), float32(r.NormFloat64()))
+	}
+	p := Separate(MechanismConfounder, s)
+	if p.Directions != 2 || len(p.Singular) != 2 {
+		t.Fatalf("got %+v", p)
+	}
+	var before, after [3][4]float64
+	for i, site := range s.Environment {
+		z := s.Values[i*4 : i*4+4]
+		rest := widen(z)
+		for k := range p.Directions {
+			component := -p.Offset[k]
+			for j, v := range z {
+				component += p.Read[k*4+j] * float64(v)
+			}
+			for j := range rest {
+				rest[j] -= p.Write[k*4+j] * component
+			}
+		}
+		n := []float64{750, 375, 375}[site]
+		for j, v := range z {
+			before[site][j] += float64(v) / n
+			after[site][j] += rest[j] / n
+		}
+	}
+	if !(before[2][0]-before[0][0] > 1.5) {
+		t.Errorf("means of the sites before: %v", before)
+	}
+	for site := range 3 {
+		for j := range 4 {
+			if math.Abs(after[site][j]-after[0][j]) > 1e-5 {
+				t.Errorf("column %d differs between sites 0 and %d: %v and %v", j, site, after[0][j], after[site][j])
+			}
+		}
+	}
+	s.Environments, s.Environment = 1, make([]int32, len(s.Availability))
+	if p := Separate(MechanismConfounder, s); p.Directions != 0 || !strings.Contains(p.Reason, "no environment is both there") {
+		t.Errorf("one site: got %+v", p)
+	}
+}

@@ -13,15 +13,15 @@ import (
 // separationRows is how many rows are read from the store at a time.
 const separationRows = 1024
 
-// separation is the availability-guided split of a run: one part a modality,
+// separation is the split of a run by availability or environment: one part a modality,
 // found on training rows. It is a function of store, split, scaling and settings,
 // so that every slice of a run finds the same bits.
 type separation struct {
 	parts []*causal.Separation
 	// erases says that backbones are to take the parts out of the features.
-	erases    bool
-	mechanism string
-	width     int // of b: the directions of all parts; 0 if the head does not use b
+	erases bool
+	found  causal.Examination // of the declared mechanism
+	width  int                // of b: the directions of all parts; 0 if the head does not use b
 	// biased is b of every row of the store, [rows, width], in the order of the
 	// modalities; zero where the row lacks one.
 	biased []float32
@@ -30,11 +30,14 @@ type separation struct {
 // separate finds the split; nil if the variant has another one or none.
 func (r *Run) separate() (*separation, error) {
 	branch := r.cfg.DualBranch
-	if branch == nil || branch.Split != causal.SplitAvailability {
+	if !branch.Separates() {
 		return nil, nil
 	}
 	store := r.data.Store
-	s := &separation{erases: branch.At == causal.AtInput, mechanism: branch.Mechanism}
+	if branch.Split == causal.SplitEnvironment && store.Environment() == nil {
+		return nil, fmt.Errorf(`dual_branch.split = "environment" needs rows.environment in dataset.toml, and the dataset declares none; use split = "availability"`)
+	}
+	s := &separation{erases: branch.At == causal.AtInput}
 	var predictors []*causal.Predictor // nil in the linear form
 	for m := range store.Modalities() {
 		part, predictor, err := r.separateModality(branch, m)
@@ -42,6 +45,12 @@ func (r *Run) separate() (*separation, error) {
 			return nil, err
 		}
 		s.parts, predictors = append(s.parts, part), append(predictors, predictor)
+	}
+	s.found = causal.Examine(branch, s.parts)
+	for _, part := range s.parts {
+		if s.found.Contradicted && branch.Contradicted == causal.ContradictedLeave && part.Directions > 0 {
+			part.Leave(s.found)
+		}
 		if branch.UsesBiased() {
 			s.width += part.Directions
 		}
@@ -87,7 +96,7 @@ func (r *Run) readBiased(s *separation, m, from int, predictor *causal.Predictor
 			copy(values[at[row]*part.Width:(at[row]+1)*part.Width], predictor.Held()[i*part.Width:(i+1)*part.Width])
 		}
 	}
-	covariates, p, err := r.ofEverybody(rows)
+	covariates, p, err := r.given(r.cfg.DualBranch, rows)
 	if err != nil {
 		return err
 	}
@@ -112,7 +121,7 @@ func (r *Run) having(m int) []int32 {
 // of in the network form.
 func (r *Run) separateModality(branch *causal.DualBranch, m int) (*causal.Separation, *causal.Predictor, error) {
 	store, rows := r.data.Store, r.having(m)
-	if store.Modalities()[m].Always {
+	if store.Modalities()[m].Always && branch.Split == causal.SplitAvailability {
 		return &causal.Separation{
 			Mechanism: branch.Mechanism, Rows: len(rows), Width: store.Modalities()[m].Width,
 			Reason: "everybody has the modality: what it says about the availability of others is observed, and no latent confounder",
@@ -122,7 +131,7 @@ func (r *Run) separateModality(branch *causal.DualBranch, m int) (*causal.Separa
 	if err != nil {
 		return nil, nil, err
 	}
-	covariates, width, err := r.ofEverybody(rows)
+	covariates, width, err := r.given(branch, rows)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -137,6 +146,9 @@ func (r *Run) separateModality(branch *causal.DualBranch, m int) (*causal.Separa
 		Covariates:     covariates,
 		CovariateWidth: width,
 	}
+	if branch.Split == causal.SplitEnvironment {
+		sample.Environment, sample.Environments = gather(store.Environment(), rows, 1), len(store.EnvironmentLevels())
+	}
 	var predictor *causal.Predictor
 	if branch.Form == causal.FormNetwork {
 		if predictor, err = causal.NewPredictor(branch.Mechanism, sample, rng.Derive(r.cfg.InitSeed, "predictor")); err != nil {
@@ -144,6 +156,16 @@ func (r *Run) separateModality(branch *causal.DualBranch, m int) (*causal.Separa
 		}
 	}
 	return causal.Separate(branch.Mechanism, predictor.Sample(sample)), predictor, nil
+}
+
+// given returns what the columns of a modality are regressed on, [len(rows), width]:
+// what is observed of everybody; the covariates alone where the environment is
+// asked for, of which modalities that no row lacks may tell as well as others.
+func (r *Run) given(branch *causal.DualBranch, rows []int32) (values []float32, width int, err error) {
+	if branch.Split == causal.SplitEnvironment {
+		return r.covariates(rows), r.data.Store.CovariateWidth(), nil
+	}
+	return r.ofEverybody(rows)
 }
 
 // ofEverybody returns what is observed of every row, [len(rows), width]: the
@@ -253,7 +275,7 @@ func (s *separation) diagnostics(modalities []dataset.Modality) []Diagnostic {
 	out := []Diagnostic{s.examination()}
 	for m, p := range s.parts {
 		d := Diagnostic{
-			Name:     "availability_split/" + modalities[m].Name,
+			Name:     s.found.Split + "_split/" + modalities[m].Name,
 			Estimate: p.Erased,
 			Detail: map[string]any{
 				"mechanism": p.Mechanism, "rows": p.Rows, "columns": p.Width, "directions": p.Directions,
@@ -265,7 +287,7 @@ func (s *separation) diagnostics(modalities []dataset.Modality) []Diagnostic {
 			d.Detail["reason"] = p.Reason
 		case p.Erased > wholeModality:
 			d.Verdict = "warn"
-			d.Detail["reason"] = "next to everything in the modality predicts the availability of others, and is erased"
+			d.Detail["reason"] = "next to everything in the modality is taken for the trace of a confounder"
 		default:
 			d.Verdict = "ok"
 		}
@@ -278,9 +300,9 @@ func (s *separation) diagnostics(modalities []dataset.Modality) []Diagnostic {
 // is the p value of one factor, or of nothing within classes; 1 where neither was
 // tested.
 func (s *separation) examination() Diagnostic {
-	e := causal.Examine(s.mechanism, s.parts)
+	e := s.found
 	d := Diagnostic{
-		Name: "availability_mechanism", Estimate: 1, Verdict: e.Verdict,
+		Name: s.found.Split + "_mechanism", Estimate: 1, Verdict: e.Verdict,
 		Detail: map[string]any{"mechanism": e.Mechanism, "reason": e.Reason},
 	}
 	for _, p := range []struct {

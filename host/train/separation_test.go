@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -92,6 +93,59 @@ func TestRun_erasesAtTheInputOfTheBackbone(t *testing.T) {
 		if marker, age := math.Abs(float64(exam.Write[0])), math.Abs(float64(exam.Write[1])); !(marker > 5*age) {
 			t.Errorf("%s: erases %v of the marker and %v of the age", test.mechanism, marker, age)
 		}
+	}
+}
+
+// At the head nothing is erased, and the network form finds the marker as well; a
+// second run finds the same.
+func TestRun_partsAtTheHead(t *testing.T) {
+	d := data(t, marked(t, 600, func(int, *patient) {}))
+	var before []train.Prediction
+	for range 2 {
+		var err error
+		cfg := config(4)
+		if cfg.DualBranch, err = causal.ParseDualBranch(map[string]any{"split": "availability", "mechanism": "confounder", "form": "network"}); err != nil {
+			t.Fatal(err)
+		}
+		e := &erasures{}
+		run, err := train.Open(t.Context(), cfg, d, train.Plugins{Opener: e, Backbone: fusionInfo})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, m := range e.modalities {
+			if m.Scaling.Erasure.Directions != 0 {
+				t.Errorf("%s: erases %+v", m.Name, m.Scaling.Erasure)
+			}
+		}
+		if _, err := run.Slice(t.Context(), points{}, func() bool { return false }); err != nil {
+			t.Fatal(err)
+		}
+		outcome, err := run.Test(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := run.Close(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if got := outcome.Diagnostics[3]; got.Name != "availability_split/exam" || got.Detail["directions"] != 1 {
+			t.Errorf("got %+v", got)
+		}
+		if before != nil && !slices.Equal(before, outcome.Predictions) {
+			t.Error("two runs of one seed differ")
+		}
+		before = outcome.Predictions
+	}
+}
+
+func TestRun_partsByADeclaredEnvironmentOnly(t *testing.T) {
+	var err error
+	cfg := config(2)
+	if cfg.DualBranch, err = causal.ParseDualBranch(map[string]any{"split": "environment", "mechanism": "confounder"}); err != nil {
+		t.Fatal(err)
+	}
+	_, err = train.Open(t.Context(), cfg, data(t, marked(t, 100, func(int, *patient) {})), train.Plugins{Opener: &erasures{}, Backbone: fusionInfo})
+	if err == nil || !strings.Contains(err.Error(), "needs rows.environment in dataset.toml") {
+		t.Errorf("got %v", err)
 	}
 }
 
