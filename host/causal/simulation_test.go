@@ -307,7 +307,12 @@ type design struct {
 	branch  map[string]any
 	mixed   bool
 	columns int // of every modality, from the first one on
+	// strategy, if not nil, makes the weights and the gradient of a penalty that the
+	// rows of each step get.
+	strategy func() strategy
 }
+
+type strategy func(out Output, b Batch, step uint64) (weights, dlogits []float32)
 
 // simulate trains encoder and head on one world, all columns being seen, and
 // scores do-rows.
@@ -382,6 +387,10 @@ func (d design) fit(tb testing.TB, train, test sample, epochs int, seed uint64) 
 	for i := range all {
 		all[i] = int32(i)
 	}
+	var strategy strategy
+	if d.strategy != nil {
+		strategy = d.strategy()
+	}
 	const batch = 250
 	step := uint64(0)
 	for epoch := range epochs {
@@ -405,10 +414,15 @@ func (d design) fit(tb testing.TB, train, test sample, epochs int, seed uint64) 
 				b.Labels = append(b.Labels, train.labels[i])
 			}
 			rep := e.forward(train, b.Positions, h.Availability(b.Availability, step))
-			if _, err := h.Forward(join(rep, biased, b.Positions), b, epoch, step); err != nil {
+			out, err := h.Forward(join(rep, biased, b.Positions), b, epoch, step)
+			if err != nil {
 				tb.Fatal(err)
 			}
-			joined, _, err := h.Backward(nil, nil)
+			var weights, dlogits []float32
+			if d.strategy != nil {
+				weights, dlogits = strategy(out, b, step)
+			}
+			joined, _, err := h.Backward(weights, dlogits)
 			if err != nil {
 				tb.Fatal(err)
 			}
