@@ -168,7 +168,8 @@ func TestMeasure_recipes(t *testing.T) {
 		{"groupdro", design{strategy: groupDRO}},
 		{"cal", design{branch: map[string]any{"split": "attention"}}},
 		{"cal, md", design{branch: map[string]any{"split": "attention"}, missingness: md}},
-		{"cabir", design{branch: map[string]any{"heads": "separate", "independence": "none", "predict": "drop"}}},
+		{"cabir", design{network: newSubtracted}},
+		{"lff", design{branch: map[string]any{"heads": "separate", "independence": "none", "predict": "drop", "difficulty": "class"}}},
 		{"gce swap vclub, drop", design{branch: gce("vclub", "drop")}},
 		{"gce swap hsic, drop", design{branch: gce("hsic", "drop")}},
 		{"gce swap hsic, md, marginal", design{branch: gce("hsic", "marginal"), missingness: md}},
@@ -186,27 +187,29 @@ func TestMeasure_recipes(t *testing.T) {
 		scenarios[name] = scenarioOf(t, name)
 	}
 	for _, name := range []string{"S2", "S4", "S2 product", "S3", "S6", "S7", "S0", "S1", "S5"} {
-		var base []float64
-		for _, recipe := range recipes {
-			d := recipe.design
-			d.columns = simColumns
-			var found, differences []float64
-			for seed := range uint64(seeds) {
-				found = append(found, d.against(t, scenarios[name], rows, epochs, 1+seed))
-				if len(base) > int(seed) {
-					differences = append(differences, found[seed]-base[seed])
+		t.Run(name, func(t *testing.T) {
+			var base []float64
+			for _, recipe := range recipes {
+				d := recipe.design
+				d.columns = simColumns
+				var found, differences []float64
+				for seed := range uint64(seeds) {
+					found = append(found, d.against(t, scenarios[name], rows, epochs, 1+seed))
+					if len(base) > int(seed) {
+						differences = append(differences, found[seed]-base[seed])
+					}
 				}
+				mean, sd := stat.MeanStdDev(found, nil)
+				if base == nil {
+					base = found
+					t.Logf("%-10s %-28s %.3f (sd %.3f)", name, recipe.name, mean, sd)
+					continue
+				}
+				change, spread := stat.MeanStdDev(differences, nil)
+				p := 2 * distuv.StudentsT{Sigma: 1, Nu: seeds - 1}.Survival(math.Abs(change)/spread*math.Sqrt(seeds))
+				t.Logf("%-10s %-28s %.3f (sd %.3f)  %+.3f  p %.4f", name, recipe.name, mean, sd, change, p)
 			}
-			mean, sd := stat.MeanStdDev(found, nil)
-			if base == nil {
-				base = found
-				t.Logf("%-10s %-28s %.3f (sd %.3f)", name, recipe.name, mean, sd)
-				continue
-			}
-			change, spread := stat.MeanStdDev(differences, nil)
-			p := 2 * distuv.StudentsT{Sigma: 1, Nu: seeds - 1}.Survival(math.Abs(change)/spread*math.Sqrt(seeds))
-			t.Logf("%-10s %-28s %.3f (sd %.3f)  %+.3f  p %.4f", name, recipe.name, mean, sd, change, p)
-		}
+		})
 	}
 }
 

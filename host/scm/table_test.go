@@ -7,6 +7,8 @@ import (
 	"sync"
 	"testing"
 
+	"gonum.org/v1/gonum/stat"
+
 	"github.com/deconfound/deconfound/host/stats"
 )
 
@@ -157,28 +159,28 @@ func (w world) figures(t testing.TB, p predictor) figures {
 }
 
 // TestScenarios_logisticReference fits every approach to every scenario and holds
-// the means over five dataset seeds against the reference. The figures differ
-// from dataset to dataset, by a standard deviation of .02 in AUROC and, in S4,
-// where they depend on wᵀg, of .05; the mean of five is then off by more than the
-// tolerance now and then. The seeds are five in
-// a row for which it is not, found among thirteen such blocks.
+// the means over the first dataset seeds against the reference and its tolerances.
+// In S4 the AUROC depends on w'g, which differs from dataset to dataset so much (a
+// standard deviation of .05) that means of five by one generator often differ by
+// more than the tolerance of .02: there both means are allowed their sampling
+// error, three standard errors estimated from our seeds.
 func TestScenarios_logisticReference(t *testing.T) {
 	if testing.Short() {
-		t.Skip("fits 280 logistic models")
+		t.Skip("fits 448 logistic models")
 	}
-	const firstSeed, seeds, rows = 40, 5, 10000
+	const seeds, published, rows = 8, 5, 10000
 	type key struct {
 		scenario string
 		approach int
 	}
 	var mu sync.Mutex
-	sums := map[key]figures{}
+	found := map[key][4][]float64{}
 	t.Run("fit", func(t *testing.T) {
 		for _, name := range Scenarios() {
 			for seed := range seeds {
 				t.Run(fmt.Sprint(name, seed), func(t *testing.T) {
 					t.Parallel()
-					w := newWorld(t, name, uint64(firstSeed+seed), rows)
+					w := newWorld(t, name, uint64(seed), rows)
 					for a, p := range []predictor{
 						w.plain(t, partAll),
 						w.plain(t, partAll|partMask),
@@ -190,11 +192,11 @@ func TestScenarios_logisticReference(t *testing.T) {
 					} {
 						f := w.figures(t, p)
 						mu.Lock()
-						sum := sums[key{name, a}]
+						all := found[key{name, a}]
 						for k, v := range f {
-							sum[k] += v / float64(seeds)
+							all[k] = append(all[k], v)
 						}
-						sums[key{name, a}] = sum
+						found[key{name, a}] = all
 						mu.Unlock()
 					}
 				})
@@ -203,21 +205,24 @@ func TestScenarios_logisticReference(t *testing.T) {
 	})
 	for _, name := range Scenarios() {
 		for a, want := range reference[name] {
-			got := sums[key{name, a}]
 			line := fmt.Sprintf("%s %-17s", name, approaches[a])
-			for k := range got {
-				line += fmt.Sprintf(" %.3f (%.3f)", got[k], want[k])
+			for k, values := range found[key{name, a}] {
+				slices.Sort(values) // they come in any order, and the sum is to be the same
+				mean, sd := stat.MeanStdDev(values, nil)
+				tolerance := .02
+				switch {
+				case k == 3 && name != "S4":
+					tolerance = .012
+				case k < 3 && name == "S4":
+					tolerance = 3 * sd * math.Sqrt(1./seeds+1./published)
+				}
+				line += fmt.Sprintf(" %.3f (%.3f ± %.3f)", mean, want[k], tolerance)
+				if math.Abs(mean-want[k]) > tolerance {
+					t.Errorf("%s, %s: %s is %.3f, want %.3f ± %.3f", name, approaches[a],
+						[]string{"AUROC", "AUROC under do", "AUROC flipped", "IRMSE"}[k], mean, want[k], tolerance)
+				}
 			}
 			t.Log(line)
-			for k, figure := range []string{"AUROC", "AUROC under do", "AUROC flipped", "IRMSE"} {
-				tolerance := .02
-				if k == 3 && name != "S4" {
-					tolerance = .012
-				}
-				if math.Abs(got[k]-want[k]) > tolerance {
-					t.Errorf("%s, %s: %s is %.3f, want %.3f ± %v", name, approaches[a], figure, got[k], want[k], tolerance)
-				}
-			}
 		}
 	}
 }
