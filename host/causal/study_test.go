@@ -4,6 +4,7 @@ import (
 	"testing"
 
 	"github.com/deconfound/deconfound/host/scm"
+	"github.com/deconfound/deconfound/host/stats"
 )
 
 // draw returns training and interventional rows of MM-CONF, and P(Y = 1 | do(x)) of
@@ -45,8 +46,16 @@ func scenarioOf(tb testing.TB, name string) scm.Config {
 // of MM-CONF.
 func (d design) against(tb testing.TB, c scm.Config, rows, epochs int, seed uint64) float64 {
 	tb.Helper()
+	e, _ := d.scored(tb, c, rows, epochs, seed)
+	return e
+}
+
+// scored is that error, and the AUROC on the same rows.
+func (d design) scored(tb testing.TB, c scm.Config, rows, epochs int, seed uint64) (e, auroc float64) {
+	tb.Helper()
 	train, test, truth := draw(tb, c, seed, rows, 3000)
-	return rootMeanSquare(d.fit(tb, train, test, epochs, seed).Do, truth)
+	p := d.fit(tb, train, test, epochs, seed).Do
+	return rootMeanSquare(p, truth), stats.AUROC(widen(p), widen(test.labels), nil)
 }
 
 // TestSimulation_splitAtTheHead is the split that needs nothing of the backbone, on
