@@ -34,7 +34,7 @@ type Separation struct {
 	Threshold float64
 	// OneFactor is the p value of the hypothesis that one direction is all there is,
 	// and Within that of the hypothesis that within classes there is none; NaN where
-	// that cannot be tested. Mechanism says what they are good for.
+	// that is not tested; see Examine.
 	OneFactor, Within float64
 	// Erased is the share of the variance of the columns that is erased.
 	Erased float64
@@ -112,7 +112,8 @@ func Separate(mechanism string, s Sample) *Separation {
 		return out
 	}
 	q := len(others)
-	a := s.associate(others, s.given(mechanism == MechanismLabel))
+	m := s.moments(others)
+	a := s.associate(m, len(others), mechanism == MechanismLabel)
 	if a == nil {
 		out.Reason = "the singular values of columns against availability did not converge"
 		return out
@@ -121,12 +122,8 @@ func Separate(mechanism string, s Sample) *Separation {
 	r := math.Sqrt(float64(a.rank))
 	out.Threshold = max(1.6*r, r+math.Sqrt(float64(q))+1) / math.Sqrt(float64(a.left))
 	out.OneFactor = a.beyond(1)
-	within := a
-	if mechanism != MechanismLabel && len(s.Labels) > 0 {
-		within = s.associate(others, s.given(true))
-	}
-	if within != nil && len(s.Labels) > 0 {
-		out.Within = within.beyond(0)
+	if mechanism == MechanismLabel {
+		out.Within = a.beyond(0)
 	}
 	for out.Directions < min(len(out.Singular), a.rank) && out.Singular[out.Directions] > out.Threshold {
 		out.Directions++
@@ -134,6 +131,11 @@ func Separate(mechanism string, s Sample) *Separation {
 	if out.Directions == 0 {
 		out.Reason = "no direction of the columns predicts " + s.predicted() + " beyond noise"
 		return out
+	}
+	if mechanism != MechanismLabel && len(s.Labels) > 0 {
+		if within := s.associate(m, len(others), true); within != nil {
+			out.Within = within.beyond(0)
+		}
 	}
 	u := a.directions.Slice(0, d, 0, out.Directions)
 	var read, write mat.Dense
@@ -151,7 +153,7 @@ func Separate(mechanism string, s Sample) *Separation {
 			out.Write = append(out.Write, sign*write.At(k, j))
 		}
 	}
-	out.locate(s, others)
+	out.locate(m)
 	return out
 }
 
@@ -165,16 +167,14 @@ type association struct {
 	left          int        // rows less the rank of what is given
 }
 
-// associate regresses columns and availability on what is given; nil if the
-// decomposition does not converge.
-func (s Sample) associate(others []other, given func(int) []float64) *association {
-	n, d, q := len(s.Availability), s.Width, len(others)
-	joint := s.joint(others)
-	covariance, used := residual(n, d+q, joint, given)
-	raw, _ := residual(n, d+q, joint, constant)
+// associate regresses columns and the availability of q others on what is given,
+// the classes too if asked for; nil if the decomposition does not converge.
+func (s Sample) associate(m *moments, q int, classes bool) *association {
+	n, d := len(s.Availability), s.Width
+	_, covariance, used := m.residual(classes)
 	scale := 0.0
-	for i := range d {
-		scale = max(scale, raw.At(i, i))
+	for _, v := range m.variances()[:d] {
+		scale = max(scale, v)
 	}
 	sigma := mat.NewSymDense(d, nil)
 	for i := range d {
@@ -238,30 +238,12 @@ func (a *association) beyond(k int) float64 {
 	return distuv.ChiSquared{K: free}.Survival(rows * sum)
 }
 
-// joint writes [columns; availability of others] of row i.
-func (s Sample) joint(others []other) func(i int, row []float64) {
-	d := s.Width
-	return func(i int, row []float64) {
-		for j, v := range s.Values[i*d : (i+1)*d] {
-			row[j] = float64(v)
-		}
-		for j, m := range others {
-			row[d+j] = float64(s.indicator(i, m))
-		}
-	}
-}
-
-// constant is what centring regresses on.
-func constant(int) []float64 { return []float64{1} }
-
 // locate sets Offset, the baseline and the share of variance erased.
-func (p *Separation) locate(s Sample, others []other) {
-	q, joint := len(others), s.joint(others)
-	c, _ := residual(p.Rows, p.Width+q, joint, constant)
-	mean, _ := regression(p.Rows, p.Width+q, joint, constant)
-	given, _ := regression(p.Rows, p.Width+q, joint, s.given(false))
+func (p *Separation) locate(m *moments) {
+	mean, c, _ := m.on(1)
+	given, _, _ := m.residual(false)
 	p.Offset = p.project(mean, 1)
-	p.baseline = p.project(given, 1+s.CovariateWidth)
+	p.baseline = p.project(given, m.covariates)
 	total, left := 0.0, 0.0
 	for i := range p.Width {
 		// Row i of I - Write' Read.
@@ -272,11 +254,10 @@ func (p *Separation) locate(s Sample, others []other) {
 				row[j] -= p.Write[k*p.Width+i] * p.Read[k*p.Width+j]
 			}
 		}
-		for a, x := range row {
-			for b, y := range row {
-				left += x * y * c.At(a, b)
-			}
-		}
+		var product mat.VecDense
+		x := mat.NewVecDense(p.Width, row)
+		product.MulVec(c.SliceSym(0, p.Width), x)
+		left += mat.Dot(x, &product)
 		total += c.At(i, i)
 	}
 	p.Erased = 1 - left/total
@@ -400,71 +381,87 @@ func (s Sample) given(classes bool) func(i int) []float64 {
 	}
 }
 
-// regression returns the least-squares coefficients [given, width] of rows on
-// what is given, the smallest ones where that is collinear, and the rank of what
-// is given.
-func regression(n, width int, row func(int, []float64), given func(int) []float64) (*mat.Dense, int) {
-	p := len(given(0))
-	products, moments := make([]float64, p*p), mat.NewDense(p, width, nil)
-	x := make([]float64, width)
-	for i := range n {
-		row(i, x)
-		g := given(i)
-		for a, v := range g {
-			if v == 0 {
-				continue
-			}
-			v /= float64(n)
-			for b, w := range g {
-				products[a*p+b] += v * w
-			}
-			to := moments.RawRowView(a)
-			for j, y := range x {
-				to[j] += v * y
-			}
-		}
-	}
-	gram, largest := mat.NewSymDense(p, products), 0.0
-	for a := range p {
-		largest = max(largest, gram.At(a, a))
-	}
-	_, inverse, rank := roots(gram, largest)
-	var half, out mat.Dense
-	half.Mul(inverse, moments)
-	out.Mul(inverse, &half)
-	return &out, rank
+// moments are the mean products of [given; columns; others], where given are a
+// constant, the covariates and, last, the classes. They are found in one pass over
+// the rows, which takes longest by far where columns are many.
+type moments struct {
+	covariates, classes int // how many are given, the constant among the covariates
+	products            *mat.SymDense
 }
 
-// residual returns the covariance [width, width] of what a regression of rows on
-// what is given leaves, and the rank of what is given.
-func residual(n, width int, row func(int, []float64), given func(int) []float64) (*mat.SymDense, int) {
-	coefficients, rank := regression(n, width, row, given)
-	sum := make([]float64, width*width)
-	x := make([]float64, width)
-	for i := range n {
-		row(i, x)
-		for a, v := range given(i) {
-			if v == 0 {
-				continue
+// momentRows is how many rows are multiplied at a time.
+const momentRows = 256
+
+func (s Sample) moments(others []other) *moments {
+	n, d := len(s.Availability), s.Width
+	m := &moments{covariates: 1 + s.CovariateWidth}
+	given := s.given(len(s.Labels) > 0)
+	m.classes = len(given(0)) - m.covariates
+	p := m.covariates + m.classes
+	width := p + d + len(others)
+	m.products = mat.NewSymDense(width, nil)
+	chunk := mat.NewDense(momentRows, width, nil)
+	for from := 0; from < n; from += momentRows {
+		to := min(from+momentRows, n)
+		for i := from; i < to; i++ {
+			row := chunk.RawRowView(i - from)
+			copy(row, given(i))
+			for j, v := range s.Values[i*d : (i+1)*d] {
+				row[p+j] = float64(v)
 			}
-			for j, c := range coefficients.RawRowView(a) {
-				x[j] -= v * c
+			for j, o := range others {
+				row[p+d+j] = float64(s.indicator(i, o))
 			}
 		}
-		for a, v := range x {
-			to := sum[a*width : (a+1)*width]
-			for b := a; b < width; b++ {
-				to[b] += v * x[b]
-			}
+		m.products.SymRankK(m.products, 1/float64(n), chunk.Slice(0, to-from, 0, width).T())
+	}
+	return m
+}
+
+// residual regresses columns and others on what is given, the classes too if asked
+// for; see on.
+func (m *moments) residual(classes bool) (coefficients *mat.Dense, covariance *mat.SymDense, rank int) {
+	if classes {
+		return m.on(m.covariates + m.classes)
+	}
+	return m.on(m.covariates)
+}
+
+// on returns the least-squares coefficients [p, columns and others] on the first p
+// that are given, the smallest ones where these are collinear, the covariance of
+// what is left, and the rank of what is given.
+func (m *moments) on(p int) (coefficients *mat.Dense, covariance *mat.SymDense, rank int) {
+	all, from := m.products.SymmetricDim(), m.covariates+m.classes
+	given := m.products.SliceSym(0, p).(*mat.SymDense)
+	largest := 0.0
+	for a := range p {
+		largest = max(largest, given.At(a, a))
+	}
+	_, inverse, rank := roots(given, largest)
+	cross := mat.NewDense(p, all-from, nil)
+	for a := range p {
+		for j := range all - from {
+			cross.Set(a, j, m.products.At(a, from+j))
 		}
 	}
-	out := mat.NewSymDense(width, nil)
-	for a := range width {
-		for b := a; b < width; b++ {
-			out.SetSym(a, b, sum[a*width+b]/float64(n))
-		}
+	var half mat.Dense
+	half.Mul(inverse, cross)
+	coefficients = new(mat.Dense)
+	coefficients.Mul(inverse, &half)
+	covariance = mat.NewSymDense(all-from, nil)
+	covariance.SymRankK(m.products.SliceSym(from, all), -1, half.T())
+	return coefficients, covariance, rank
+}
+
+// variances are those of columns and others.
+func (m *moments) variances() []float64 {
+	from := m.covariates + m.classes
+	out := make([]float64, m.products.SymmetricDim()-from)
+	for j := range out {
+		mean := m.products.At(0, from+j)
+		out[j] = m.products.At(from+j, from+j) - mean*mean
 	}
-	return out, rank
+	return out
 }
 
 // roots returns the square root of a positive semidefinite matrix, the
