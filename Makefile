@@ -79,7 +79,7 @@ measure: ## AUROC on every real cohort against plain models; needs their tables
 
 .PHONY: measure-split
 measure-split: ## errors of the availability-guided split on simulated data
-	$(GO) test -tags measure -run '^TestMeasure' -count=1 -timeout 30m -v $(TEST_FLAGS) ./host/causal
+	$(GO) test -tags measure -run '^TestMeasure' -count=1 -timeout 3h -v $(TEST_FLAGS) ./host/causal
 
 .PHONY: cover
 cover: ## test coverage, cover.html

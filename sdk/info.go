@@ -129,7 +129,7 @@ func (c Capabilities) Accepts(task Task, modalities []Modality) error {
 	}
 	for _, m := range modalities {
 		if m.Scaling.Erasure.Directions > 0 && !c.Erasure {
-			return Errorf(CodeUnsupported, "modality %s has directions to erase, and the backbone does not declare that it applies them; build it with this version of the SDK, or choose another dual_branch.split", m.Name)
+			return Errorf(CodeUnsupported, "modality %s has directions to erase, and the backbone does not declare that it applies them; build it with this version of the SDK, or use dual_branch.at = \"head\"", m.Name)
 		}
 	}
 	if len(c.ModalityKinds) > 0 {

@@ -43,7 +43,7 @@ epochs = 2
 		{`mode = "enumerate"`, `mode = "enumerate", dictionary = "class_pattern"`, `variants.md.missingness: missingness: dictionary = "class_pattern" with mode = "enumerate" leaks the label`},
 		{`mode = "enumerate"`, `mode = "nwgm", do_weight = 0.5`, `variants.md.missingness: missingness: do_weight = 0.5 needs mode = "enumerate"`},
 		{`missingness = { mode = "enumerate" }`, `dual_branch = { split = "availability" }`, `variants.md.dual_branch: dual_branch.split = "availability" needs mechanism = "confounder", "label" or "self"`},
-		{`missingness = { mode = "enumerate" }`, `dual_branch = { mechanism = "label" }`, `variants.md.dual_branch: dual_branch.mechanism = "label" belongs to split = "availability", and the split is "gce"`},
+		{`missingness = { mode = "enumerate" }`, `dual_branch = { mechanism = "label" }`, `variants.md.dual_branch: dual_branch.mechanism = "label" belongs to split = "availability" and "environment", and the split is "gce"`},
 		{`missingness = { mode = "enumerate" }`, `dual_branch = { split = "availability", mechanism = "labels" }`, `variants.md.dual_branch.mechanism: "labels" is not available; did you mean "label"?`},
 		{`"concat"`, `"concta"`, `did you mean "concat"`},
 		{`"nafld"`, `"nalfd"`, `did you mean "nafld"`},
