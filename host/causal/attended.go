@@ -84,7 +84,11 @@ func (n *attended) forward(p *pass) {
 }
 
 func (n *attended) backward(p *pass) ([]Term, []*group) {
-	task, labels, m := n.head.cfg.Task, p.batch.Labels, p.memory.(*shared)
+	task, labels := n.head.cfg.Task, p.batch.Labels
+	m, ok := p.memory.(*shared)
+	if !ok {
+		panic("causal: backward without the forward of the same network")
+	}
 	task.addCrossEntropyGradient(p.logits.Grad, p.logits.Value, labels, p.share)
 	terms := []Term{
 		{"loss_causal", weighted(p.share, p.rowLoss)},

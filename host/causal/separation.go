@@ -432,7 +432,8 @@ func (m *moments) residual(classes bool) (coefficients *mat.Dense, covariance *m
 // what is left, and the rank of what is given.
 func (m *moments) on(p int) (coefficients *mat.Dense, covariance *mat.SymDense, rank int) {
 	all, from := m.products.SymmetricDim(), m.covariates+m.classes
-	given := m.products.SliceSym(0, p).(*mat.SymDense)
+	given := mat.NewSymDense(p, nil)
+	given.CopySym(m.products.SliceSym(0, p))
 	largest := 0.0
 	for a := range p {
 		largest = max(largest, given.At(a, a))
