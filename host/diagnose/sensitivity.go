@@ -161,11 +161,9 @@ func austenPlot(s Study, full regression, strongest string, names []string, verd
 	if err != nil {
 		return unknown(name, n, "%s", err), points
 	}
-	gWithout := make([]float64, n)
+	var gWithout []float64
 	if fewer.Width == 0 {
-		for i := range gWithout {
-			gWithout[i] = mean(s.Exposure)
-		}
+		gWithout = constantOf(mean(s.Exposure), n)
 	} else if gWithout, err = fitPredict(fewer.Covariates, fewer.Width, s.Exposure, all, all, 1); err != nil {
 		return unknown(name, n, "%s", err), points
 	}
