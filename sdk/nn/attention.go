@@ -34,107 +34,128 @@ func (t *Tape) CrossAttention(q, k, v *Var, heads, queries, tokens int, mask []b
 	if mask != nil {
 		checkLength("attention", "keys in the mask", len(mask), k.Rows)
 	}
+	return t.attend(&attention{q: q, k: k, v: v, tokens: tokens, queries: queries, mask: mask}, heads, k.Rows/tokens)
+}
+
+// AttentionAt is Attention of the matrices that Gather makes of q, k and v [·, d] with
+// rows, one for each of the tokens of every row of the batch, which it does not make. A
+// row may be named repeatedly: what tokens have in common is computed once. At -1 there
+// is no token: it is no key, and its output is zero. The list is not copied.
+func (t *Tape) AttentionAt(q, k, v *Var, heads, tokens int, rows []int32) *Var {
+	checkSame("attention", q, k)
+	checkSame("attention", k, v)
+	if heads < 1 || q.Cols%heads != 0 {
+		panic(fmt.Sprintf("nn: attention: %d columns for %d heads", q.Cols, heads))
+	}
+	if tokens < 1 || len(rows)%tokens != 0 {
+		panic(fmt.Sprintf("nn: attention: %d rows for %d tokens", len(rows), tokens))
+	}
+	for _, row := range rows {
+		if row != -1 {
+			checkRow("attention", row, q.Rows)
+		}
+	}
+	return t.attend(&attention{q: q, k: k, v: v, tokens: tokens, queries: tokens, rows: rows}, heads, len(rows)/tokens)
+}
+
+// attend records one of the operations above on a batch.
+func (t *Tape) attend(op *attention, heads, batch int) *Var {
 	a := t.attentions.take()
-	*a = attention{q: q, k: k, v: v, heads: heads, queries: queries, tokens: tokens, width: q.Cols / heads, mask: mask}
-	a.scale = float32(1 / math.Sqrt(float64(a.width)))
-	a.weights = t.arena.alloc(q.Rows * tokens * heads)
-	a.keys = t.ints.alloc(tokens)[:0]
-	out := t.op(q.Rows, q.Cols, record{a: q, b: k, c: v, op: a})
-	if q.Cols > 0 {
+	*a = *op
+	a.batch, a.shape = batch, attendShape{heads, a.q.Cols / heads}
+	a.scale = float32(1 / math.Sqrt(float64(a.shape.width)))
+	a.weights = t.arena.alloc(batch * a.size())
+	a.from, a.to, a.keys = t.ints.alloc(a.queries)[:0], t.ints.alloc(a.queries)[:0], t.ints.alloc(a.tokens)[:0]
+	out := t.op(batch*a.queries, a.q.Cols, record{a: a.q, b: a.k, c: a.v, op: a})
+	if out.Cols > 0 {
 		a.forward(out)
 	}
 	return out
 }
 
 type attention struct {
-	q, k, v                       *Var
-	heads, queries, tokens, width int
-	mask                          []bool
-	scale                         float32
-	// weights are [B·queries, heads, tokens]; the last are those of the keys that
-	// are seen, one after the other.
+	q, k, v                *Var
+	batch, queries, tokens int
+	shape                  attendShape
+	mask                   []bool
+	rows                   []int32 // of q, k and v, for every token; nil for one after the other
+	scale                  float32
+	// weights are [B, queries, heads, tokens]; the first of each row of the batch are
+	// those of the queries and keys that there are, one after the other.
 	weights []float32
-	keys    []int // that the rows at hand see, as offsets in a matrix
+	// from are the queries of the row at hand in q and to in the output, and keys the
+	// keys in k and v, as offsets.
+	from, to, keys []int
 }
 
 func (a *attention) forward(out *Var) {
 	clear(out.Value)
-	for row := range a.k.Rows / a.tokens {
+	for row := range a.batch {
 		if !a.look(row) {
 			continue
 		}
-		for query := row * a.queries; query < (row+1)*a.queries; query++ {
-			y, x := out.row(query), a.q.row(query)
-			for h := range a.heads {
-				from, to := h*a.width, (h+1)*a.width
-				weights := a.row(query, h)
-				attendScores(weights, a.keys, x[from:to], a.k.Value[from:], a.scale)
-				softmax(weights, weights)
-				attendMix(y[from:to], a.keys, weights, a.v.Value[from:])
-			}
-		}
+		weights := a.row(row)
+		a.shape.scores(weights, a.q.Value, a.from, a.k.Value, a.keys, a.scale)
+		softmaxRows(weights, weights, len(a.keys))
+		a.shape.mix(out.Value, a.to, weights, a.v.Value, a.keys)
 	}
 }
 
 func (a *attention) backward(t *Tape, out *Var) {
-	slopes := t.Scratch(a.tokens)
-	for row := range a.k.Rows / a.tokens {
-		if !a.look(row) {
+	scratch := t.arena.alloc(a.size())
+	size := a.queries * out.Cols
+	for row := range a.batch {
+		if zero(out.Grad[row*size:(row+1)*size]) || !a.look(row) {
 			continue
 		}
-		slopes := slopes[:len(a.keys)]
-		for query := row * a.queries; query < (row+1)*a.queries; query++ {
-			dy := out.gradRow(query)
-			if zero(dy) {
-				continue
-			}
-			for h := range a.heads {
-				a.backwardHead(slopes, dy, query, h)
-			}
+		weights := a.row(row)
+		if a.v.Grad != nil {
+			a.shape.spread(a.v.Grad, a.keys, weights, out.Grad, a.to)
+		}
+		slopes := scratch[:len(weights)]
+		a.shape.scores(slopes, out.Grad, a.to, a.v.Value, a.keys, 1)
+		attendSlopes(slopes, weights, len(a.keys), a.scale)
+		if a.q.Grad != nil {
+			a.shape.mix(a.q.Grad, a.from, slopes, a.k.Value, a.keys)
+		}
+		if a.k.Grad != nil {
+			a.shape.spread(a.k.Grad, a.keys, slopes, a.q.Value, a.from)
 		}
 	}
 }
 
-// backwardHead is backward for one head of one query; slopes are overwritten.
-func (a *attention) backwardHead(slopes, dy []float32, query, head int) {
-	from, to := head*a.width, (head+1)*a.width
-	weights := a.row(query, head)
-	dy = dy[from:to]
-	if a.v.Grad != nil {
-		attendSpread(a.v.Grad[from:], a.keys, weights, dy)
-	}
-	attendScores(slopes, a.keys, dy, a.v.Value[from:], 1)
-	var mean float64
-	for j, w := range weights {
-		mean += float64(w) * float64(slopes[j])
-	}
-	for j, w := range weights {
-		slopes[j] = a.scale * w * (slopes[j] - float32(mean))
-	}
-	if a.q.Grad != nil {
-		attendMix(a.q.gradRow(query)[from:to], a.keys, slopes, a.k.Value[from:])
-	}
-	if a.k.Grad != nil {
-		attendSpread(a.k.Grad[from:], a.keys, slopes, a.q.row(query)[from:to])
-	}
-}
-
-// look finds the keys that a row of the batch sees, and reports whether there are
-// any.
+// look finds the queries and the keys of a row of the batch, and reports whether there
+// are any.
 func (a *attention) look(row int) bool {
-	a.keys = a.keys[:0]
-	for key := row * a.tokens; key < (row+1)*a.tokens; key++ {
-		if a.mask == nil || a.mask[key] {
-			a.keys = append(a.keys, key*a.q.Cols)
+	cols := a.q.Cols
+	a.from, a.to, a.keys = a.from[:0], a.to[:0], a.keys[:0]
+	for query := row * a.queries; query < (row+1)*a.queries; query++ {
+		at := query
+		if a.rows != nil {
+			at = int(a.rows[query])
+		}
+		if at >= 0 {
+			a.from, a.to = append(a.from, at*cols), append(a.to, query*cols)
 		}
 	}
-	return len(a.keys) > 0
+	for key := row * a.tokens; key < (row+1)*a.tokens; key++ {
+		at := key
+		if a.rows != nil {
+			at = int(a.rows[key])
+		}
+		if at >= 0 && (a.mask == nil || a.mask[key]) {
+			a.keys = append(a.keys, at*cols)
+		}
+	}
+	return len(a.from) > 0 && len(a.keys) > 0
 }
 
-// row are the weights of a query over the keys it sees.
-func (a *attention) row(query, head int) []float32 {
-	at := (query*a.heads + head) * a.tokens
-	return a.weights[at : at+len(a.keys)]
+// size is the largest number of weights of a row of the batch.
+func (a *attention) size() int { return a.queries * a.shape.heads * a.tokens }
+
+// row are the weights of the row of the batch that look was at.
+func (a *attention) row(row int) []float32 {
+	return a.weights[row*a.size():][:len(a.from)*a.shape.heads*len(a.keys)]
 }
 
 // zero reports whether all values are zero.

@@ -1,40 +1,84 @@
 package nn
 
-// The inner loops of attention: one row against some rows of a matrix, which begin
-// at the given offsets in it and are as long as the one.
+// The inner loops of attention: some rows of one matrix against some rows of another,
+// which begin at the given offsets in it, head by head. Weights are [queries, heads,
+// keys].
 
-// attendScores writes scale times the inner products of x with the rows.
-func attendScores(scores []float32, rows []int, x, matrix []float32, scale float32) {
-	_ = matrix[rows[len(rows)-1]+len(x)-1] // offsets increase
+// attendShape is the number of heads and of their columns.
+type attendShape struct{ heads, width int }
+
+// head are the columns of head h in the row that begins at an offset.
+func (s attendShape) head(matrix []float32, at, h int) []float32 {
+	return matrix[at+h*s.width : at+(h+1)*s.width]
+}
+
+// scores writes scale times the inner products of the rows of x and of y.
+func (s attendShape) scores(scores []float32, x []float32, queries []int, y []float32, keys []int, scale float32) {
 	if hasAVX2 {
-		attendScoresAVX2(len(rows), &rows[0], len(x), &scores[0], &x[0], &matrix[0], scale)
+		s.check(x, queries)
+		s.check(y, keys)
+		_ = scores[len(queries)*s.heads*len(keys)-1]
+		attendScoresAVX2(len(queries), &queries[0], len(keys), &keys[0], s.heads, s.width, &scores[0], &x[0], &y[0], scale)
 		return
 	}
-	for j, at := range rows {
-		scores[j] = scale * dot(x, matrix[at:])
+	for _, query := range queries {
+		for h := range s.heads {
+			for j, key := range keys {
+				scores[j] = scale * dot(s.head(x, query, h), s.head(y, key, h))
+			}
+			scores = scores[len(keys):]
+		}
 	}
 }
 
-// attendMix adds the rows, each times its weight, to sum.
-func attendMix(sum []float32, rows []int, weights, matrix []float32) {
-	_ = matrix[rows[len(rows)-1]+len(sum)-1]
+// mix adds the rows of y, times their weights, to each row of x.
+func (s attendShape) mix(x []float32, queries []int, weights, y []float32, keys []int) {
+	s.sum(x, queries, s.heads*len(keys), weights, y, keys, 1, len(keys))
+}
+
+// spread adds the rows of x, times their weights, to each row of y.
+func (s attendShape) spread(y []float32, keys []int, weights, x []float32, queries []int) {
+	s.sum(y, keys, 1, weights, x, queries, s.heads*len(keys), len(keys))
+}
+
+// sum adds the rows of x at from, one after the other, times their weights to each row of
+// sum. The distances are those of weights from row to row of sum, from term to term and
+// from head to head.
+func (s attendShape) sum(sum []float32, to []int, distTo int, weights, x []float32, from []int, distFrom, distHead int) {
 	if hasAVX2 {
-		attendMixAVX2(len(rows), &rows[0], len(sum), &weights[0], &sum[0], &matrix[0])
+		s.check(sum, to)
+		s.check(x, from)
+		_ = weights[len(to)*s.heads*len(from)-1]
+		attendSumAVX2(len(to), &to[0], len(from), &from[0], s.heads, s.width, &weights[0], 4*distTo, 4*distFrom, 4*distHead, &sum[0], &x[0])
 		return
 	}
-	for j, at := range rows {
-		addScaled(sum, weights[j], matrix[at:])
+	for h := range s.heads {
+		for i, row := range to {
+			for j, term := range from {
+				addScaled(s.head(sum, row, h), weights[h*distHead+i*distTo+j*distFrom], s.head(x, term, h))
+			}
+		}
 	}
 }
 
-// attendSpread adds x, times the weight of each row, to the rows.
-func attendSpread(matrix []float32, rows []int, weights, x []float32) {
-	_ = matrix[rows[len(rows)-1]+len(x)-1]
-	if hasAVX2 {
-		attendSpreadAVX2(len(rows), &rows[0], len(x), &weights[0], &x[0], &matrix[0])
-		return
+// check panics if a row is not inside the matrix: the assembly does not check.
+func (s attendShape) check(matrix []float32, rows []int) {
+	for _, at := range rows {
+		_ = matrix[at : at+s.heads*s.width]
 	}
-	for j, at := range rows {
-		addScaled(matrix[at:at+len(x)], weights[j], x)
+}
+
+// attendSlopes replaces the gradients of weights, of which every row of n sums to one, by
+// scale times those of the scores.
+func attendSlopes(slopes, weights []float32, n int, scale float32) {
+	for ; len(slopes) > 0; slopes, weights = slopes[n:], weights[n:] {
+		w, d := weights[:n], slopes[:n]
+		var mean float64
+		for j, v := range w {
+			mean += float64(v) * float64(d[j])
+		}
+		for j, v := range w {
+			d[j] = scale * v * (d[j] - float32(mean))
+		}
 	}
 }

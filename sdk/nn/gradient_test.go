@@ -110,6 +110,9 @@ func TestTape_GradientsOfOperations(t *testing.T) {
 		{"attention with a mask", []int{9, 4, 9, 4, 9, 4}, false, func(t *nn.Tape, v vars) *nn.Var {
 			return t.Attention(v[0], v[1], v[2], 2, 3, keys)
 		}},
+		{"attention at rows", []int{4, 4, 4, 4, 4, 4}, false, func(t *nn.Tape, v vars) *nn.Var {
+			return t.AttentionAt(v[0], v[1], v[2], 2, 3, []int32{3, 0, 1, -1, 0, 3, -1, -1, -1})
+		}},
 		{"cross-attention", []int{6, 4, 9, 4, 9, 4}, false, func(t *nn.Tape, v vars) *nn.Var {
 			return t.CrossAttention(v[0], v[1], v[2], 2, 2, 3, keys)
 		}},

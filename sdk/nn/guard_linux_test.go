@@ -79,7 +79,7 @@ func TestLoops_TouchNothingOutside(t *testing.T) {
 			tangent(s[0], s[1])
 			logistic(s[0], s[1])
 			gelu(s[0], s[1], s[2])
-			softmax(s[0], s[1])
+			softmaxRows(s[0], s[1], n)
 			drawMask(s[0], 0.3, uint64(n))
 			step.apply(s[0], s[1], s[2], s[3])
 			if d := dot64(s[1], s[2]) - float64(dot(s[1], s[2])); math.IsNaN(d) {
@@ -96,12 +96,15 @@ func TestLoops_TouchNothingOutside(t *testing.T) {
 			x, y, z := fences[1].slice(high*n, end), fences[2].slice(high*n, end), fences[3].slice(high*n, end)
 			addRows(s[0], x)
 			takePositiveRows(x, y, z, fences[0].slice(n, end), n)
-			const keys = 3
-			rows := []int{0, n, 2 * n}
-			many, weights := fences[3].slice(keys*n, end), fences[2].slice(keys, end)
-			attendScores(weights, rows, s[0], many, 0.5)
-			attendMix(s[0], rows, weights, many)
-			attendSpread(many, rows, weights, s[0])
+			// A query and five keys of two heads, or of one.
+			shape := attendShape{heads: 2 - n%2, width: n}
+			cols := shape.heads * n
+			keys := []int{4 * cols, 0, cols, 2 * cols, 3 * cols}
+			query, many := fences[0].slice(cols, end), fences[3].slice(len(keys)*cols, end)
+			weights := fences[2].slice(shape.heads*len(keys), end)
+			shape.scores(weights, query, []int{0}, many, keys, 0.5)
+			shape.mix(query, []int{0}, weights, many, keys)
+			shape.spread(many, keys, weights, query, []int{0})
 		}
 	}
 }

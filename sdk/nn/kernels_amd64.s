@@ -5593,169 +5593,286 @@ done1:
 	VZEROUPPER
 	RET
 
-// func attendScoresAVX2(keys int, rows *int, width int, scores *float32, x *float32, k *float32, scale float32)
-// Requires: AVX, FMA3, SSE
-TEXT ·attendScoresAVX2(SB), NOSPLIT, $0-52
-	MOVQ    keys+0(FP), R8
-	MOVQ    rows+8(FP), R9
-	MOVQ    width+16(FP), R10
-	MOVQ    scores+24(FP), DI
-	MOVQ    x+32(FP), SI
-	MOVQ    k+40(FP), R11
-	MOVSS   scale+48(FP), X5
-	MOVQ    R10, R12
-	ANDQ    $0x07, R12
-	SUBQ    R12, R10
-	LEAQ    ·tileMask+64(SB), DX
-	MOVQ    R12, CX
-	NEGQ    CX
-	VMOVDQU (DX)(CX*4), Y15
+// func attendScoresAVX2(queries int, from *int, keys int, rows *int, heads int, width int, scores *float32, x *float32, k *float32, scale float32)
+// Requires: AVX, FMA3
+TEXT ·attendScoresAVX2(SB), NOSPLIT, $0-76
+	MOVQ         width+40(FP), R10
+	MOVQ         scores+48(FP), DI
+	VBROADCASTSS scale+72(FP), Y14
+	MOVQ         R10, R12
+	ANDQ         $0x07, R12
+	SUBQ         R12, R10
+	LEAQ         ·tileMask+64(SB), DX
+	MOVQ         R12, CX
+	NEGQ         CX
+	VMOVDQU      (DX)(CX*4), Y15
 
-key:
+query:
+	MOVQ from+8(FP), BX
+	ADDQ $0x08, from+8(FP)
+	MOVQ (BX), BX
+	MOVQ x+56(FP), SI
+	LEAQ (SI)(BX*4), SI
+	MOVQ k+64(FP), R11
+	MOVQ heads+32(FP), R8
+
+head:
+	MOVQ rows+24(FP), R9
+	MOVQ keys+16(FP), R13
+	SUBQ $0x04, R13
+	JLT  few
+
+four:
+	MOVQ   (R9), BX
+	LEAQ   (R11)(BX*4), BX
+	VXORPS Y0, Y0, Y0
+	MOVQ   8(R9), CX
+	LEAQ   (R11)(CX*4), CX
+	VXORPS Y1, Y1, Y1
+	MOVQ   16(R9), DX
+	LEAQ   (R11)(DX*4), DX
+	VXORPS Y2, Y2, Y2
+	MOVQ   24(R9), R14
+	LEAQ   (R11)(R14*4), R14
+	VXORPS Y3, Y3, Y3
+	XORQ   AX, AX
+	CMPQ   R10, $0x00
+	JEQ    fourrest
+
+foureight:
+	VMOVUPS     (SI)(AX*4), Y4
+	VFMADD231PS (BX)(AX*4), Y4, Y0
+	VFMADD231PS (CX)(AX*4), Y4, Y1
+	VFMADD231PS (DX)(AX*4), Y4, Y2
+	VFMADD231PS (R14)(AX*4), Y4, Y3
+	ADDQ        $0x08, AX
+	CMPQ        AX, R10
+	JLT         foureight
+
+fourrest:
+	TESTQ       R12, R12
+	JEQ         foursum
+	VMASKMOVPS  (SI)(AX*4), Y15, Y4
+	VMASKMOVPS  (BX)(AX*4), Y15, Y5
+	VFMADD231PS Y5, Y4, Y0
+	VMASKMOVPS  (CX)(AX*4), Y15, Y5
+	VFMADD231PS Y5, Y4, Y1
+	VMASKMOVPS  (DX)(AX*4), Y15, Y5
+	VFMADD231PS Y5, Y4, Y2
+	VMASKMOVPS  (R14)(AX*4), Y15, Y5
+	VFMADD231PS Y5, Y4, Y3
+
+foursum:
+	VEXTRACTF128 $0x01, Y0, X4
+	VADDPS       X4, X0, X0
+	VEXTRACTF128 $0x01, Y1, X4
+	VADDPS       X4, X1, X1
+	VEXTRACTF128 $0x01, Y2, X4
+	VADDPS       X4, X2, X2
+	VEXTRACTF128 $0x01, Y3, X4
+	VADDPS       X4, X3, X3
+	VUNPCKLPS    X1, X0, X4
+	VUNPCKHPS    X1, X0, X5
+	VADDPS       X5, X4, X4
+	VUNPCKLPS    X3, X2, X5
+	VUNPCKHPS    X3, X2, X6
+	VADDPS       X6, X5, X5
+	VMOVLHPS     X5, X4, X0
+	VMOVHLPS     X4, X5, X1
+	VADDPS       X1, X0, X0
+	VMULPS       X14, X0, X0
+	VMOVUPS      X0, (DI)
+	ADDQ         $0x10, DI
+	ADDQ         $0x20, R9
+	SUBQ         $0x04, R13
+	JGE          four
+
+few:
+	ADDQ $0x04, R13
+	JEQ  next
+
+one:
 	MOVQ   (R9), BX
 	LEAQ   (R11)(BX*4), BX
 	VXORPS Y0, Y0, Y0
 	XORQ   AX, AX
 	CMPQ   R10, $0x00
-	JEQ    rest
+	JEQ    onerest
 
-eight:
-	VMOVUPS     (SI)(AX*4), Y1
-	VFMADD231PS (BX)(AX*4), Y1, Y0
+oneeight:
+	VMOVUPS     (SI)(AX*4), Y4
+	VFMADD231PS (BX)(AX*4), Y4, Y0
 	ADDQ        $0x08, AX
 	CMPQ        AX, R10
-	JLT         eight
+	JLT         oneeight
 
-rest:
+onerest:
 	TESTQ       R12, R12
-	JEQ         store
-	VMASKMOVPS  (SI)(AX*4), Y15, Y1
-	VMASKMOVPS  (BX)(AX*4), Y15, Y2
-	VFMADD231PS Y2, Y1, Y0
+	JEQ         onesum
+	VMASKMOVPS  (SI)(AX*4), Y15, Y4
+	VMASKMOVPS  (BX)(AX*4), Y15, Y5
+	VFMADD231PS Y5, Y4, Y0
 
-store:
+onesum:
 	VEXTRACTF128 $0x01, Y0, X1
 	VADDPS       X1, X0, X0
 	VMOVHLPS     X0, X0, X1
 	VADDPS       X1, X0, X0
 	VMOVSHDUP    X0, X1
 	VADDSS       X1, X0, X0
-	VMULSS       X5, X0, X0
+	VMULSS       X14, X0, X0
 	VMOVSS       X0, (DI)
 	ADDQ         $0x04, DI
 	ADDQ         $0x08, R9
-	DECQ         R8
-	JNE          key
+	DECQ         R13
+	JNE          one
+
+next:
+	MOVQ width+40(FP), AX
+	LEAQ (SI)(AX*4), SI
+	LEAQ (R11)(AX*4), R11
+	DECQ R8
+	JNE  head
+	DECQ queries+0(FP)
+	JNE  query
 	VZEROUPPER
 	RET
 
-// func attendMixAVX2(keys int, rows *int, width int, w *float32, x *float32, many *float32)
+// func attendSumAVX2(sums int, to *int, terms int, from *int, heads int, width int, w *float32, wTo int, wFrom int, wHead int, sum *float32, x *float32)
 // Requires: AVX, FMA3
-TEXT ·attendMixAVX2(SB), NOSPLIT, $0-48
-	MOVQ keys+0(FP), R8
-	MOVQ rows+8(FP), R9
-	MOVQ width+16(FP), CX
-	MOVQ w+24(FP), DI
-	MOVQ x+32(FP), SI
-	MOVQ many+40(FP), BX
+TEXT ·attendSumAVX2(SB), NOSPLIT, $0-96
+	MOVQ    w+48(FP), DI
+	MOVQ    sum+80(FP), SI
+	MOVQ    x+88(FP), BX
+	MOVQ    width+40(FP), CX
+	ANDQ    $0x07, CX
+	LEAQ    ·tileMask+64(SB), DX
+	NEGQ    CX
+	VMOVDQU (DX)(CX*4), Y15
+
+head:
+	MOVQ width+40(FP), CX
 	XORQ AX, AX
+	SUBQ $0x20, CX
+	JLT  few
+
+many:
+	MOVQ to+8(FP), R9
+	MOVQ sums+0(FP), R10
+	MOVQ DI, R13
+
+rows32:
+	MOVQ    (R9), R8
+	LEAQ    (SI)(R8*4), R8
+	ADDQ    AX, R8
+	VMOVUPS (R8), Y0
+	VMOVUPS 32(R8), Y1
+	VMOVUPS 64(R8), Y2
+	VMOVUPS 96(R8), Y3
+	MOVQ    from+24(FP), R11
+	MOVQ    terms+16(FP), R12
+	MOVQ    R13, R14
+
+rows32term:
+	MOVQ         (R11), DX
+	LEAQ         (BX)(DX*4), DX
+	VBROADCASTSS (R14), Y4
+	VFMADD231PS  (DX)(AX*1), Y4, Y0
+	VFMADD231PS  32(DX)(AX*1), Y4, Y1
+	VFMADD231PS  64(DX)(AX*1), Y4, Y2
+	VFMADD231PS  96(DX)(AX*1), Y4, Y3
+	ADDQ         wFrom+64(FP), R14
+	ADDQ         $0x08, R11
+	DECQ         R12
+	JNE          rows32term
+	VMOVUPS      Y0, (R8)
+	VMOVUPS      Y1, 32(R8)
+	VMOVUPS      Y2, 64(R8)
+	VMOVUPS      Y3, 96(R8)
+	ADDQ         wTo+56(FP), R13
+	ADDQ         $0x08, R9
+	DECQ         R10
+	JNE          rows32
+	ADDQ         $0x80, AX
+	SUBQ         $0x20, CX
+	JGE          many
+
+few:
+	ADDQ $0x20, CX
 	SUBQ $0x08, CX
-	JLT  tail1
+	JLT  tail
 
-loop1:
-	VMOVUPS (SI)(AX*1), Y0
-	XORQ    R10, R10
+eight:
+	MOVQ to+8(FP), R9
+	MOVQ sums+0(FP), R10
+	MOVQ DI, R13
 
-key:
-	MOVQ         (R9)(R10*8), R11
-	LEAQ         (BX)(R11*4), R11
-	VBROADCASTSS (DI)(R10*4), Y1
-	VMOVUPS      (R11)(AX*1), Y2
-	VFMADD231PS  Y2, Y1, Y0
-	INCQ         R10
-	CMPQ         R10, R8
-	JLT          key
-	VMOVUPS      Y0, (SI)(AX*1)
+rows8:
+	MOVQ    (R9), R8
+	LEAQ    (SI)(R8*4), R8
+	ADDQ    AX, R8
+	VMOVUPS (R8), Y0
+	MOVQ    from+24(FP), R11
+	MOVQ    terms+16(FP), R12
+	MOVQ    R13, R14
+
+rows8term:
+	MOVQ         (R11), DX
+	LEAQ         (BX)(DX*4), DX
+	VBROADCASTSS (R14), Y4
+	VFMADD231PS  (DX)(AX*1), Y4, Y0
+	ADDQ         wFrom+64(FP), R14
+	ADDQ         $0x08, R11
+	DECQ         R12
+	JNE          rows8term
+	VMOVUPS      Y0, (R8)
+	ADDQ         wTo+56(FP), R13
+	ADDQ         $0x08, R9
+	DECQ         R10
+	JNE          rows8
 	ADDQ         $0x20, AX
 	SUBQ         $0x08, CX
-	JGE          loop1
+	JGE          eight
 
-tail1:
-	ADDQ       $0x08, CX
-	JEQ        done1
-	LEAQ       ·tileMask+64(SB), DX
-	NEGQ       CX
-	VMOVDQU    (DX)(CX*4), Y15
-	VMASKMOVPS (SI)(AX*1), Y15, Y0
-	XORQ       R10, R10
+tail:
+	ADDQ $0x08, CX
+	JEQ  done
+	MOVQ to+8(FP), R9
+	MOVQ sums+0(FP), R10
+	MOVQ DI, R13
 
-lastkey:
-	MOVQ         (R9)(R10*8), R11
-	LEAQ         (BX)(R11*4), R11
-	VBROADCASTSS (DI)(R10*4), Y1
-	VMASKMOVPS   (R11)(AX*1), Y15, Y2
-	VFMADD231PS  Y2, Y1, Y0
-	INCQ         R10
-	CMPQ         R10, R8
-	JLT          lastkey
-	VMASKMOVPS   Y0, Y15, (SI)(AX*1)
+rowsTail:
+	MOVQ       (R9), R8
+	LEAQ       (SI)(R8*4), R8
+	ADDQ       AX, R8
+	VMASKMOVPS (R8), Y15, Y0
+	MOVQ       from+24(FP), R11
+	MOVQ       terms+16(FP), R12
+	MOVQ       R13, R14
 
-done1:
-	VZEROUPPER
-	RET
+rowsTailterm:
+	MOVQ         (R11), DX
+	LEAQ         (BX)(DX*4), DX
+	VBROADCASTSS (R14), Y4
+	VMASKMOVPS   (DX)(AX*1), Y15, Y5
+	VFMADD231PS  Y5, Y4, Y0
+	ADDQ         wFrom+64(FP), R14
+	ADDQ         $0x08, R11
+	DECQ         R12
+	JNE          rowsTailterm
+	VMASKMOVPS   Y0, Y15, (R8)
+	ADDQ         wTo+56(FP), R13
+	ADDQ         $0x08, R9
+	DECQ         R10
+	JNE          rowsTail
 
-// func attendSpreadAVX2(keys int, rows *int, width int, w *float32, x *float32, many *float32)
-// Requires: AVX, FMA3
-TEXT ·attendSpreadAVX2(SB), NOSPLIT, $0-48
-	MOVQ keys+0(FP), R8
-	MOVQ rows+8(FP), R9
-	MOVQ width+16(FP), CX
-	MOVQ w+24(FP), DI
-	MOVQ x+32(FP), SI
-	MOVQ many+40(FP), BX
-	XORQ AX, AX
-	SUBQ $0x08, CX
-	JLT  tail1
-
-loop1:
-	VMOVUPS (SI)(AX*1), Y0
-	XORQ    R10, R10
-
-key:
-	MOVQ         (R9)(R10*8), R11
-	LEAQ         (BX)(R11*4), R11
-	VBROADCASTSS (DI)(R10*4), Y1
-	VMOVUPS      (R11)(AX*1), Y2
-	VFMADD231PS  Y0, Y1, Y2
-	VMOVUPS      Y2, (R11)(AX*1)
-	INCQ         R10
-	CMPQ         R10, R8
-	JLT          key
-	ADDQ         $0x20, AX
-	SUBQ         $0x08, CX
-	JGE          loop1
-
-tail1:
-	ADDQ       $0x08, CX
-	JEQ        done1
-	LEAQ       ·tileMask+64(SB), DX
-	NEGQ       CX
-	VMOVDQU    (DX)(CX*4), Y15
-	VMASKMOVPS (SI)(AX*1), Y15, Y0
-	XORQ       R10, R10
-
-lastkey:
-	MOVQ         (R9)(R10*8), R11
-	LEAQ         (BX)(R11*4), R11
-	VBROADCASTSS (DI)(R10*4), Y1
-	VMASKMOVPS   (R11)(AX*1), Y15, Y2
-	VFMADD231PS  Y0, Y1, Y2
-	VMASKMOVPS   Y2, Y15, (R11)(AX*1)
-	INCQ         R10
-	CMPQ         R10, R8
-	JLT          lastkey
-
-done1:
+done:
+	MOVQ width+40(FP), AX
+	LEAQ (SI)(AX*4), SI
+	LEAQ (BX)(AX*4), BX
+	ADDQ wHead+72(FP), DI
+	DECQ heads+32(FP)
+	JNE  head
 	VZEROUPPER
 	RET
 

@@ -36,8 +36,8 @@ func (t *Tape) TopSoftmax(x *Var, k int) *Var {
 				y[j] = float32(math.Inf(-1))
 			}
 		}
-		softmax(y, y)
 	}
+	softmaxRows(out.Value, out.Value, x.Cols)
 	return out
 }
 

@@ -50,6 +50,18 @@ func (k *Tokens) AddRuns(first, n int, rows []int32) {
 // elsewhere.
 func (k *Tokens) Spread(t *Tape, x *Var) *Var { return t.Scatter(x, k.Place, len(k.Seen)) }
 
+// stacked is of every place: the row of the stack that belongs there, or -1.
+func (k *Tokens) stacked(t *Tape) []int32 {
+	rows := t.int32s.alloc(len(k.Seen))
+	for i := range rows {
+		rows[i] = -1
+	}
+	for i, at := range k.Place {
+		rows[at] = int32(i)
+	}
+	return rows
+}
+
 // Sum adds up the tokens of every row, [rows, cols].
 func (k *Tokens) Sum(t *Tape, x *Var) *Var { return t.Scatter(x, k.Rows, len(k.Seen)/k.PerRow) }
 

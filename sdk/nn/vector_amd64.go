@@ -65,13 +65,10 @@ func normSpreadAVX2(n int, dx, d, hat *float32, inverse, mean, along float32)
 func adamAVX2(n int, value, grad, m, v *float32, step *adamStep)
 
 //go:noescape
-func attendScoresAVX2(keys int, rows *int, width int, scores, x, k *float32, scale float32)
+func attendScoresAVX2(queries int, from *int, keys int, rows *int, heads, width int, scores, x, k *float32, scale float32)
 
 //go:noescape
-func attendMixAVX2(keys int, rows *int, width int, w, x, many *float32)
-
-//go:noescape
-func attendSpreadAVX2(keys int, rows *int, width int, w, x, many *float32)
+func attendSumAVX2(sums int, to *int, terms int, from *int, heads, width int, w *float32, wTo, wFrom, wHead int, sum, x *float32)
 
 //go:noescape
 func unstepAVX2(n int, din, last, dh, gates, previous, product *float32)

@@ -33,9 +33,13 @@ func unstepAVX2(int, *float32, *float32, *float32, *float32, *float32, *float32)
 	panic(noAssembly)
 }
 
-func attendScoresAVX2(int, *int, int, *float32, *float32, *float32, float32) { panic(noAssembly) }
-func attendMixAVX2(int, *int, int, *float32, *float32, *float32)             { panic(noAssembly) }
-func attendSpreadAVX2(int, *int, int, *float32, *float32, *float32)          { panic(noAssembly) }
+func attendScoresAVX2(int, *int, int, *int, int, int, *float32, *float32, *float32, float32) {
+	panic(noAssembly)
+}
+
+func attendSumAVX2(int, *int, int, *int, int, int, *float32, int, int, int, *float32, *float32) {
+	panic(noAssembly)
+}
 
 func normRowAVX2(int, *float32, *float32, *float32, *float32, *float32, float64, float64) float32 {
 	panic(noAssembly)

@@ -88,38 +88,55 @@ func TestDot(t *testing.T) {
 	}
 }
 
-// The three loops of attention against their definition, at any width.
+// The loops of attention against their definition, at any width and number of keys.
 func TestAttentionRows(t *testing.T) {
 	r := rand.New(rand.NewPCG(11, 12))
-	for width := 1; width < 35; width++ {
-		const stride = 40
-		rows := []int{0, 2 * stride, 3 * stride}
-		x, matrix, weights := random(r, width), random(r, 3*stride+width), random(r, len(rows))
-		scores := make([]float32, len(rows))
-		attendScores(scores, rows, x, matrix, 0.5)
-		sum, spread := random(r, width), append([]float32(nil), matrix...)
-		mixed := append([]float32(nil), sum...)
-		attendMix(mixed, rows, weights, matrix)
-		attendSpread(spread, rows, weights, x)
-		for j, at := range rows {
-			var want float64
-			for i, v := range x {
-				want += 0.5 * float64(v) * float64(matrix[at+i])
-				sum[i] += weights[j] * matrix[at+i]
-				matrix[at+i] += weights[j] * v
-			}
-			if math.Abs(float64(scores[j])-want) > 1e-5 {
-				t.Fatalf("score %d at width %d is %v, want %v", j, width, scores[j], want)
+	for width := 1; width < 75; width++ {
+		shape := attendShape{heads: 1 + width%3, width: width}
+		stride := shape.heads*width + width%4
+		queries := []int{2 * stride, 0, 3 * stride}[:1+width%3]
+		keys := []int{5 * stride, 0, stride, 3 * stride, 2 * stride, 4 * stride, 6 * stride}[:1+width%7]
+		x, y := random(r, 3*stride+shape.heads*width), random(r, 6*stride+shape.heads*width)
+		weights := random(r, len(queries)*shape.heads*len(keys))
+		scores, slopes := make([]float32, len(weights)), random(r, len(weights))
+		mixed, spread, given := slices.Clone(x), slices.Clone(y), slices.Clone(slopes)
+		shape.scores(scores, x, queries, y, keys, 0.5)
+		shape.mix(mixed, queries, weights, y, keys)
+		shape.spread(spread, keys, weights, x, queries)
+		attendSlopes(slopes, weights, len(keys), 0.5)
+		wantMixed, wantSpread := slices.Clone(x), slices.Clone(y)
+		for i, query := range queries {
+			for h := range shape.heads {
+				var mean float64
+				first := (i*shape.heads + h) * len(keys)
+				for j := range keys {
+					mean += float64(weights[first+j]) * float64(given[first+j])
+				}
+				for j, key := range keys {
+					var want float64
+					for c := h * width; c < (h+1)*width; c++ {
+						want += 0.5 * float64(x[query+c]) * float64(y[key+c])
+						wantMixed[query+c] += weights[first+j] * y[key+c]
+						wantSpread[key+c] += weights[first+j] * x[query+c]
+					}
+					if got := scores[first+j]; math.Abs(float64(got)-want) > 1e-5 {
+						t.Fatalf("score %d of query %d at width %d is %v, want %v", j, i, width, got, want)
+					}
+					want = 0.5 * float64(weights[first+j]) * (float64(given[first+j]) - mean)
+					if got := slopes[first+j]; math.Abs(float64(got)-want) > 1e-5 {
+						t.Fatalf("slope %d of query %d at width %d is %v, want %v", j, i, width, got, want)
+					}
+				}
 			}
 		}
-		for i, v := range sum {
-			if math.Abs(float64(v-mixed[i])) > 1e-5 {
-				t.Fatalf("column %d of the mixture at width %d is %v, want %v", i, width, mixed[i], v)
+		for i, want := range wantMixed {
+			if math.Abs(float64(mixed[i]-want)) > 1e-5 {
+				t.Fatalf("value %d of the mixture at width %d is %v, want %v", i, width, mixed[i], want)
 			}
 		}
-		for i, v := range matrix {
-			if math.Abs(float64(v-spread[i])) > 1e-5 {
-				t.Fatalf("value %d at width %d is %v, want %v", i, width, spread[i], v)
+		for i, want := range wantSpread {
+			if math.Abs(float64(spread[i]-want)) > 1e-5 {
+				t.Fatalf("value %d at width %d is %v, want %v", i, width, spread[i], want)
 			}
 		}
 	}
