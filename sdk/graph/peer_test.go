@@ -347,14 +347,26 @@ func newPeerAttention(c backbone.Config) *peerAttention {
 func (m *peerAttention) Params() *nn.Params { return &m.params }
 
 func (m *peerAttention) Forward(t *nn.Tape, b *backbone.Batch) (*nn.Var, []backbone.Term) {
-	var parts []*nn.Var
-	for _, e := range m.encoders {
-		parts = append(parts, e.apply(t, b))
+	tokens := len(m.encoders)
+	// What a modality has where it is missing is one row for all of the batch.
+	var stack []*nn.Var
+	place, n := make([]int32, b.Size*tokens), 0
+	for i, e := range m.encoders {
+		p := e.part(t, b)
+		missing := n + len(p.Rows)
+		for row := range b.Size {
+			place[row*tokens+i] = int32(missing)
+		}
+		for j, row := range p.Rows {
+			place[int(row)*tokens+i] = int32(n + j)
+		}
+		stack = append(stack, p.X, p.Missing)
+		n = missing + 1
 	}
-	tokens := len(parts)
-	x := t.Reshape(t.Concat(parts...), b.Size*tokens, peerWidth)
-	y := m.norm1.Apply(t, x)
-	y = t.Attention(m.query.Apply(t, y), m.key.Apply(t, y), m.value.Apply(t, y), peerHeads, tokens, nil)
+	z := t.Stack(stack...)
+	y := m.norm1.Apply(t, z)
+	y = t.AttentionAt(m.query.Apply(t, y), m.key.Apply(t, y), m.value.Apply(t, y), peerHeads, tokens, place, nil)
+	x := t.Gather(z, place)
 	x = t.Add(x, m.merge.Apply(t, y))
 	y = m.narrow.Apply(t, m.wide.ApplyReLU(t, m.norm2.Apply(t, x)))
 	return t.MeanBlocks(t.Add(x, y), tokens), nil

@@ -40,8 +40,9 @@ func (t *Tape) CrossAttention(q, k, v *Var, heads, queries, tokens int, mask []b
 // AttentionAt is Attention of the matrices that Gather makes of q, k and v [·, d] with
 // rows, one for each of the tokens of every row of the batch, which it does not make. A
 // row may be named repeatedly: what tokens have in common is computed once. At -1 there
-// is no token: it is no key, and its output is zero. The list is not copied.
-func (t *Tape) AttentionAt(q, k, v *Var, heads, tokens int, rows []int32) *Var {
+// is no token: it is no key, and its output is zero. The list and the mask, as long, are
+// not copied.
+func (t *Tape) AttentionAt(q, k, v *Var, heads, tokens int, rows []int32, mask []bool) *Var {
 	checkSame("attention", q, k)
 	checkSame("attention", k, v)
 	if heads < 1 || q.Cols%heads != 0 {
@@ -55,7 +56,10 @@ func (t *Tape) AttentionAt(q, k, v *Var, heads, tokens int, rows []int32) *Var {
 			checkRow("attention", row, q.Rows)
 		}
 	}
-	return t.attend(&attention{q: q, k: k, v: v, tokens: tokens, queries: tokens, rows: rows}, heads, len(rows)/tokens)
+	if mask != nil {
+		checkLength("attention", "keys in the mask", len(mask), len(rows))
+	}
+	return t.attend(&attention{q: q, k: k, v: v, tokens: tokens, queries: tokens, rows: rows, mask: mask}, heads, len(rows)/tokens)
 }
 
 // attend records one of the operations above on a batch.

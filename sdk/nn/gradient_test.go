@@ -111,7 +111,7 @@ func TestTape_GradientsOfOperations(t *testing.T) {
 			return t.Attention(v[0], v[1], v[2], 2, 3, keys)
 		}},
 		{"attention at rows", []int{4, 4, 4, 4, 4, 4}, false, func(t *nn.Tape, v vars) *nn.Var {
-			return t.AttentionAt(v[0], v[1], v[2], 2, 3, []int32{3, 0, 1, -1, 0, 3, -1, -1, -1})
+			return t.AttentionAt(v[0], v[1], v[2], 2, 3, []int32{3, 0, 1, -1, 0, 3, -1, -1, -1}, keys)
 		}},
 		{"cross-attention", []int{6, 4, 9, 4, 9, 4}, false, func(t *nn.Tape, v vars) *nn.Var {
 			return t.CrossAttention(v[0], v[1], v[2], 2, 2, 3, keys)

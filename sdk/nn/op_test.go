@@ -82,6 +82,9 @@ func TestTape_PanicsOnShapesThatDoNotFit(t *testing.T) {
 		"nn: add scaled: no terms":                              func() { tape.Sum() },
 		"nn: where: 1 rows in the mask, want 2":                 func() { tape.Where([]bool{true}, m(2, 1), m(2, 1)) },
 		"nn: mlp m: 1 widths":                                   func() { nn.NewMLP(&nn.Params{}, "m", []int{3}, nil, 0, rng.Stream(1)) },
+		"nn: attention: 5 rows for 3 tokens":                    func() { tape.AttentionAt(m(6, 4), m(6, 4), m(6, 4), 2, 3, make([]int32, 5), nil) },
+		"nn: attention: 2 columns for 0 heads":                  func() { tape.AttentionAt(m(6, 2), m(6, 2), m(6, 2), 0, 3, make([]int32, 3), nil) },
+		"nn: attention: 4 keys in the mask, want 3":             func() { tape.AttentionAt(m(6, 4), m(6, 4), m(6, 4), 2, 3, make([]int32, 3), make([]bool, 4)) },
 		"nn: attention a: 4 columns for 3 heads":                func() { nn.NewMultiHeadAttention(&nn.Params{}, "a", 4, 3, rng.Stream(1)) },
 	} {
 		panics(t, want, f)
@@ -618,4 +621,49 @@ func TestHSIC_OfEqualsAndConstants(t *testing.T) {
 	x := tape.Const(4, 2, []float32{1, 2, 3, 1, 0, 5, 2, 2})
 	near(t, "hsic of a matrix with itself", tape.HSIC(x, x).Value, []float32{1})
 	near(t, "hsic with a constant", tape.HSIC(x, tape.Const(4, 1, []float32{3, 3, 3, 3})).Value, []float32{0})
+}
+
+// Attention at rows has the values of that of the rows gathered, and their gradients.
+func TestAttentionAt_IsAttentionOfGatheredRows(t *testing.T) {
+	const tokens, width, heads = 5, 24, 3
+	r := rng.Stream(7)
+	rows, mask := make([]int32, 4*tokens), make([]bool, 4*tokens)
+	for i := range rows {
+		rows[i], mask[i] = int32(r.IntN(6)), r.IntN(3) > 0
+	}
+	var inputs [3][]float32
+	for i := range inputs {
+		for range 6 * width {
+			inputs[i] = append(inputs[i], float32(r.NormFloat64()))
+		}
+	}
+	run := func(attend func(t *nn.Tape, q, k, v *nn.Var) *nn.Var) (value []float32, grads [3][]float32) {
+		tape := nn.NewTape()
+		var vars [3]*nn.Var
+		for i := range vars {
+			vars[i] = tape.Leaf(6, width, inputs[i])
+		}
+		out := attend(tape, vars[0], vars[1], vars[2])
+		tape.BackwardFrom(tape.SumAll(tape.Square(out)))
+		for i := range grads {
+			grads[i] = vars[i].Grad
+		}
+		return out.Value, grads
+	}
+	got, gotGrads := run(func(t *nn.Tape, q, k, v *nn.Var) *nn.Var {
+		return t.AttentionAt(q, k, v, heads, tokens, rows, mask)
+	})
+	want, wantGrads := run(func(t *nn.Tape, q, k, v *nn.Var) *nn.Var {
+		return t.Attention(t.Gather(q, rows), t.Gather(k, rows), t.Gather(v, rows), heads, tokens, mask)
+	})
+	if !slices.Equal(got, want) {
+		t.Error("the values differ from those of the rows gathered")
+	}
+	for i := range gotGrads {
+		for j, g := range wantGrads[i] {
+			if math.Abs(float64(gotGrads[i][j]-g)) > 1e-4*max(1, math.Abs(float64(g))) {
+				t.Fatalf("gradient %d of input %d is %v, want %v", j, i, gotGrads[i][j], g)
+			}
+		}
+	}
 }

@@ -62,7 +62,7 @@ func NewTokenAttention(ps *Params, name string, width, heads int, dropout float6
 func (l *TokenAttention) Apply(t *Tape, x *Var, tokens *Tokens, keep int, r *rand.Rand) *Var {
 	z := l.Norm.Apply(t, x)
 	q, k, v := l.Query.Apply(t, z), l.Key.Apply(t, z), l.Value.Apply(t, z)
-	y := t.Gather(t.AttentionAt(q, k, v, l.Heads, tokens.PerRow, tokens.stacked(t)), tokens.Place)
+	y := t.Gather(t.AttentionAt(q, k, v, l.Heads, tokens.PerRow, tokens.stacked(t), tokens.Seen), tokens.Place)
 	if keep >= 0 {
 		x, y = t.Rows(x, 0, keep), t.Rows(y, 0, keep)
 	}
