@@ -11,7 +11,7 @@ func (t *Tape) Add(a, b *Var) *Var {
 			a.add(out.Grad)
 		}
 		if b.Grad != nil {
-			b.add(out.Grad)
+			t.give(b, out)
 		}
 	}})
 	plus(out.Value, a.Value, b.Value)
@@ -86,8 +86,7 @@ func (t *Tape) Scale(x *Var, c float64) *Var {
 func (t *Tape) Shift(x *Var, c float64) *Var {
 	f := float32(c)
 	out := t.op(x.Rows, x.Cols, record{a: x, first: true, run: func(t *Tape, r *record) {
-		out, x := r.out, r.a
-		x.add(out.Grad)
+		t.give(r.a, r.out)
 	}})
 	y := out.Value
 	for i, v := range x.Value {

@@ -14,6 +14,7 @@ type Var struct {
 	// the matrices of a parameter.
 	unset *bool
 	own   bool // what unset points to at first
+	fixed bool // others know the memory of Grad
 	whole *Var // of which Grad is a part
 }
 
@@ -122,6 +123,7 @@ func (t *Tape) Leaf(rows, cols int, data []float32) *Var {
 	}
 	v := t.newVar(rows, cols, data, nil)
 	t.gradient(v)
+	v.fixed = true
 	return v
 }
 
@@ -311,6 +313,16 @@ func (v *Var) add(x []float32) {
 	} else {
 		addTo(v.Grad, x)
 	}
+}
+
+// give adds the gradient of out, whose operation is run backwards, to that of v, for the
+// last of its inputs: v may have its memory.
+func (t *Tape) give(v, out *Var) {
+	if t.lazy && v.own && v.unset == &v.own && !v.fixed {
+		v.Grad, v.own = out.Grad, false
+		return
+	}
+	v.add(out.Grad)
 }
 
 // addScaled adds c·x to the gradient.

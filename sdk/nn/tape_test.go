@@ -79,3 +79,28 @@ func TestTape_SameInputsGiveSameBits(t *testing.T) {
 		}
 	}
 }
+
+// A sum may give the memory of its gradient away: not to what others share, nor twice.
+func TestSeededTape_GradientsOfSums(t *testing.T) {
+	run := func(tape *nn.Tape) []float32 {
+		x := tape.Leaf(3, 2, []float32{1, -2, 3, 0.5, 0.25, -1})
+		a, b := tape.Tanh(x), tape.Scale(x, 3)
+		sum := tape.Add(a, b)
+		twice := tape.Add(sum, sum)
+		viewed := tape.Shift(twice, 1)
+		flat := tape.Reshape(viewed, 2, 3)
+		part := tape.Rows(sum, 1, 3)
+		all := tape.Add(tape.Add(viewed, b), tape.Shift(tape.Reshape(flat, 3, 2), 2))
+		loss := tape.Add(tape.SumAll(tape.Square(all)), tape.SumAll(tape.Square(tape.Add(part, tape.Rows(b, 0, 2)))))
+		tape.BackwardFrom(tape.Add(loss, tape.SumAll(tape.Square(tape.Add(a, x)))))
+		return slices.Clone(x.Grad)
+	}
+	want := run(nn.NewTape())
+	tape := nn.NewSeededTape()
+	for range 2 {
+		tape.Reset()
+		if got := run(tape); !slices.Equal(got, want) {
+			t.Fatalf("the gradient is %v, want %v as on a tape that gives nothing away", got, want)
+		}
+	}
+}
