@@ -58,11 +58,7 @@ func (t *Tape) GELU(x *Var) *Var {
 // Tanh is the hyperbolic tangent.
 func (t *Tape) Tanh(x *Var) *Var {
 	out := t.op(x.Rows, x.Cols, record{a: x, run: func(t *Tape, r *record) {
-		out, x := r.out, r.a
-		for i, g := range out.Grad {
-			y := out.Value[i]
-			x.Grad[i] += g * (1 - y*y)
-		}
+		tangentSlope(r.a.Grad, r.out.Grad, r.out.Value)
 	}})
 	tangent(out.Value, x.Value)
 	return out
@@ -71,11 +67,7 @@ func (t *Tape) Tanh(x *Var) *Var {
 // Sigmoid is 1/(1 + e^-x).
 func (t *Tape) Sigmoid(x *Var) *Var {
 	out := t.op(x.Rows, x.Cols, record{a: x, run: func(t *Tape, r *record) {
-		out, x := r.out, r.a
-		for i, g := range out.Grad {
-			y := out.Value[i]
-			x.Grad[i] += g * y * (1 - y)
-		}
+		logisticSlope(r.a.Grad, r.out.Grad, r.out.Value)
 	}})
 	logistic(out.Value, x.Value)
 	return out

@@ -100,9 +100,9 @@ func (t *Tape) BatchNorm(x, g, b *Var, running *Running, train bool) *Var {
 		if x.Grad == nil {
 			return
 		}
-		dhat := t.Scratch(len(hat))
+		dhat := t.arena.alloc(len(hat))
 		for i := range x.Rows {
-			addProduct(dhat[i*x.Cols:(i+1)*x.Cols], out.gradRow(i), g.Value)
+			times(dhat[i*x.Cols:(i+1)*x.Cols], out.gradRow(i), g.Value)
 		}
 		if train {
 			t.standardiseGradient(x.Grad, dhat, hat, inverse, x.Rows)
@@ -116,10 +116,8 @@ func (t *Tape) BatchNorm(x, g, b *Var, running *Running, train bool) *Var {
 		}
 	}})
 	for i := range x.Rows {
-		y := out.row(i)
-		for j, v := range hat[i*x.Cols : (i+1)*x.Cols] {
-			y[j] = v*g.Value[j] + b.Value[j]
-		}
+		copy(out.row(i), b.Value)
+		addProduct(out.row(i), hat[i*x.Cols:(i+1)*x.Cols], g.Value)
 	}
 	return out
 }

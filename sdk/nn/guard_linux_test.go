@@ -59,6 +59,7 @@ func TestLoops_TouchNothingOutside(t *testing.T) {
 		fences[i] = newFence(t, uint64(i))
 	}
 	step := adamStep{scale: 1, keep1: 0.9, take1: 0.1, keep2: 0.99, take2: 0.01, shrink: 1, root: 1, epsilon: 1, rate: 0.1}
+	descent := sgdStep{scale: 1, decay: 0.1, momentum: 0.9, rate: 0.1}
 	for n := range 70 {
 		for _, end := range []bool{false, true} {
 			var s [4][]float32
@@ -82,6 +83,9 @@ func TestLoops_TouchNothingOutside(t *testing.T) {
 			softmaxRows(s[0], s[1], n)
 			drawMask(s[0], 0.3, uint64(n))
 			step.apply(s[0], s[1], s[2], s[3])
+			descent.apply(s[3], s[1], s[0])
+			tangentSlope(s[0], s[1], s[2])
+			logisticSlope(s[0], s[1], s[2])
 			if d := dot64(s[1], s[2]) - float64(dot(s[1], s[2])); math.IsNaN(d) {
 				t.Fatalf("the inner products of %d values are not numbers", n)
 			}
@@ -89,6 +93,14 @@ func TestLoops_TouchNothingOutside(t *testing.T) {
 				continue
 			}
 			unstep(fences[3].slice(3*n, end), s[0], s[1], fences[2].slice(3*n, end), s[0], s[1])
+			wide := func(i int) []float64 {
+				return unsafe.Slice((*float64)(unsafe.Pointer(&fences[i].slice(2*n, end)[0])), n)
+			}
+			columnSums(wide(0), s[1])
+			columnSquares(wide(0), wide(2), s[1])
+			standardiseRow(s[0], s[1], wide(2), wide(3))
+			standardiseSums(wide(0), wide(1), s[2], s[3])
+			standardiseSpread(s[0], s[1], s[1], wide(2), wide(3), wide(2))
 			normRow(s[0], s[1], s[2], s[3], s[3])
 			normSums(s[0], s[1], s[2], s[1], s[3], s[3])
 			normSpread(s[0], s[1], s[2], 1, 2, 3)

@@ -5152,6 +5152,56 @@ done1:
 	VZEROUPPER
 	RET
 
+// func sgdAVX2(n int, value *float32, grad *float32, v *float32, step *float32)
+// Requires: AVX, FMA3
+TEXT ·sgdAVX2(SB), NOSPLIT, $0-40
+	MOVQ         step+32(FP), DX
+	VBROADCASTSS (DX), Y5
+	VBROADCASTSS 4(DX), Y6
+	VBROADCASTSS 8(DX), Y7
+	VBROADCASTSS 12(DX), Y8
+	MOVQ         n+0(FP), CX
+	MOVQ         value+8(FP), DI
+	MOVQ         grad+16(FP), SI
+	MOVQ         v+24(FP), BX
+	XORQ         AX, AX
+	SUBQ         $0x08, CX
+	JLT          tail1
+
+loop1:
+	VMOVUPS      (DI)(AX*1), Y0
+	VMOVUPS      (SI)(AX*1), Y1
+	VMOVUPS      (BX)(AX*1), Y2
+	VMULPS       Y7, Y2, Y2
+	VFMADD231PS  Y5, Y1, Y2
+	VFMADD231PS  Y6, Y0, Y2
+	VFNMADD231PS Y8, Y2, Y0
+	VMOVUPS      Y0, (DI)(AX*1)
+	VMOVUPS      Y2, (BX)(AX*1)
+	ADDQ         $0x20, AX
+	SUBQ         $0x08, CX
+	JGE          loop1
+
+tail1:
+	ADDQ         $0x08, CX
+	JEQ          done1
+	LEAQ         ·tileMask+64(SB), DX
+	NEGQ         CX
+	VMOVDQU      (DX)(CX*4), Y15
+	VMASKMOVPS   (DI)(AX*1), Y15, Y0
+	VMASKMOVPS   (SI)(AX*1), Y15, Y1
+	VMASKMOVPS   (BX)(AX*1), Y15, Y2
+	VMULPS       Y7, Y2, Y2
+	VFMADD231PS  Y5, Y1, Y2
+	VFMADD231PS  Y6, Y0, Y2
+	VFNMADD231PS Y8, Y2, Y0
+	VMASKMOVPS   Y0, Y15, (DI)(AX*1)
+	VMASKMOVPS   Y2, Y15, (BX)(AX*1)
+
+done1:
+	VZEROUPPER
+	RET
+
 // func expAVX2(n int, out *float32, x *float32)
 // Requires: AVX, AVX2, FMA3
 TEXT ·expAVX2(SB), NOSPLIT, $0-24
@@ -5451,6 +5501,88 @@ tail1:
 	VCMPPS       $0x01, ·lanes+448(SB), Y1, Y1
 	VBLENDVPS    Y1, Y2, Y0, Y0
 	VMASKMOVPS   Y0, Y15, (DI)(AX*1)
+
+done1:
+	VZEROUPPER
+	RET
+
+// func tanhSlopeAVX2(n int, sum *float32, d *float32, y *float32)
+// Requires: AVX, FMA3
+TEXT ·tanhSlopeAVX2(SB), NOSPLIT, $0-32
+	MOVQ    n+0(FP), CX
+	MOVQ    sum+8(FP), DI
+	MOVQ    d+16(FP), SI
+	MOVQ    y+24(FP), BX
+	VMOVUPS ·lanes+32(SB), Y3
+	XORQ    AX, AX
+	SUBQ    $0x08, CX
+	JLT     tail1
+
+loop1:
+	VMOVUPS      (BX)(AX*1), Y0
+	VFNMADD213PS Y3, Y0, Y0
+	VMOVUPS      (SI)(AX*1), Y1
+	VMOVUPS      (DI)(AX*1), Y2
+	VFMADD231PS  Y1, Y0, Y2
+	VMOVUPS      Y2, (DI)(AX*1)
+	ADDQ         $0x20, AX
+	SUBQ         $0x08, CX
+	JGE          loop1
+
+tail1:
+	ADDQ         $0x08, CX
+	JEQ          done1
+	LEAQ         ·tileMask+64(SB), DX
+	NEGQ         CX
+	VMOVDQU      (DX)(CX*4), Y15
+	VMASKMOVPS   (BX)(AX*1), Y15, Y0
+	VFNMADD213PS Y3, Y0, Y0
+	VMASKMOVPS   (SI)(AX*1), Y15, Y1
+	VMASKMOVPS   (DI)(AX*1), Y15, Y2
+	VFMADD231PS  Y1, Y0, Y2
+	VMASKMOVPS   Y2, Y15, (DI)(AX*1)
+
+done1:
+	VZEROUPPER
+	RET
+
+// func sigmoidSlopeAVX2(n int, sum *float32, d *float32, y *float32)
+// Requires: AVX, FMA3
+TEXT ·sigmoidSlopeAVX2(SB), NOSPLIT, $0-32
+	MOVQ    n+0(FP), CX
+	MOVQ    sum+8(FP), DI
+	MOVQ    d+16(FP), SI
+	MOVQ    y+24(FP), BX
+	VMOVUPS ·lanes+32(SB), Y3
+	XORQ    AX, AX
+	SUBQ    $0x08, CX
+	JLT     tail1
+
+loop1:
+	VMOVUPS     (BX)(AX*1), Y0
+	VMOVUPS     (SI)(AX*1), Y1
+	VMULPS      Y0, Y1, Y1
+	VSUBPS      Y0, Y3, Y0
+	VMOVUPS     (DI)(AX*1), Y2
+	VFMADD231PS Y1, Y0, Y2
+	VMOVUPS     Y2, (DI)(AX*1)
+	ADDQ        $0x20, AX
+	SUBQ        $0x08, CX
+	JGE         loop1
+
+tail1:
+	ADDQ        $0x08, CX
+	JEQ         done1
+	LEAQ        ·tileMask+64(SB), DX
+	NEGQ        CX
+	VMOVDQU     (DX)(CX*4), Y15
+	VMASKMOVPS  (BX)(AX*1), Y15, Y0
+	VMASKMOVPS  (SI)(AX*1), Y15, Y1
+	VMULPS      Y0, Y1, Y1
+	VSUBPS      Y0, Y3, Y0
+	VMASKMOVPS  (DI)(AX*1), Y15, Y2
+	VFMADD231PS Y1, Y0, Y2
+	VMASKMOVPS  Y2, Y15, (DI)(AX*1)
 
 done1:
 	VZEROUPPER
@@ -6154,6 +6286,359 @@ tail1:
 	VMASKMOVPS  (BX)(AX*1), Y15, Y1
 	VFMADD231PS Y1, Y14, Y0
 	VMASKMOVPS  Y0, Y15, (DI)(AX*1)
+
+done1:
+	VZEROUPPER
+	RET
+
+// func columnSumsAVX2(n int, sums *float64, x *float32)
+// Requires: AVX, AVX2
+TEXT ·columnSumsAVX2(SB), NOSPLIT, $0-24
+	MOVQ n+0(FP), CX
+	MOVQ sums+8(FP), DI
+	MOVQ x+16(FP), SI
+	XORQ AX, AX
+	SUBQ $0x08, CX
+	JLT  tail1
+
+loop1:
+	VMOVUPS      (SI)(AX*1), Y0
+	VCVTPS2PD    X0, Y1
+	VEXTRACTF128 $0x01, Y0, X2
+	VCVTPS2PD    X2, Y2
+	VMOVUPD      (DI)(AX*2), Y3
+	VMOVUPD      32(DI)(AX*2), Y4
+	VADDPD       Y1, Y3, Y3
+	VADDPD       Y2, Y4, Y4
+	VMOVUPD      Y3, (DI)(AX*2)
+	VMOVUPD      Y4, 32(DI)(AX*2)
+	ADDQ         $0x20, AX
+	SUBQ         $0x08, CX
+	JGE          loop1
+
+tail1:
+	ADDQ         $0x08, CX
+	JEQ          done1
+	LEAQ         ·tileMask+64(SB), DX
+	NEGQ         CX
+	VMOVDQU      (DX)(CX*4), Y15
+	VMASKMOVPS   (SI)(AX*1), Y15, Y0
+	VCVTPS2PD    X0, Y1
+	VEXTRACTF128 $0x01, Y0, X2
+	VCVTPS2PD    X2, Y2
+	VPMOVSXDQ    X15, Y13
+	VEXTRACTI128 $0x01, Y15, X14
+	VPMOVSXDQ    X14, Y14
+	VMASKMOVPD   (DI)(AX*2), Y13, Y3
+	VMASKMOVPD   32(DI)(AX*2), Y14, Y4
+	VADDPD       Y1, Y3, Y3
+	VADDPD       Y2, Y4, Y4
+	VPMOVSXDQ    X15, Y13
+	VEXTRACTI128 $0x01, Y15, X14
+	VPMOVSXDQ    X14, Y14
+	VMASKMOVPD   Y3, Y13, (DI)(AX*2)
+	VMASKMOVPD   Y4, Y14, 32(DI)(AX*2)
+
+done1:
+	VZEROUPPER
+	RET
+
+// func columnSquaresAVX2(n int, sums *float64, mean *float64, x *float32)
+// Requires: AVX, AVX2, FMA3
+TEXT ·columnSquaresAVX2(SB), NOSPLIT, $0-32
+	MOVQ n+0(FP), CX
+	MOVQ sums+8(FP), DI
+	MOVQ mean+16(FP), SI
+	MOVQ x+24(FP), BX
+	XORQ AX, AX
+	SUBQ $0x08, CX
+	JLT  tail1
+
+loop1:
+	VMOVUPS      (BX)(AX*1), Y0
+	VCVTPS2PD    X0, Y1
+	VEXTRACTF128 $0x01, Y0, X2
+	VCVTPS2PD    X2, Y2
+	VMOVUPD      (SI)(AX*2), Y3
+	VMOVUPD      32(SI)(AX*2), Y4
+	VSUBPD       Y3, Y1, Y1
+	VSUBPD       Y4, Y2, Y2
+	VMOVUPD      (DI)(AX*2), Y3
+	VMOVUPD      32(DI)(AX*2), Y4
+	VFMADD231PD  Y1, Y1, Y3
+	VFMADD231PD  Y2, Y2, Y4
+	VMOVUPD      Y3, (DI)(AX*2)
+	VMOVUPD      Y4, 32(DI)(AX*2)
+	ADDQ         $0x20, AX
+	SUBQ         $0x08, CX
+	JGE          loop1
+
+tail1:
+	ADDQ         $0x08, CX
+	JEQ          done1
+	LEAQ         ·tileMask+64(SB), DX
+	NEGQ         CX
+	VMOVDQU      (DX)(CX*4), Y15
+	VMASKMOVPS   (BX)(AX*1), Y15, Y0
+	VCVTPS2PD    X0, Y1
+	VEXTRACTF128 $0x01, Y0, X2
+	VCVTPS2PD    X2, Y2
+	VPMOVSXDQ    X15, Y13
+	VEXTRACTI128 $0x01, Y15, X14
+	VPMOVSXDQ    X14, Y14
+	VMASKMOVPD   (SI)(AX*2), Y13, Y3
+	VMASKMOVPD   32(SI)(AX*2), Y14, Y4
+	VSUBPD       Y3, Y1, Y1
+	VSUBPD       Y4, Y2, Y2
+	VPMOVSXDQ    X15, Y13
+	VEXTRACTI128 $0x01, Y15, X14
+	VPMOVSXDQ    X14, Y14
+	VMASKMOVPD   (DI)(AX*2), Y13, Y3
+	VMASKMOVPD   32(DI)(AX*2), Y14, Y4
+	VFMADD231PD  Y1, Y1, Y3
+	VFMADD231PD  Y2, Y2, Y4
+	VPMOVSXDQ    X15, Y13
+	VEXTRACTI128 $0x01, Y15, X14
+	VPMOVSXDQ    X14, Y14
+	VMASKMOVPD   Y3, Y13, (DI)(AX*2)
+	VMASKMOVPD   Y4, Y14, 32(DI)(AX*2)
+
+done1:
+	VZEROUPPER
+	RET
+
+// func standardiseRowAVX2(n int, y *float32, x *float32, mean *float64, inverse *float64)
+// Requires: AVX, AVX2
+TEXT ·standardiseRowAVX2(SB), NOSPLIT, $0-40
+	MOVQ n+0(FP), CX
+	MOVQ y+8(FP), DI
+	MOVQ x+16(FP), SI
+	MOVQ mean+24(FP), BX
+	MOVQ inverse+32(FP), R8
+	XORQ AX, AX
+	SUBQ $0x08, CX
+	JLT  tail1
+
+loop1:
+	VMOVUPS      (SI)(AX*1), Y0
+	VCVTPS2PD    X0, Y1
+	VEXTRACTF128 $0x01, Y0, X2
+	VCVTPS2PD    X2, Y2
+	VMOVUPD      (BX)(AX*2), Y3
+	VMOVUPD      32(BX)(AX*2), Y4
+	VSUBPD       Y3, Y1, Y1
+	VSUBPD       Y4, Y2, Y2
+	VMOVUPD      (R8)(AX*2), Y3
+	VMOVUPD      32(R8)(AX*2), Y4
+	VMULPD       Y3, Y1, Y1
+	VMULPD       Y4, Y2, Y2
+	VCVTPD2PSY   Y1, X0
+	VCVTPD2PSY   Y2, X2
+	VINSERTF128  $0x01, X2, Y0, Y0
+	VMOVUPS      Y0, (DI)(AX*1)
+	ADDQ         $0x20, AX
+	SUBQ         $0x08, CX
+	JGE          loop1
+
+tail1:
+	ADDQ         $0x08, CX
+	JEQ          done1
+	LEAQ         ·tileMask+64(SB), DX
+	NEGQ         CX
+	VMOVDQU      (DX)(CX*4), Y15
+	VMASKMOVPS   (SI)(AX*1), Y15, Y0
+	VCVTPS2PD    X0, Y1
+	VEXTRACTF128 $0x01, Y0, X2
+	VCVTPS2PD    X2, Y2
+	VPMOVSXDQ    X15, Y13
+	VEXTRACTI128 $0x01, Y15, X14
+	VPMOVSXDQ    X14, Y14
+	VMASKMOVPD   (BX)(AX*2), Y13, Y3
+	VMASKMOVPD   32(BX)(AX*2), Y14, Y4
+	VSUBPD       Y3, Y1, Y1
+	VSUBPD       Y4, Y2, Y2
+	VPMOVSXDQ    X15, Y13
+	VEXTRACTI128 $0x01, Y15, X14
+	VPMOVSXDQ    X14, Y14
+	VMASKMOVPD   (R8)(AX*2), Y13, Y3
+	VMASKMOVPD   32(R8)(AX*2), Y14, Y4
+	VMULPD       Y3, Y1, Y1
+	VMULPD       Y4, Y2, Y2
+	VCVTPD2PSY   Y1, X0
+	VCVTPD2PSY   Y2, X2
+	VINSERTF128  $0x01, X2, Y0, Y0
+	VMASKMOVPS   Y0, Y15, (DI)(AX*1)
+
+done1:
+	VZEROUPPER
+	RET
+
+// func standardiseSumsAVX2(n int, mean *float64, along *float64, d *float32, hat *float32)
+// Requires: AVX, AVX2, FMA3
+TEXT ·standardiseSumsAVX2(SB), NOSPLIT, $0-40
+	MOVQ n+0(FP), CX
+	MOVQ mean+8(FP), DI
+	MOVQ along+16(FP), SI
+	MOVQ d+24(FP), BX
+	MOVQ hat+32(FP), R8
+	XORQ AX, AX
+	SUBQ $0x08, CX
+	JLT  tail1
+
+loop1:
+	VMOVUPS      (BX)(AX*1), Y0
+	VCVTPS2PD    X0, Y1
+	VEXTRACTF128 $0x01, Y0, X2
+	VCVTPS2PD    X2, Y2
+	VMOVUPD      (DI)(AX*2), Y3
+	VMOVUPD      32(DI)(AX*2), Y4
+	VADDPD       Y1, Y3, Y3
+	VADDPD       Y2, Y4, Y4
+	VMOVUPD      Y3, (DI)(AX*2)
+	VMOVUPD      Y4, 32(DI)(AX*2)
+	VMOVUPS      (R8)(AX*1), Y0
+	VCVTPS2PD    X0, Y5
+	VEXTRACTF128 $0x01, Y0, X6
+	VCVTPS2PD    X6, Y6
+	VMOVUPD      (SI)(AX*2), Y3
+	VMOVUPD      32(SI)(AX*2), Y4
+	VFMADD231PD  Y5, Y1, Y3
+	VFMADD231PD  Y6, Y2, Y4
+	VMOVUPD      Y3, (SI)(AX*2)
+	VMOVUPD      Y4, 32(SI)(AX*2)
+	ADDQ         $0x20, AX
+	SUBQ         $0x08, CX
+	JGE          loop1
+
+tail1:
+	ADDQ         $0x08, CX
+	JEQ          done1
+	LEAQ         ·tileMask+64(SB), DX
+	NEGQ         CX
+	VMOVDQU      (DX)(CX*4), Y15
+	VMASKMOVPS   (BX)(AX*1), Y15, Y0
+	VCVTPS2PD    X0, Y1
+	VEXTRACTF128 $0x01, Y0, X2
+	VCVTPS2PD    X2, Y2
+	VPMOVSXDQ    X15, Y13
+	VEXTRACTI128 $0x01, Y15, X14
+	VPMOVSXDQ    X14, Y14
+	VMASKMOVPD   (DI)(AX*2), Y13, Y3
+	VMASKMOVPD   32(DI)(AX*2), Y14, Y4
+	VADDPD       Y1, Y3, Y3
+	VADDPD       Y2, Y4, Y4
+	VPMOVSXDQ    X15, Y13
+	VEXTRACTI128 $0x01, Y15, X14
+	VPMOVSXDQ    X14, Y14
+	VMASKMOVPD   Y3, Y13, (DI)(AX*2)
+	VMASKMOVPD   Y4, Y14, 32(DI)(AX*2)
+	VMASKMOVPS   (R8)(AX*1), Y15, Y0
+	VCVTPS2PD    X0, Y5
+	VEXTRACTF128 $0x01, Y0, X6
+	VCVTPS2PD    X6, Y6
+	VPMOVSXDQ    X15, Y13
+	VEXTRACTI128 $0x01, Y15, X14
+	VPMOVSXDQ    X14, Y14
+	VMASKMOVPD   (SI)(AX*2), Y13, Y3
+	VMASKMOVPD   32(SI)(AX*2), Y14, Y4
+	VFMADD231PD  Y5, Y1, Y3
+	VFMADD231PD  Y6, Y2, Y4
+	VPMOVSXDQ    X15, Y13
+	VEXTRACTI128 $0x01, Y15, X14
+	VPMOVSXDQ    X14, Y14
+	VMASKMOVPD   Y3, Y13, (SI)(AX*2)
+	VMASKMOVPD   Y4, Y14, 32(SI)(AX*2)
+
+done1:
+	VZEROUPPER
+	RET
+
+// func standardiseSpreadAVX2(n int, dx *float32, d *float32, hat *float32, inverse *float64, mean *float64, along *float64)
+// Requires: AVX, AVX2, FMA3
+TEXT ·standardiseSpreadAVX2(SB), NOSPLIT, $0-56
+	MOVQ n+0(FP), CX
+	MOVQ dx+8(FP), DI
+	MOVQ d+16(FP), SI
+	MOVQ hat+24(FP), BX
+	MOVQ inverse+32(FP), R8
+	MOVQ mean+40(FP), R9
+	MOVQ along+48(FP), R10
+	XORQ AX, AX
+	SUBQ $0x08, CX
+	JLT  tail1
+
+loop1:
+	VMOVUPS      (SI)(AX*1), Y0
+	VCVTPS2PD    X0, Y1
+	VEXTRACTF128 $0x01, Y0, X2
+	VCVTPS2PD    X2, Y2
+	VMOVUPD      (R9)(AX*2), Y3
+	VMOVUPD      32(R9)(AX*2), Y4
+	VSUBPD       Y3, Y1, Y1
+	VSUBPD       Y4, Y2, Y2
+	VMOVUPS      (BX)(AX*1), Y0
+	VCVTPS2PD    X0, Y5
+	VEXTRACTF128 $0x01, Y0, X6
+	VCVTPS2PD    X6, Y6
+	VMOVUPD      (R10)(AX*2), Y3
+	VMOVUPD      32(R10)(AX*2), Y4
+	VFNMADD231PD Y3, Y5, Y1
+	VFNMADD231PD Y4, Y6, Y2
+	VMOVUPD      (R8)(AX*2), Y3
+	VMOVUPD      32(R8)(AX*2), Y4
+	VMULPD       Y3, Y1, Y1
+	VMULPD       Y4, Y2, Y2
+	VCVTPD2PSY   Y1, X0
+	VCVTPD2PSY   Y2, X2
+	VINSERTF128  $0x01, X2, Y0, Y0
+	VMOVUPS      (DI)(AX*1), Y1
+	VADDPS       Y1, Y0, Y0
+	VMOVUPS      Y0, (DI)(AX*1)
+	ADDQ         $0x20, AX
+	SUBQ         $0x08, CX
+	JGE          loop1
+
+tail1:
+	ADDQ         $0x08, CX
+	JEQ          done1
+	LEAQ         ·tileMask+64(SB), DX
+	NEGQ         CX
+	VMOVDQU      (DX)(CX*4), Y15
+	VMASKMOVPS   (SI)(AX*1), Y15, Y0
+	VCVTPS2PD    X0, Y1
+	VEXTRACTF128 $0x01, Y0, X2
+	VCVTPS2PD    X2, Y2
+	VPMOVSXDQ    X15, Y13
+	VEXTRACTI128 $0x01, Y15, X14
+	VPMOVSXDQ    X14, Y14
+	VMASKMOVPD   (R9)(AX*2), Y13, Y3
+	VMASKMOVPD   32(R9)(AX*2), Y14, Y4
+	VSUBPD       Y3, Y1, Y1
+	VSUBPD       Y4, Y2, Y2
+	VMASKMOVPS   (BX)(AX*1), Y15, Y0
+	VCVTPS2PD    X0, Y5
+	VEXTRACTF128 $0x01, Y0, X6
+	VCVTPS2PD    X6, Y6
+	VPMOVSXDQ    X15, Y13
+	VEXTRACTI128 $0x01, Y15, X14
+	VPMOVSXDQ    X14, Y14
+	VMASKMOVPD   (R10)(AX*2), Y13, Y3
+	VMASKMOVPD   32(R10)(AX*2), Y14, Y4
+	VFNMADD231PD Y3, Y5, Y1
+	VFNMADD231PD Y4, Y6, Y2
+	VPMOVSXDQ    X15, Y13
+	VEXTRACTI128 $0x01, Y15, X14
+	VPMOVSXDQ    X14, Y14
+	VMASKMOVPD   (R8)(AX*2), Y13, Y3
+	VMASKMOVPD   32(R8)(AX*2), Y14, Y4
+	VMULPD       Y3, Y1, Y1
+	VMULPD       Y4, Y2, Y2
+	VCVTPD2PSY   Y1, X0
+	VCVTPD2PSY   Y2, X2
+	VINSERTF128  $0x01, X2, Y0, Y0
+	VMASKMOVPS   (DI)(AX*1), Y15, Y1
+	VADDPS       Y1, Y0, Y0
+	VMASKMOVPS   Y0, Y15, (DI)(AX*1)
 
 done1:
 	VZEROUPPER

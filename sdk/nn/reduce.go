@@ -175,9 +175,7 @@ func sum64(x []float32) float64 {
 func (t *Tape) columnSums(x *Var) []float64 {
 	sums := t.scratch64(x.Cols)
 	for i := range x.Rows {
-		for j, v := range x.row(i) {
-			sums[j] += float64(v)
-		}
+		columnSums(sums, x.row(i))
 	}
 	return sums
 }

@@ -16,14 +16,32 @@ func newSGD(base optimizer) *sgd {
 func (s *sgd) Step() {
 	s.steps++
 	scale := s.clip()
-	rate, momentum := float32(s.config.LearningRate), float32(s.config.Momentum)
+	step := sgdStep{scale: scale, momentum: float32(s.config.Momentum), rate: float32(s.config.LearningRate)}
 	for n, p := range s.params {
 		p.settle()
-		decay := float32(s.decay(p))
-		grad, v := p.Grad[:len(p.Value)], s.moments[0][n][:len(p.Value)]
-		for i, x := range p.Value {
-			v[i] = momentum*v[i] + scale*grad[i] + decay*x
-			p.Value[i] = x - rate*v[i]
-		}
+		step.decay = float32(s.decay(p))
+		step.apply(p.Value, p.Grad, s.moments[0][n])
+	}
+}
+
+// sgdStep holds the factors of a step. The assembly knows their order.
+type sgdStep struct {
+	scale, decay   float32 // of the gradient and of the value in it
+	momentum, rate float32
+}
+
+// apply updates x and its momentum v by the gradient g.
+func (s *sgdStep) apply(x, g, v []float32) {
+	if len(x) == 0 {
+		return
+	}
+	g, v = g[:len(x)], v[:len(x)]
+	if hasAVX2 {
+		sgdAVX2(len(x), &x[0], &g[0], &v[0], s)
+		return
+	}
+	for i, old := range x {
+		v[i] = s.momentum*v[i] + s.scale*g[i] + s.decay*old
+		x[i] = old - s.rate*v[i]
 	}
 }

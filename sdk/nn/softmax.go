@@ -61,16 +61,12 @@ func subtractTop(y, x []float32) {
 func (t *Tape) LogSoftmax(x *Var) *Var {
 	out := t.op(x.Rows, x.Cols, record{a: x, run: func(t *Tape, r *record) {
 		out, x := r.out, r.a
+		shares := t.arena.alloc(out.Cols)
 		for i := range out.Rows {
-			y, g, d := out.row(i), out.gradRow(i), x.gradRow(i)
-			var sum float64
-			for _, v := range g {
-				sum += float64(v)
-			}
-			s := float32(sum)
-			for j, v := range y {
-				d[j] += g[j] - s*exp32(v)
-			}
+			g, d := out.gradRow(i), x.gradRow(i)
+			exponential(shares, out.row(i))
+			addTo(d, g)
+			addScaled(d, -float32(sum64(g)), shares)
 		}
 	}})
 	for i := range x.Rows {

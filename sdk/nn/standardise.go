@@ -25,10 +25,7 @@ func (t *Tape) columnMoments(x *Var) (mean, variance []float64) {
 		mean[j] /= n
 	}
 	for i := range x.Rows {
-		for j, v := range x.row(i) {
-			d := float64(v) - mean[j]
-			variance[j] += d * d
-		}
+		columnSquares(variance, mean, x.row(i))
 	}
 	for j := range variance {
 		variance[j] /= n
@@ -47,10 +44,7 @@ func (t *Tape) inverseRoots(variance []float64, epsilon float64) []float64 {
 // standardise writes (x - mean)·inverse to y.
 func standardise(y []float32, x *Var, mean, inverse []float64) {
 	for i := range x.Rows {
-		h := y[i*x.Cols : (i+1)*x.Cols]
-		for j, v := range x.row(i) {
-			h[j] = float32((float64(v) - mean[j]) * inverse[j])
-		}
+		standardiseRow(y[i*x.Cols:(i+1)*x.Cols], x.row(i), mean, inverse)
 	}
 }
 
@@ -60,17 +54,15 @@ func (t *Tape) standardiseGradient(dx, dhat, hat []float32, inverse []float64, r
 	cols := len(inverse)
 	mean, along := t.scratch64(cols), t.scratch64(cols)
 	for i := range rows {
-		h := hat[i*cols : (i+1)*cols]
-		for j, v := range dhat[i*cols : (i+1)*cols] {
-			mean[j] += float64(v)
-			along[j] += float64(v) * float64(h[j])
-		}
+		standardiseSums(mean, along, dhat[i*cols:(i+1)*cols], hat[i*cols:(i+1)*cols])
 	}
 	n := float64(max(1, rows))
+	for j := range cols {
+		mean[j] /= n
+		along[j] /= n
+	}
 	for i := range rows {
-		h, d := hat[i*cols:(i+1)*cols], dx[i*cols:(i+1)*cols]
-		for j, v := range dhat[i*cols : (i+1)*cols] {
-			d[j] += float32(inverse[j] * (float64(v) - mean[j]/n - float64(h[j])*along[j]/n))
-		}
+		from, to := i*cols, (i+1)*cols
+		standardiseSpread(dx[from:to], dhat[from:to], hat[from:to], inverse, mean, along)
 	}
 }

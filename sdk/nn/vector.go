@@ -254,6 +254,36 @@ func tangent(out, x []float32) {
 	}
 }
 
+// tangentSlope adds g·(1 - y²) to sum, the gradient through y = tanh x.
+func tangentSlope(sum, g, y []float32) {
+	if len(sum) == 0 {
+		return
+	}
+	g, y = g[:len(sum)], y[:len(sum)]
+	if hasAVX2 {
+		tanhSlopeAVX2(len(sum), &sum[0], &g[0], &y[0])
+		return
+	}
+	for i, v := range y {
+		sum[i] += g[i] * (1 - v*v)
+	}
+}
+
+// logisticSlope adds g·y·(1 - y) to sum, the gradient through y = 1/(1 + e^-x).
+func logisticSlope(sum, g, y []float32) {
+	if len(sum) == 0 {
+		return
+	}
+	g, y = g[:len(sum)], y[:len(sum)]
+	if hasAVX2 {
+		sigmoidSlopeAVX2(len(sum), &sum[0], &g[0], &y[0])
+		return
+	}
+	for i, v := range y {
+		sum[i] += g[i] * v * (1 - v)
+	}
+}
+
 // logistic writes 1/(1 + e^-x) to out.
 func logistic(out, x []float32) {
 	if len(out) == 0 {

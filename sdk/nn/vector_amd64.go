@@ -65,6 +65,30 @@ func normSpreadAVX2(n int, dx, d, hat *float32, inverse, mean, along float32)
 func adamAVX2(n int, value, grad, m, v *float32, step *adamStep)
 
 //go:noescape
+func columnSumsAVX2(n int, sums *float64, x *float32)
+
+//go:noescape
+func columnSquaresAVX2(n int, sums, mean *float64, x *float32)
+
+//go:noescape
+func standardiseRowAVX2(n int, y, x *float32, mean, inverse *float64)
+
+//go:noescape
+func standardiseSumsAVX2(n int, mean, along *float64, d, hat *float32)
+
+//go:noescape
+func standardiseSpreadAVX2(n int, dx, d, hat *float32, inverse, mean, along *float64)
+
+//go:noescape
+func sgdAVX2(n int, value, grad, v *float32, step *sgdStep)
+
+//go:noescape
+func tanhSlopeAVX2(n int, sum, d, y *float32)
+
+//go:noescape
+func sigmoidSlopeAVX2(n int, sum, d, y *float32)
+
+//go:noescape
 func attendScoresAVX2(queries int, from *int, keys int, rows *int, heads, width int, scores, x, k *float32, scale float32)
 
 //go:noescape

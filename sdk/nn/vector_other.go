@@ -33,6 +33,38 @@ func unstepAVX2(int, *float32, *float32, *float32, *float32, *float32, *float32)
 	panic(noAssembly)
 }
 
+func columnSumsAVX2(int, *float64, *float32) {
+	panic(noAssembly)
+}
+
+func columnSquaresAVX2(int, *float64, *float64, *float32) {
+	panic(noAssembly)
+}
+
+func standardiseRowAVX2(int, *float32, *float32, *float64, *float64) {
+	panic(noAssembly)
+}
+
+func standardiseSumsAVX2(int, *float64, *float64, *float32, *float32) {
+	panic(noAssembly)
+}
+
+func standardiseSpreadAVX2(int, *float32, *float32, *float32, *float64, *float64, *float64) {
+	panic(noAssembly)
+}
+
+func sgdAVX2(int, *float32, *float32, *float32, *sgdStep) {
+	panic(noAssembly)
+}
+
+func tanhSlopeAVX2(int, *float32, *float32, *float32) {
+	panic(noAssembly)
+}
+
+func sigmoidSlopeAVX2(int, *float32, *float32, *float32) {
+	panic(noAssembly)
+}
+
 func attendScoresAVX2(int, *int, int, *int, int, int, *float32, *float32, *float32, float32) {
 	panic(noAssembly)
 }

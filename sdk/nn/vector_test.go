@@ -299,3 +299,91 @@ func TestNormRows_AgreeWithTheirDefinition(t *testing.T) {
 		}
 	}
 }
+
+func TestStandardiseRows_AgreeWithTheirDefinition(t *testing.T) {
+	r := rand.New(rand.NewPCG(25, 26))
+	wide := func(n int) []float64 {
+		x := make([]float64, n)
+		for i := range x {
+			x[i] = r.NormFloat64()
+		}
+		return x
+	}
+	near := func(what string, n, i int, got, want, precision float64) {
+		if math.Abs(got-want) > precision*max(1, math.Abs(want)) {
+			t.Fatalf("%s: value %d of %d is %v, want %v", what, i, n, got, want)
+		}
+	}
+	for n := range 40 {
+		x, hat, y, dx := random(r, n), random(r, n), random(r, n+1), random(r, n+1)
+		mean, inverse, along := wide(n), wide(n), wide(n)
+		sums, squares, means, alongs := wide(n+1), wide(n+1), wide(n+1), wide(n+1)
+		before := [4][]float64{slices.Clone(sums), slices.Clone(squares), slices.Clone(means), slices.Clone(alongs)}
+		dxBefore, yBefore := slices.Clone(dx), slices.Clone(y)
+		columnSums(sums[:n], x)
+		columnSquares(squares[:n], mean, x)
+		standardiseRow(y[:n], x, mean, inverse)
+		standardiseSums(means[:n], alongs[:n], x, hat)
+		standardiseSpread(dx[:n], x, hat, inverse, mean, along)
+		for i := range n {
+			v, h := float64(x[i]), float64(hat[i])
+			near("the sum", n, i, sums[i], before[0][i]+v, 1e-14)
+			near("the square", n, i, squares[i], before[1][i]+(v-mean[i])*(v-mean[i]), 1e-14)
+			near("the row", n, i, float64(y[i]), (v-mean[i])*inverse[i], 1e-7)
+			near("the mean", n, i, means[i], before[2][i]+v, 1e-14)
+			near("the product", n, i, alongs[i], before[3][i]+v*h, 1e-14)
+			near("the spread", n, i, float64(dx[i]), float64(dxBefore[i])+inverse[i]*(v-mean[i]-h*along[i]), 2e-6)
+		}
+		for i, s := range [][]float64{sums, squares, means, alongs} {
+			if s[n] != before[i][n] {
+				t.Fatalf("sums of %d columns are written beyond their end", n)
+			}
+		}
+		if y[n] != yBefore[n] || dx[n] != dxBefore[n] {
+			t.Fatalf("rows of %d are written beyond their end", n)
+		}
+	}
+}
+
+func TestSlopes_AgreeWithTheirDefinition(t *testing.T) {
+	r := rand.New(rand.NewPCG(27, 28))
+	for n := range 40 {
+		g, y, a := random(r, n), random(r, n), random(r, n+1)
+		b, before := slices.Clone(a), slices.Clone(a)
+		tangentSlope(a[:n], g, y)
+		logisticSlope(b[:n], g, y)
+		for i := range n {
+			v, d, old := float64(y[i]), float64(g[i]), float64(before[i])
+			if want := old + d*(1-v*v); math.Abs(float64(a[i])-want) > 1e-6*max(1, math.Abs(want)) {
+				t.Fatalf("gradient %d of %d through tanh is %v, want %v", i, n, a[i], want)
+			}
+			if want := old + d*v*(1-v); math.Abs(float64(b[i])-want) > 1e-6*max(1, math.Abs(want)) {
+				t.Fatalf("gradient %d of %d through the sigmoid is %v, want %v", i, n, b[i], want)
+			}
+		}
+		if a[n] != before[n] || b[n] != before[n] {
+			t.Fatalf("slopes of %d values are written beyond their end", n)
+		}
+	}
+}
+
+func TestSGDStep_AgreesWithItsDefinition(t *testing.T) {
+	r := rand.New(rand.NewPCG(29, 30))
+	s := sgdStep{scale: 0.7, decay: 0.01, momentum: 0.9, rate: 0.02}
+	for n := range 20 {
+		x, g, v := random(r, n), random(r, n), random(r, n)
+		var want []float64
+		for i := range x {
+			v1 := 0.9*float64(v[i]) + 0.7*float64(g[i]) + 0.01*float64(x[i])
+			want = append(want, v1, float64(x[i])-0.02*v1)
+		}
+		s.apply(x, g, v)
+		for i := range x {
+			for k, got := range []float32{v[i], x[i]} {
+				if math.Abs(float64(got)-want[2*i+k]) > 1e-6*max(1, math.Abs(want[2*i+k])) {
+					t.Fatalf("value %d of element %d of %d is %v, want %v", k, i, n, got, want[2*i+k])
+				}
+			}
+		}
+	}
+}

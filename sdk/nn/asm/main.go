@@ -31,6 +31,7 @@ func main() {
 	scalar()
 	attention()
 	norm()
+	standardise()
 	gru()
 	Generate()
 }

@@ -47,6 +47,33 @@ func scalar() {
 		end()
 	}
 
+	function("tanhSlopeAVX2", "func(n int, sum, d, y *float32)")
+	pointers("sum", "d", "y")
+	VMOVUPS(one, Y3)
+	loop(func(l lanes) {
+		l.load(at(RBX), Y0)
+		VFNMADD213PS(Y3, Y0, Y0) // 1 - y²
+		l.load(at(RSI), Y1)
+		l.load(at(RDI), Y2)
+		VFMADD231PS(Y1, Y0, Y2)
+		l.store(Y2, at(RDI))
+	})
+	end()
+
+	function("sigmoidSlopeAVX2", "func(n int, sum, d, y *float32)")
+	pointers("sum", "d", "y")
+	VMOVUPS(one, Y3)
+	loop(func(l lanes) {
+		l.load(at(RBX), Y0)
+		l.load(at(RSI), Y1)
+		VMULPS(Y0, Y1, Y1)
+		VSUBPS(Y0, Y3, Y0)
+		l.load(at(RDI), Y2)
+		VFMADD231PS(Y1, Y0, Y2)
+		l.store(Y2, at(RDI))
+	})
+	end()
+
 	function("geluAVX2", "func(n int, out, slope, x *float32)")
 	pointers("out", "x", "slope")
 	loop(func(l lanes) {

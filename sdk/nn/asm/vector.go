@@ -154,6 +154,7 @@ func vector() {
 
 	sums()
 	adam()
+	sgd()
 }
 
 // sums writes the loops that add the rows of matrices to a sum. They hold the sums
@@ -307,6 +308,30 @@ func adam() {
 		l.store(value, at(RDI))
 		l.store(m, at(RBX))
 		l.store(v, at(R8))
+	})
+	end()
+}
+
+// sgd writes the step of stochastic gradient descent.
+func sgd() {
+	function("sgdAVX2", "func(n int, value, grad, v, step *float32)")
+	Load(Param("step"), RDX)
+	scale, decay, momentum, rate := Y5, Y6, Y7, Y8
+	for i, r := range []VecPhysical{scale, decay, momentum, rate} {
+		VBROADCASTSS(Mem{Base: RDX, Disp: 4 * i}, r)
+	}
+	pointers("value", "grad", "v")
+	loop(func(l lanes) {
+		value, grad, v := Y0, Y1, Y2
+		l.load(at(RDI), value)
+		l.load(at(RSI), grad)
+		l.load(at(RBX), v)
+		VMULPS(momentum, v, v)
+		VFMADD231PS(scale, grad, v)
+		VFMADD231PS(decay, value, v)
+		VFNMADD231PS(rate, v, value)
+		l.store(value, at(RDI))
+		l.store(v, at(RBX))
 	})
 	end()
 }
