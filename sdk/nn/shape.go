@@ -65,16 +65,36 @@ func (t *Tape) Gather(x *Var, rows []int32) *Var {
 	for _, r := range rows {
 		checkRow("gather", r, x.Rows)
 	}
-	out := t.op(len(rows), x.Cols, record{a: x, rows: rows, run: func(t *Tape, r *record) {
-		out, x, rows := r.out, r.a, r.rows
-		for i, r := range rows {
-			addTo(x.gradRow(int(r)), out.gradRow(i))
-		}
-	}})
+	out := t.op(len(rows), x.Cols, record{a: x, rows: rows, first: true, run: gatherGradient})
 	for i, r := range rows {
 		copy(out.row(i), x.row(int(r)))
 	}
 	return out
+}
+
+func gatherGradient(t *Tape, r *record) {
+	out, x := r.out, r.a
+	if !x.fresh() {
+		for i, row := range r.rows {
+			addTo(x.gradRow(int(row)), out.gradRow(i))
+		}
+		return
+	}
+	taken := t.int32s.alloc(x.Rows) // how often
+	clear(taken)
+	for i, row := range r.rows {
+		if taken[row] == 0 {
+			copy(x.gradRow(int(row)), out.gradRow(i))
+		} else {
+			addTo(x.gradRow(int(row)), out.gradRow(i))
+		}
+		taken[row]++
+	}
+	for row, n := range taken {
+		if n == 0 {
+			clear(x.gradRow(row))
+		}
+	}
 }
 
 // Scatter is a matrix of n rows: row rows[i] is row i of x, rows not named are

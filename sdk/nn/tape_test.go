@@ -84,7 +84,10 @@ func TestTape_SameInputsGiveSameBits(t *testing.T) {
 func TestSeededTape_GradientsOfSums(t *testing.T) {
 	run := func(tape *nn.Tape) []float32 {
 		x := tape.Leaf(3, 2, []float32{1, -2, 3, 0.5, 0.25, -1})
-		a, b := tape.Tanh(x), tape.Scale(x, 3)
+		y := tape.Leaf(3, 2, []float32{-1, 0.5, 2, 1, -0.5, 3})
+		// One row three times, one twice, and one not at all.
+		rows := tape.Gather(tape.Scale(y, 2), []int32{2, 0, 2, 0, 2})
+		a, b := tape.Tanh(tape.Add(x, tape.Rows(rows, 1, 4))), tape.Scale(x, 3)
 		sum := tape.Add(a, b)
 		twice := tape.Add(sum, sum)
 		viewed := tape.Shift(twice, 1)
@@ -93,7 +96,7 @@ func TestSeededTape_GradientsOfSums(t *testing.T) {
 		all := tape.Add(tape.Add(viewed, b), tape.Shift(tape.Reshape(flat, 3, 2), 2))
 		loss := tape.Add(tape.SumAll(tape.Square(all)), tape.SumAll(tape.Square(tape.Add(part, tape.Rows(b, 0, 2)))))
 		tape.BackwardFrom(tape.Add(loss, tape.SumAll(tape.Square(tape.Add(a, x)))))
-		return slices.Clone(x.Grad)
+		return slices.Concat(x.Grad, y.Grad)
 	}
 	want := run(nn.NewTape())
 	tape := nn.NewSeededTape()
