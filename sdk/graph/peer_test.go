@@ -348,28 +348,51 @@ func (m *peerAttention) Params() *nn.Params { return &m.params }
 
 func (m *peerAttention) Forward(t *nn.Tape, b *backbone.Batch) (*nn.Var, []backbone.Term) {
 	tokens := len(m.encoders)
-	// What a modality has where it is missing is one row for all of the batch.
-	var stack []*nn.Var
-	place, n := make([]int32, b.Size*tokens), 0
-	for i, e := range m.encoders {
+	var parts []nn.Part
+	whole := true
+	for _, e := range m.encoders {
 		p := e.part(t, b)
-		missing := n + len(p.Rows)
-		for row := range b.Size {
-			place[row*tokens+i] = int32(missing)
-		}
-		for j, row := range p.Rows {
-			place[int(row)*tokens+i] = int32(n + j)
-		}
-		stack = append(stack, p.X, p.Missing)
-		n = missing + 1
+		whole = whole && len(p.Rows) == b.Size
+		parts = append(parts, p)
 	}
-	z := t.Stack(stack...)
-	y := m.norm1.Apply(t, z)
-	y = t.AttentionAt(m.query.Apply(t, y), m.key.Apply(t, y), m.value.Apply(t, y), peerHeads, tokens, place, nil)
-	x := t.Gather(z, place)
+	var x, y *nn.Var
+	if whole {
+		var columns []*nn.Var
+		for _, p := range parts {
+			columns = append(columns, p.X)
+		}
+		x = t.Reshape(t.Concat(columns...), b.Size*tokens, peerWidth)
+		y = m.norm1.Apply(t, x)
+		y = t.Attention(m.query.Apply(t, y), m.key.Apply(t, y), m.value.Apply(t, y), peerHeads, tokens, nil)
+	} else {
+		stack, place := stackParts(b.Size, parts)
+		z := t.Stack(stack...)
+		y = m.norm1.Apply(t, z)
+		y = t.AttentionAt(m.query.Apply(t, y), m.key.Apply(t, y), m.value.Apply(t, y), peerHeads, tokens, place, nil)
+		x = t.Gather(z, place)
+	}
 	x = t.Add(x, m.merge.Apply(t, y))
 	y = m.narrow.Apply(t, m.wide.ApplyReLU(t, m.norm2.Apply(t, x)))
 	return t.MeanBlocks(t.Add(x, y), tokens), nil
+}
+
+// stackParts are the tokens that differ, and for each token of each of n rows its place
+// among them: what a modality has where it is missing is one row for all.
+func stackParts(n int, parts []nn.Part) (stack []*nn.Var, place []int32) {
+	place = make([]int32, n*len(parts))
+	first := 0
+	for i, p := range parts {
+		missing := first + len(p.Rows)
+		for row := range n {
+			place[row*len(parts)+i] = int32(missing)
+		}
+		for j, row := range p.Rows {
+			place[int(row)*len(parts)+i] = int32(first + j)
+		}
+		stack = append(stack, p.X, p.Missing)
+		first = missing + 1
+	}
+	return stack, place
 }
 
 // peerBlocks are the encoders as operations of a graph.
