@@ -18,10 +18,18 @@ const probabilityClip = stats.LogLossClip
 // pattern k (offset regression; McCullagh and Nelder 1989, sections 4.3 and 4.4).
 // It finds bias that goes with the pattern; a predictor that is right within every
 // pattern, also one that reads the pattern, passes.
+//
+// A predictor that was learned is off in every pattern by the noise of its own
+// training rows, without any bias: one that fits each pattern there misses by
+// p(1−p)(1/n + 1/m) in variance where n rows of a pattern are tested and m were
+// trained on, not by p(1−p)/n. With patterns as frequent in both, that stretches
+// the statistic by Inflation = 1 + N/trained, which P takes out again.
 type Residual struct {
 	Statistic float64
 	DF        int
+	// P is the upper tail of Statistic/Inflation, or of Score/Inflation.
 	P         float64
+	Inflation float64
 	Common    float64 // a
 	Patterns  []ResidualPattern
 	N         int
@@ -52,8 +60,9 @@ const PooledLevel = "pooled"
 // Patterns with fewer than minRows rows or fewer than 5 expected events or
 // non-events, judged by the predictions and not by the labels, are pooled. All is
 // NaN when fewer than two levels remain or the labels have one class. clusters, if
-// not nil, is the patient of every row.
-func TestResidual(scores, labels []float64, levels []string, clusters []int64, minRows int) Residual {
+// not nil, is the patient of every row. trained is the number of rows that the
+// predictor learned from; 0 for one that was not learned, such as the truth.
+func TestResidual(scores, labels []float64, levels []string, clusters []int64, minRows, trained int) Residual {
 	check("labels", len(labels), len(scores))
 	check("levels", len(levels), len(scores))
 	rows := map[string][]int{}
@@ -89,12 +98,15 @@ func TestResidual(scores, labels []float64, levels []string, clusters []int64, m
 		kept = append(kept, PooledLevel)
 	}
 	nan := math.NaN()
-	r := Residual{Statistic: nan, P: nan, Common: nan, Score: nan}
+	r := Residual{Statistic: nan, P: nan, Common: nan, Score: nan, Inflation: 1}
 	var all []int
 	for _, name := range kept {
 		all = append(all, rows[name]...)
 	}
 	r.N = len(all)
+	if trained > 0 {
+		r.Inflation += float64(r.N) / float64(trained)
+	}
 	common, null := shiftOf(scores, labels, all)
 	r.Common = common
 	full := 0.0
@@ -113,11 +125,11 @@ func TestResidual(scores, labels []float64, levels []string, clusters []int64, m
 		return r
 	}
 	r.Statistic, r.DF = math.Max(0, 2*(full-null)), len(kept)-1
-	r.P = chiSquareTail(r.Statistic, float64(r.DF))
+	r.P = chiSquareTail(r.Statistic/r.Inflation, float64(r.DF))
 	if distinct(clusters, len(scores)) < len(scores) {
 		r.Clustered = true
 		r.Score = clusteredScore(scores, labels, rows, kept, clusters, common)
-		r.P = chiSquareTail(r.Score, float64(r.DF))
+		r.P = chiSquareTail(r.Score/r.Inflation, float64(r.DF))
 	}
 	return r
 }
@@ -226,11 +238,13 @@ func shiftOf(scores, labels []float64, rows []int) (shift, value float64) {
 // with others.
 const MinPatternRows = 20
 
-// JudgeResidual turns the test into a finding. The value is the statistic; it
-// fails at 0.01 and warns at 0.05. With fewer than 10 events or non-events there
-// is no verdict. clusters is as in TestResidual.
-func JudgeResidual(name string, scores, labels []float64, levels []string, clusters []int64) (Finding, Residual) {
-	r := TestResidual(scores, labels, levels, clusters, MinPatternRows)
+// JudgeResidual turns the test into a finding. The value is the likelihood ratio
+// over Inflation, the P that of the test. It warns at 0.05 and fails at 0.01, the
+// usual levels: without bias one run in twenty warns and one in a hundred fails.
+// With fewer than 10 events or non-events there is no verdict. clusters and trained
+// are as in TestResidual.
+func JudgeResidual(name string, scores, labels []float64, levels []string, clusters []int64, trained int) (Finding, Residual) {
+	r := TestResidual(scores, labels, levels, clusters, MinPatternRows, trained)
 	events := 0
 	for _, y := range labels {
 		if y == 1 {
@@ -243,7 +257,7 @@ func JudgeResidual(name string, scores, labels []float64, levels []string, clust
 	if math.IsNaN(r.P) {
 		return unknown(name, r.N, "there are no two patterns with enough rows, or too few patients"), r
 	}
-	f := found(name, r.Statistic, r.N, float64(distinct(clusters, len(labels))))
+	f := found(name, r.Statistic/r.Inflation, r.N, float64(distinct(clusters, len(labels))))
 	f.P = number(r.P)
 	gap, worst := 0.0, ""
 	for _, p := range r.Patterns {
@@ -253,9 +267,9 @@ func JudgeResidual(name string, scores, labels []float64, levels []string, clust
 	}
 	switch {
 	case r.P < .01:
-		return f.judge(Fail, "the pattern still predicts the label given the prediction; worst in %s, observed minus expected %+.3f", worst, gap), r
+		return f.judge(Fail, "predictions are off by pattern, by more than chance in training and test rows explains; most in %s, where the share of events is %+.3f above the mean prediction", worst, gap), r
 	case r.P < .05:
-		return f.judge(Warn, "the pattern may still predict the label given the prediction; largest in %s, observed minus expected %+.3f", worst, gap), r
+		return f.judge(Warn, "predictions may be off by pattern; most in %s, where the share of events is %+.3f above the mean prediction", worst, gap), r
 	}
 	return f.judge(OK, "given the prediction, the pattern says no more about the label (%d patterns)", len(r.Patterns)), r
 }

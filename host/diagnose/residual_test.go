@@ -14,7 +14,7 @@ func TestResidual_Reference(t *testing.T) {
 		Score, Clustered       float64
 		Statistic, P, Common   float64
 	}](t, "residual")
-	got := TestResidual(c.Scores, c.Labels, c.Levels, nil, MinPatternRows)
+	got := TestResidual(c.Scores, c.Labels, c.Levels, nil, MinPatternRows, 0)
 	near(t, "statistic", got.Statistic, c.Statistic)
 	near(t, "p", got.P, c.P)
 	near(t, "common shift", got.Common, c.Common)
@@ -27,10 +27,10 @@ func TestResidual_Reference(t *testing.T) {
 	if got.Clustered || !math.IsNaN(got.Score) {
 		t.Errorf("one row a patient: got %+v", got)
 	}
-	clustered := TestResidual(c.Scores, c.Labels, c.Levels, c.Clusters, MinPatternRows)
+	clustered := TestResidual(c.Scores, c.Labels, c.Levels, c.Clusters, MinPatternRows, 0)
 	near(t, "score statistic", clustered.Score, c.Score)
 	near(t, "p with several rows a patient", clustered.P, c.Clustered)
-	if f, _ := JudgeResidual("residual", c.Scores, c.Labels, c.Levels, nil); f.Verdict != Fail || f.N != len(c.Scores) {
+	if f, _ := JudgeResidual("residual", c.Scores, c.Labels, c.Levels, nil, 0); f.Verdict != Fail || f.N != len(c.Scores) {
 		t.Errorf("got %+v", f)
 	}
 }
@@ -43,7 +43,7 @@ func TestResidual_PatternWithoutEvents(t *testing.T) {
 		scores, levels = append(scores, .5), append(levels, []string{"a", "b"}[i%2])
 		labels = append(labels, float64(i%2*(i/2%2)))
 	}
-	got := TestResidual(scores, labels, levels, nil, MinPatternRows)
+	got := TestResidual(scores, labels, levels, nil, MinPatternRows, 0)
 	// Null: 25 of 100; alternative: 0 of 50 and 25 of 50.
 	near(t, "statistic", got.Statistic, 2*(50*math.Log(.5)-25*math.Log(.25)-75*math.Log(.75)))
 	if !math.IsInf(got.Patterns[0].Shift, -1) {
@@ -52,7 +52,7 @@ func TestResidual_PatternWithoutEvents(t *testing.T) {
 }
 
 func TestJudgeResidual_TooLittle(t *testing.T) {
-	f, _ := JudgeResidual("residual", []float64{.1, .2, .3}, []float64{1, 0, math.NaN()}, []string{"a", "b", "a"}, nil)
+	f, _ := JudgeResidual("residual", []float64{.1, .2, .3}, []float64{1, 0, math.NaN()}, []string{"a", "b", "a"}, nil, 0)
 	if f.Verdict != None || f.Reason == "" || f.P.Defined() {
 		t.Errorf("got %+v", f)
 	}

@@ -202,6 +202,7 @@ type tested struct {
 	scores, observed, labels []float64
 	levels                   []string
 	patients                 []int64
+	trained                  int // rows that the run learned from
 }
 
 func testedRows(data train.Data, outcome train.Outcome) tested {
@@ -212,7 +213,7 @@ func testedRows(data train.Data, outcome train.Outcome) tested {
 		row[units[r]] = r
 	}
 	class := eventClass(store.Task())
-	var t tested
+	t := tested{trained: len(data.Split.Train)}
 	for _, p := range outcome.Predictions {
 		r, known := row[p.Unit]
 		if p.TestSet != "test" || p.Class != class || !known {
@@ -244,11 +245,11 @@ func eventClass(task sdk.Task) int {
 // says, so that its test is told but not judged.
 func (t tested) residual() []diagnostic {
 	var out []diagnostic
-	finding, test := diagnose.JudgeResidual("residual_confounding", t.observed, t.labels, t.levels, t.patients)
+	finding, test := diagnose.JudgeResidual("residual_confounding", t.observed, t.labels, t.levels, t.patients, t.trained)
 	out = append(out, diagnostic{finding, residualDetail(test)})
 	for i := range t.scores {
 		if t.scores[i] != t.observed[i] {
-			finding, test := diagnose.JudgeResidual("residual_of_adjusted", t.scores, t.labels, t.levels, t.patients)
+			finding, test := diagnose.JudgeResidual("residual_of_adjusted", t.scores, t.labels, t.levels, t.patients, t.trained)
 			finding.Verdict = diagnose.None
 			finding.Reason += "; not judged, as adjusting leaves out what the pattern says"
 			return append(out, diagnostic{finding, residualDetail(test)})
@@ -258,7 +259,7 @@ func (t tested) residual() []diagnostic {
 }
 
 func residualDetail(r diagnose.Residual) map[string]any {
-	return map[string]any{"df": r.DF, "patterns": r.Patterns}
+	return map[string]any{"df": r.DF, "patterns": r.Patterns, "inflation": r.Inflation}
 }
 
 // gap is how far the adjustment moves the predictions, overall and by pattern.
