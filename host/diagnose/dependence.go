@@ -165,9 +165,16 @@ func ContrastiveBound(x []float64, wx int, y []float64, wy int) float64 {
 
 // Independence judges whether two representations depend on each other, by
 // kernel CKA and a permutation test of the HSIC: rows of y are shuffled. A
-// dependence that is significant at 0.05 is a warning, and a failure when the
-// alignment exceeds 0.1: little data finds no weak dependence, much data finds
-// any.
+// dependence that is significant at 0.05 is a warning; one at 0.01 whose alignment
+// exceeds 0.1 is a failure. Both are asked, for little data finds no weak
+// dependence, much data finds any, and in a hundred rows the alignment of
+// independent representations is itself near 0.1.
+//
+// There are no limits: HSIC, CKA, distance correlation and the two estimates of
+// mutual information are not what they are on resampled patients, because a row that
+// is drawn twice is at distance 0 of itself. Its kernel is 1 and its nearest
+// neighbour its twin, so that every replicate lies above the estimate. The
+// permutation test stands for them.
 func Independence(name string, x []float64, wx int, y []float64, wy, permutations int, r *rand.Rand) Finding {
 	n := rowsOf(x, wx)
 	check("rows", rowsOf(y, wy), n)
@@ -182,8 +189,8 @@ func Independence(name string, x []float64, wx int, y []float64, wy, permutation
 	switch {
 	case p >= .05:
 		return f.judge(OK, "no dependence is found in %d rows", n)
-	case value <= .1:
-		return f.judge(Warn, "the two depend on each other, weakly (alignment %.3f)", value)
+	case p >= .01 || value <= .1:
+		return f.judge(Warn, "the two depend on each other, weakly or not quite certainly (alignment %.3f)", value)
 	}
 	return f.judge(Fail, "the two depend on each other (alignment %.3f)", value)
 }

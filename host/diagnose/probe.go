@@ -123,20 +123,24 @@ func networkPredict(h []float64, width int, target []float64, train, test []int,
 }
 
 // Readable judges whether the causal branch carries what it should not, such as
-// the mask: ok below a selectivity of 0.05, a failure from 0.15. The limits are
-// DeLong's for the AUROC, moved by the chance level.
+// the mask: it warns from a selectivity of 0.05 and fails from 0.15, a third of the
+// way from chance to certainty, if 0 lies outside the limits; a probe of some
+// hundred rows scatters by 0.06 where there is nothing to read. The limits are
+// DeLong's for the AUROC, wider by the scatter of the chance level, which is the
+// mean of that many shuffles.
 func Readable(name string, h []float64, width int, target []float64, held []bool, shuffles int, r *rand.Rand) Finding {
 	p := LinearProbe(h, width, target, held, shuffles, r)
 	if math.IsNaN(p.Selectivity) {
 		return unknown(name, p.Test, "the target takes one value only in %d training or %d test rows", p.Train, p.Test)
 	}
 	f := found(name, p.Selectivity, p.Test, float64(p.Test))
-	f.Low, f.High = number(p.Selectivity-z95*p.SE), number(p.Selectivity+z95*p.SE)
+	half := z95 * p.SE * math.Sqrt(1+1/float64(shuffles))
+	f.Low, f.High = number(p.Selectivity-half), number(p.Selectivity+half)
 	verdict := OK
-	if p.Selectivity >= .05 {
+	if p.Selectivity >= .05 && f.Low > 0 {
 		verdict = Warn
 	}
-	if p.Selectivity >= .15 {
+	if p.Selectivity >= .15 && f.Low > 0 {
 		verdict = Fail
 	}
 	return f.judge(verdict, "a linear probe reads it with AUROC %.3f, one trained on shuffled targets with %.3f", p.AUROC, p.Chance)

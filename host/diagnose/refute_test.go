@@ -2,6 +2,7 @@ package diagnose
 
 import (
 	"math"
+	"math/rand/v2"
 	"testing"
 
 	"github.com/deconfound/deconfound/sdk/rng"
@@ -106,5 +107,64 @@ func TestRefuters_BootstrapDrawsPatients(t *testing.T) {
 	}, 0)
 	if len(sizes) != 1 || !sizes[0] {
 		t.Errorf("a patient was cut apart: %v", sizes)
+	}
+}
+
+// Estimators with a fault that one refuter is for: it fails in nearly all sets, and
+// seldom in those of a sound one.
+func TestRefuters_ErrorRates(t *testing.T) {
+	draw := func(r *rand.Rand) Study {
+		s := Study{Width: 1, Patients: clusters(200)}
+		for range 200 {
+			w := r.NormFloat64()
+			exposure := indicator(r.Float64() < sigmoid(w))
+			s.Covariates, s.Exposure = append(s.Covariates, w), append(s.Exposure, exposure)
+			s.Outcome = append(s.Outcome, indicator(r.Float64() < sigmoid(w+exposure-.5)))
+		}
+		return s
+	}
+	// Reads the last column as the exposure.
+	misplaced := func(s Study) float64 {
+		last := s
+		last.Exposure, last.Covariates, last.Width = nil, nil, 0
+		for i := range s.Outcome {
+			last.Exposure = append(last.Exposure, s.Covariates[(i+1)*s.Width-1])
+		}
+		return LogOddsRatio(last)
+	}
+	// A count where a rate was meant.
+	count := func(s Study) float64 { return dot(s.Exposure, s.Outcome) }
+	// The agreement with the outcome of the nearest other row, which on resampled
+	// patients is often the row itself.
+	nearest := func(s Study) float64 {
+		agreed := 0.
+		for i, w := range s.Covariates {
+			best, gap := 0, math.Inf(1)
+			for j, v := range s.Covariates {
+				if d := math.Abs(v - w); j != i && d < gap {
+					best, gap = j, d
+				}
+			}
+			agreed += indicator(s.Outcome[best] == s.Outcome[i]) / float64(len(s.Outcome))
+		}
+		return agreed - .5
+	}
+	for name, planted := range map[string]Estimator{"random_common_cause": misplaced, "data_subset": count, "bootstrap": nearest} {
+		judge := func(estimate Estimator) func(r *rand.Rand) Verdict {
+			return func(r *rand.Rand) Verdict {
+				s := draw(r)
+				f := Refuters{Repeats: 40, Subset: .8, Rand: r}
+				original := estimate(s)
+				switch name {
+				case "random_common_cause":
+					const se = .33 // of the log odds ratio of 200 rows
+					return f.RandomCommonCause(s, estimate, original, se).Verdict
+				case "data_subset":
+					return f.DataSubset(s, estimate, original).Verdict
+				}
+				return f.Bootstrap(s, estimate, original).Verdict
+			}
+		}
+		rates(t, name, judge(LogOddsRatio), judge(planted))
 	}
 }

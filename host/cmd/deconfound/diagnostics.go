@@ -247,16 +247,20 @@ func (t tested) residual() []diagnostic {
 	var out []diagnostic
 	finding, test := diagnose.JudgeResidual("residual_confounding", t.observed, t.labels, t.levels, t.patients, t.trained)
 	out = append(out, diagnostic{finding, residualDetail(test)})
-	for i := range t.scores {
-		if t.scores[i] != t.observed[i] {
-			finding, test := diagnose.JudgeResidual("residual_of_adjusted", t.scores, t.labels, t.levels, t.patients, t.trained)
-			finding.Verdict = diagnose.None
-			finding.Reason += "; not judged, as adjusting leaves out what the pattern says"
-			return append(out, diagnostic{finding, residualDetail(test)})
-		}
+	if t.adjusted() {
+		finding, test := diagnose.JudgeResidual("residual_of_adjusted", t.scores, t.labels, t.levels, t.patients, t.trained)
+		finding.Verdict = diagnose.None
+		finding.Reason += adjustedText
+		out = append(out, diagnostic{finding, residualDetail(test)})
 	}
 	return out
 }
+
+// adjustedText says why what an adjusted prediction leaves out is no fault of it.
+const adjustedText = "; not judged, as adjusting leaves out what the pattern says of the outcome"
+
+// adjusted says that what is reported differs from what was predicted.
+func (t tested) adjusted() bool { return !slices.Equal(t.scores, t.observed) }
 
 func residualDetail(r diagnose.Residual) map[string]any {
 	return map[string]any{"df": r.DF, "patterns": r.Patterns, "inflation": r.Inflation}
@@ -297,7 +301,8 @@ const stratifiedRows = 50
 // worstShare is the share of rows of the worst log loss.
 const worstShare = .1
 
-// stratified judges calibration and ranking by pattern.
+// stratified judges calibration and ranking by pattern. The calibration of adjusted
+// predictions is told but not judged, as in residual.
 func (t tested) stratified(seed uint64) []diagnostic {
 	boot := func(what string, rows []int) diagnose.Bootstrap {
 		return diagnose.Bootstrap{Clusters: at(t.patients, rows), Resamples: examinedResamples, Rand: rng.Stream(seed, "stratified", what)}
@@ -309,6 +314,7 @@ func (t tested) stratified(seed uint64) []diagnostic {
 		rows[level] = append(rows[level], i)
 	}
 	var out []diagnostic
+	adjusted := t.adjusted()
 	var aurocs []float64
 	var sizes []int
 	byPattern := map[string]stats.Number{}
@@ -318,8 +324,13 @@ func (t tested) stratified(seed uint64) []diagnostic {
 			continue
 		}
 		scores, labels := at(t.scores, of), at(t.labels, of)
+		f := diagnose.JudgeCalibration("calibration/"+c.Level, c, scores, labels, boot("calibration "+c.Level, of))
+		if adjusted {
+			f.Verdict = diagnose.None
+			f.Reason += adjustedText
+		}
 		out = append(out, diagnostic{
-			diagnose.JudgeCalibration("calibration/"+c.Level, c, scores, labels, boot("calibration "+c.Level, of)),
+			f,
 			map[string]any{
 				"slope": c.Slope, "intercept": c.Intercept, "reliability": stats.Number(c.Brier.Reliability),
 				"resolution": stats.Number(c.Brier.Resolution), "uncertainty": stats.Number(c.Brier.Uncertainty),

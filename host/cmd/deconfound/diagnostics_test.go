@@ -3,6 +3,8 @@ package main
 import (
 	"encoding/json"
 	"fmt"
+	"os"
+	"path/filepath"
 	"testing"
 
 	"github.com/deconfound/deconfound/host/dataset"
@@ -13,10 +15,15 @@ import (
 	"github.com/deconfound/deconfound/tracker"
 )
 
-// splitCohort is the bundled cohort, split.
+// splitCohort is the bundled cohort, split; always in the same way, which the key
+// of the installation decides.
 func splitCohort(t testing.TB) train.Data {
 	t.Helper()
-	store, err := home(t.TempDir()).openDataset(t.Context(), "nafld")
+	dir := t.TempDir()
+	if err := os.WriteFile(filepath.Join(dir, "installation.key"), make([]byte, 32), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	store, err := home(dir).openDataset(t.Context(), "nafld")
 	if err != nil {
 		t.Fatal(err)
 	}
