@@ -172,7 +172,7 @@ func (c Cohort) maskOnly(o AuditOptions) (f Finding, information, p, v stats.Num
 	f = found(name, stats.AUROC(scores, y, nil), len(rows), float64(distinct(b.Clusters, len(rows))))
 	f.Interval = b.interval(WeightedAUROC(scores, y))
 	f.P = p
-	if f.Estimate > .55 {
+	if f.Low > .5 && f.Estimate > .55 {
 		return f.judge(Warn, "what is missing tells the label: a model can learn who is measured instead of what was measured"), information, p, v
 	}
 	return f.judge(OK, "what is missing says little about the label"), information, p, v

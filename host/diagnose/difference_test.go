@@ -56,9 +56,8 @@ func failRate(sets int, one func(r *rand.Rand) Verdict) float64 {
 
 // rates checks that a refuter fails where it should and seldom elsewhere, and tells
 // both.
-func rates(t *testing.T, what string, clean, planted func(r *rand.Rand) Verdict) {
+func rates(t *testing.T, what string, sets int, clean, planted func(r *rand.Rand) Verdict) {
 	t.Helper()
-	const sets = 60
 	wrong, right := failRate(sets, clean), failRate(sets, planted)
 	t.Logf("%s: fails in %.2f of clean sets, in %.2f of planted ones", what, wrong, right)
 	if wrong > .06 || right < .9 {
@@ -134,7 +133,7 @@ func TestPlaceboMask_ErrorRates(t *testing.T) {
 		}
 		return PlaceboMask("refuter/placebo_mask", score, placebo, y, Bootstrap{patients, 100, r}).Verdict
 	}
-	rates(t, "placebo_mask", func(r *rand.Rand) Verdict { return judge(r, 0) }, func(r *rand.Rand) Verdict { return judge(r, 3) })
+	rates(t, "placebo_mask", 60, func(r *rand.Rand) Verdict { return judge(r, 0) }, func(r *rand.Rand) Verdict { return judge(r, 3) })
 }
 
 func TestMaskGain_ErrorRates(t *testing.T) {
@@ -154,7 +153,7 @@ func TestMaskGain_ErrorRates(t *testing.T) {
 			return Refuters{Repeats: 40, Rand: r}.MaskGain(seeds).Verdict
 		}
 	}
-	rates(t, "mask_gain",
+	rates(t, "mask_gain", 60,
 		judge(func(x, _, noise float64) float64 { return x + .5*noise }),
 		judge(func(x, m, noise float64) float64 { return x + noise + 2*m }))
 	// A loss on the mask is what debiasing is for.

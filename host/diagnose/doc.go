@@ -9,6 +9,18 @@
 // and with EValue and Refuters for an effect that was found. A Finding is the form
 // in which a diagnostic is shown and stored.
 //
+// # Limits of verdicts
+//
+// A verdict needs two things where both can be had: that an effect is certain, 0
+// lying outside the 95 % limits or p below 0.05, and that it is large enough to
+// matter. Certainty alone would condemn every model that is tested on enough rows,
+// size alone every small test set. The sizes are conventions. An AUROC that moves by
+// less than 0.01 or 0.02 is within what another seed makes of the same model; one
+// that moves by 0.05 turns a ranking of methods round, since these differ by less.
+// Probabilities count from 0.02 and 0.05. Where a field has a convention it is
+// taken: a standardised difference of 0.1, propensities in 0.05 to 0.95, an effective
+// size of 0.3, p of 0.05 and 0.01. Each function states its own.
+//
 // # Conventions
 //
 // Matrices are row-major slices with their width. Availability is a bit mask for

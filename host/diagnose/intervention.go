@@ -45,7 +45,9 @@ func divergence(p, q float64) float64 {
 
 // InterventionalGap is mean |p̂(y|x) − p̂(y|do x)| with limits over patients. It has
 // no good or bad value by itself: a gap of nothing while the mask goes with the
-// label (association, Cramér's V) is a warning, because the adjustment is inert.
+// label (association, Cramér's V) is a warning, because the adjustment is inert:
+// below 0.001 nobody would see it, and from V 0.1, a small effect (Cohen 1988),
+// there is something to adjust for.
 func InterventionalGap(name string, observed, do []float64, outputs int, association float64, b Bootstrap) Finding {
 	s := CompareFactual(observed, do, outputs)
 	if s.N == 0 {
@@ -140,7 +142,8 @@ func JudgeMaskFlip(name string, full, dropped, referenceFull, referenceDropped [
 
 // AUROCChange is the AUROC of changed − that of base on the same rows, with limits
 // over patients; rows with a NaN label are left out. It is ok while the loss is
-// below 0.01 or not certain, a failure from 0.05; text says what was changed.
+// below 0.01 or not certain, a failure from 0.05 (see the limits of the package);
+// text says what was changed.
 func AUROCChange(name string, base, changed, labels []float64, b Bootstrap, text string) Finding {
 	check("predictions", len(changed), len(base))
 	check("labels", len(labels), len(base))
@@ -201,7 +204,8 @@ func BranchReliance(base, causalSwapped, biasedSwapped []float64, outputs int) R
 }
 
 // JudgeReliance is ok when at least 0.9 of the movement comes from the causal
-// branch, a failure below 0.5.
+// branch, a failure below 0.5, where the biased branch decides more than the causal
+// one does.
 func JudgeReliance(name string, base, causalSwapped, biasedSwapped []float64, outputs int, b Bootstrap) Finding {
 	r := BranchReliance(base, causalSwapped, biasedSwapped, outputs)
 	n := rowsOf(base, outputs)

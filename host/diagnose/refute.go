@@ -104,7 +104,9 @@ func (r Refuters) DummyOutcome(s Study, estimate Estimator, original float64) Fi
 }
 
 // RandomCommonCause adds a covariate of noise: the estimate must stay. It fails
-// when the mean moves by more than a quarter of the estimate's standard error.
+// when the mean moves by more than a quarter of the estimate's standard error, which
+// a reader of the interval would hardly see; an honest estimator moves by a small
+// part of that.
 func (r Refuters) RandomCommonCause(s Study, estimate Estimator, original, se float64) Finding {
 	const name = "random_common_cause"
 	values := r.draw(func() float64 {
@@ -129,14 +131,16 @@ func (r Refuters) RandomCommonCause(s Study, estimate Estimator, original, se fl
 }
 
 // DataSubset estimates on a share of the patients: the estimate on all must lie
-// within the range of the repeats.
+// within the central 95 % of the repeats, which scatter about it.
 func (r Refuters) DataSubset(s Study, estimate Estimator, original float64) Finding {
 	const name = "data_subset"
 	values := r.draw(func() float64 { return estimate(s.rows(r.subset(s.Patients))) })
 	return stays(name, values, s, original, "on parts of the patients")
 }
 
-// Bootstrap resamples patients: the estimate must lie within its own interval.
+// Bootstrap resamples patients: the estimate must lie within its own interval, the
+// central 95 % of the repeats. It fails an estimator that answers otherwise when rows
+// come twice.
 func (r Refuters) Bootstrap(s Study, estimate Estimator, original float64) Finding {
 	const name = "bootstrap"
 	members := map[int64][]int{}

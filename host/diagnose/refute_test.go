@@ -165,6 +165,6 @@ func TestRefuters_ErrorRates(t *testing.T) {
 				return f.Bootstrap(s, estimate, original).Verdict
 			}
 		}
-		rates(t, name, judge(LogOddsRatio), judge(planted))
+		rates(t, name, 60, judge(LogOddsRatio), judge(planted))
 	}
 }

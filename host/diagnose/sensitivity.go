@@ -75,7 +75,7 @@ func AnalyseSensitivity(names []string, s Study) Sensitivity {
 	} else {
 		out.EValue = out.EValue.judge(OK, "odds ratio %.2f (%.2f to %.2f) given the covariates: there is no certain association to explain away", ratio.Estimate, ratio.Low, ratio.High)
 	}
-	out.ObservedEValue = observedEValue(names, s, ratio, prevalence, patients)
+	out.ObservedEValue = observedEValue(names, s, clusters, ratio, prevalence, patients)
 
 	full, err := leastSquares(s.Outcome, s.joined())
 	if err != nil {
@@ -103,8 +103,9 @@ func AnalyseSensitivity(names []string, s Study) Sensitivity {
 // observedEValue is the observed-covariate E-value (McGowan and Greevy 2020, as
 // DoWhy has it), a yardstick for the E-value: that of the change of the confidence
 // limit nearer to 1 when the covariate that matters most is left out; of the
-// estimate where the interval contains 1.
-func observedEValue(names []string, s Study, ratio stats.Interval, prevalence, patients float64) Finding {
+// estimate where the interval contains 1. clusters are those behind the limits of
+// ratio, so that both are limits of the same kind.
+func observedEValue(names []string, s Study, clusters []int64, ratio stats.Interval, prevalence, patients float64) Finding {
 	const name = "observed_e_value"
 	n := len(s.Outcome)
 	bound := func(i stats.Interval) stats.Number {
@@ -118,7 +119,7 @@ func observedEValue(names []string, s Study, ratio stats.Interval, prevalence, p
 	}
 	largest, which := math.NaN(), ""
 	for j := range s.Width {
-		without, err := AdjustedOddsRatio(s.Exposure, s.Outcome, dropColumn(s.Covariates, s.Width, j), s.Width-1, nil)
+		without, err := AdjustedOddsRatio(s.Exposure, s.Outcome, dropColumn(s.Covariates, s.Width, j), s.Width-1, clusters)
 		if err != nil {
 			continue
 		}

@@ -117,8 +117,7 @@ func JudgeRobustness(name string, rates, labels []float64, model, reference func
 // JudgePatternShift is the change of the AUROC while the mix of patterns goes from
 // that of the rows, α = 0, to the one they would have if the classes swapped
 // theirs, P_flip(k) = Σ_y P(y) P(k | 1−y), α = 1; the points are between. It warns
-// at a certain loss of 0.02, twice what an AUROC of some hundred events is read to,
-// and fails at 0.05, about what debiasing methods are reported to gain.
+// at a certain loss of 0.02 and fails at 0.05.
 func JudgePatternShift(name string, scores, labels []float64, levels []string, b Bootstrap) (Finding, []SweepPoint) {
 	rows := knownOf(labels)
 	y, s, l := pick(labels, rows), pick(scores, rows), make([]string, len(rows))
