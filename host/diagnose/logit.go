@@ -55,8 +55,8 @@ func FitLogit(x []float64, width int, y []float64, o LogitOptions) (Logit, error
 	}
 	const (
 		steps     = 100
-		tolerance = 1e-11
-		steep     = 30 // logits beyond which a probability is 0 or 1 for any purpose
+		tolerance = 1e-7 // of the last step: what is left to go is of the order of its square
+		steep     = 30   // logits beyond which a probability is 0 or 1 for any purpose
 	)
 	beta := make([]float64, p)
 	at := func(beta []float64, i int) float64 {
@@ -135,7 +135,7 @@ func FitLogit(x []float64, width int, y []float64, o LogitOptions) (Logit, error
 			scale /= 2
 		}
 		beta = next
-		if size < tolerance {
+		if scale == 1 && size < tolerance {
 			derive(beta)
 			if !factor.Factorize(information) {
 				return Logit{}, ErrDependent

@@ -18,8 +18,8 @@ import (
 )
 
 // diagnosticResamples is the number of bootstrap replicates behind an interval in
-// the view of diagnostics.
-const diagnosticResamples = 1000
+// the view of diagnostics, of which a run has some dozens: ten lie beyond each limit.
+const diagnosticResamples = 400
 
 // overlaps keeps what depends on dataset and split alone: the runs of a sweep
 // share it. It is safe for use by many workers.
@@ -305,7 +305,7 @@ const worstShare = .1
 // predictions is told but not judged, as in residual.
 func (t tested) stratified(seed uint64) []diagnostic {
 	boot := func(what string, rows []int) diagnose.Bootstrap {
-		return diagnose.Bootstrap{Clusters: at(t.patients, rows), Resamples: examinedResamples, Rand: rng.Stream(seed, "stratified", what)}
+		return diagnose.Bootstrap{Clusters: at(t.patients, rows), Resamples: diagnosticResamples, Rand: rng.Stream(seed, "stratified", what)}
 	}
 	all := make([]int, len(t.levels))
 	rows := map[string][]int{}

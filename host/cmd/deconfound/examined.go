@@ -14,9 +14,6 @@ import (
 )
 
 const (
-	// examinedResamples is the number of bootstrap replicates of an interval of an
-	// examination, which has some dozen of them.
-	examinedResamples = 400
 	// dependentRows bounds the rows of the measures that need O(n²).
 	dependentRows = 150
 	// probedRows bounds the rows of a probe; probeShuffles is the number of control
@@ -40,7 +37,7 @@ type examined struct {
 }
 
 func (e examined) boot(what ...any) diagnose.Bootstrap {
-	return diagnose.Bootstrap{Clusters: e.patients, Resamples: examinedResamples, Rand: rng.Stream(e.seed, append([]any{"examined"}, what...)...)}
+	return diagnose.Bootstrap{Clusters: e.patients, Resamples: diagnosticResamples, Rand: rng.Stream(e.seed, append([]any{"examined"}, what...)...)}
 }
 
 // findings are all diagnostics of an examination.
