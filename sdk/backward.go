@@ -9,6 +9,8 @@ type BackwardRequest struct {
 	// nil if all rows count alike. DH includes them; a backbone that predicts labels in
 	// losses of its own weighs the rows likewise.
 	Weights []float32
+	// ResetOptimizer has the optimiser forget its running moments before the update.
+	ResetOptimizer bool
 }
 
 // BackwardResponse is the answer, after the parameters were updated.

@@ -35,6 +35,9 @@ type ObjectiveResponse struct {
 	DH Tensor
 	// DLogits is the gradient of the penalty with respect to Logits, or absent.
 	DLogits Tensor
+	// ResetOptimizer has the optimisers of head and backbone forget their running
+	// moments before the update of this step, for an objective that changes.
+	ResetOptimizer bool
 	// Terms are recorded with the epoch.
 	Terms []Term
 }

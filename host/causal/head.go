@@ -234,6 +234,13 @@ func (h *Head) Gradient(weights, dlogits []float32) ([]float32, []Term, error) {
 	return append([]float32(nil), p.h.Grad...), terms, nil
 }
 
+// ResetOptimizers has all optimisers forget their running moments.
+func (h *Head) ResetOptimizers() {
+	for _, g := range h.groups {
+		g.optimizer.Reset()
+	}
+}
+
 // Update moves the parameters along the gradients of the last Gradient. Without
 // one it does nothing.
 func (h *Head) Update() {

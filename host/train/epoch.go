@@ -122,6 +122,7 @@ func (r *Run) learn(ctx context.Context, b batch, means *means) error {
 	}
 
 	var weights, dlogits, dh []float32
+	var reset bool
 	if r.strategy != nil {
 		var objective sdk.ObjectiveResponse
 		if err := r.strategy.Objective(ctx, sdk.ObjectiveRequest{
@@ -137,6 +138,9 @@ func (r *Run) learn(ctx context.Context, b batch, means *means) error {
 			return fmt.Errorf("objective: %w", err)
 		}
 		weights, dlogits, dh = objective.Weights, objective.DLogits.Data, objective.DH.Data
+		if reset = objective.ResetOptimizer; reset {
+			r.head.ResetOptimizers()
+		}
 		means.add("strategy/penalty", objective.Penalty, 1)
 		for _, term := range objective.Terms {
 			means.add("strategy/"+term.Name, term.Value, 1)
@@ -163,6 +167,8 @@ func (r *Run) learn(ctx context.Context, b batch, means *means) error {
 	return r.startBackward(ctx, sdk.BackwardRequest{
 		DH:      sdk.Tensor{Shape: []int{rows, r.cfg.Width}, Data: gradient},
 		Weights: weights,
+
+		ResetOptimizer: reset,
 	}, means)
 }
 

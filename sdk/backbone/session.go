@@ -109,6 +109,9 @@ func (s *session) Backward(_ context.Context, request sdk.BackwardRequest, respo
 	if math.IsNaN(norm) || math.IsInf(norm, 0) {
 		return sdk.Errorf(sdk.CodeNotFinite, "the norm of the backbone's gradient is %v", norm)
 	}
+	if request.ResetOptimizer {
+		s.optimizer.Reset()
+	}
 	s.optimizer.Step()
 	response.Terms, response.GradientNorm = terms, norm
 	return nil

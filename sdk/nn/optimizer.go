@@ -29,6 +29,9 @@ type Optimizer interface {
 	// are not: the caller checks first.
 	Step()
 	SetLearningRate(rate float64)
+	// Reset forgets the running moments and the steps, as if it were new; the
+	// learning rate stays.
+	Reset()
 	// State returns everything that later steps depend on, beside the parameters.
 	State() []byte
 	// SetState takes what State returned for equally configured parameters of the
@@ -86,6 +89,15 @@ type optimizer struct {
 }
 
 func (o *optimizer) SetLearningRate(rate float64) { o.config.LearningRate = rate }
+
+func (o *optimizer) Reset() {
+	o.steps = 0
+	for _, kind := range o.moments {
+		for _, values := range kind {
+			clear(values)
+		}
+	}
+}
 
 func (o *optimizer) newMoments(kinds int) {
 	o.moments = make([][][]float32, kinds)

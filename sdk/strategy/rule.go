@@ -11,6 +11,7 @@ import (
 //	Augmenter    changes which modalities the backbone sees of a training row
 //	Weigher      gives training rows weights
 //	Penalizer    adds a penalty on h or on the logits, with its gradient
+//	Resetter     has the optimisers start anew at a step
 //	Stateful     has state that a checkpoint must keep
 //
 // Methods are called by one goroutine at a time.
@@ -36,6 +37,13 @@ type Penalizer interface {
 	// Penalty returns the value and its gradients with respect to h
 	// [rows, width] and the logits [rows, outputs]; a nil gradient is zero.
 	Penalty(batch Batch) (value float64, dh, dlogits []float32, terms []sdk.Term, err error)
+}
+
+// Resetter has the optimisers of head and backbone start anew.
+type Resetter interface {
+	// Reset reports whether they do so before the update of a step. It depends on
+	// nothing but the step.
+	Reset(step uint64) bool
 }
 
 // Stateful is a rule with state beyond its configuration.

@@ -96,6 +96,9 @@ func (s *session) Objective(_ context.Context, req sdk.ObjectiveRequest, resp *s
 		}
 		resp.Weights, resp.Terms = weights, append(resp.Terms, terms...)
 	}
+	if rule, ok := s.rule.(Resetter); ok {
+		resp.ResetOptimizer = rule.Reset(req.Step)
+	}
 	if rule, ok := s.rule.(Penalizer); ok {
 		value, dh, dlogits, terms, err := rule.Penalty(batch)
 		if err != nil {

@@ -65,11 +65,14 @@ func packObjected(w *writer, r sdk.ObjectiveResponse) *pb.ObjectiveResponse {
 		Dh:      w.tensor(r.DH),
 		Dlogits: w.tensor(r.DLogits),
 		Terms:   packTerms(r.Terms),
+
+		ResetOptimizer: r.ResetOptimizer,
 	}
 }
 
 func unpackObjected(r *reader, m *pb.ObjectiveResponse) (out sdk.ObjectiveResponse, err error) {
 	out.Penalty = m.GetPenalty()
+	out.ResetOptimizer = m.GetResetOptimizer()
 	out.Terms = unpackTerms(m.GetTerms())
 	if out.Weights, err = r.vector("weights", m.GetWeights()); err != nil {
 		return out, err

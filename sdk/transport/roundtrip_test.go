@@ -188,7 +188,7 @@ func TestForward_roundTrip(t *testing.T) {
 
 func TestBackward_roundTrip(t *testing.T) {
 	eachWay(t, func(t *testing.T, w way) {
-		want := sdk.BackwardRequest{DH: ramp(2, 7), Weights: []float32{0.5, 2}}
+		want := sdk.BackwardRequest{DH: ramp(2, 7), Weights: []float32{0.5, 2}, ResetOptimizer: true}
 		answer := sdk.BackwardResponse{Terms: []sdk.Term{{Name: "kl", Value: 0.1}, {Name: "aux", Value: -3}}, GradientNorm: 1.5}
 		var got sdk.BackwardRequest
 		s := openBackbone(t, w, 0, &fakeSession{backward: func(req sdk.BackwardRequest, resp *sdk.BackwardResponse) error {
@@ -213,7 +213,7 @@ func TestStrategy_roundTrip(t *testing.T) {
 			Rows: []int32{0, 4}, H: ramp(2, 3), Logits: ramp(2, 1), RowLoss: []float32{0.5, 0.25},
 			Labels: []float32{1, 0}, Availability: []uint64{3, 1}, Groups: []int32{1, 0}, Step: 2,
 		}
-		objected := sdk.ObjectiveResponse{Weights: []float32{2, 0}, Penalty: 0.75, DH: ramp(2, 3), DLogits: ramp(2, 1), Terms: []sdk.Term{{Name: "cmi", Value: 0.75}}}
+		objected := sdk.ObjectiveResponse{Weights: []float32{2, 0}, Penalty: 0.75, DH: ramp(2, 3), DLogits: ramp(2, 1), Terms: []sdk.Term{{Name: "cmi", Value: 0.75}}, ResetOptimizer: true}
 		var gotAugment sdk.AugmentRequest
 		var gotObjective sdk.ObjectiveRequest
 		client := connect(t, w, 0, func(s grpc.ServiceRegistrar, a *Arena, d *Door) {

@@ -57,10 +57,11 @@ func unpackForwarded(r *reader, m *pb.ForwardResponse) (out sdk.ForwardResponse,
 }
 
 func packBackward(w *writer, r sdk.BackwardRequest) *pb.BackwardRequest {
-	return &pb.BackwardRequest{Dh: w.tensor(r.DH), Weights: w.vector(r.Weights)}
+	return &pb.BackwardRequest{Dh: w.tensor(r.DH), Weights: w.vector(r.Weights), ResetOptimizer: r.ResetOptimizer}
 }
 
 func unpackBackward(r *reader, m *pb.BackwardRequest) (out sdk.BackwardRequest, err error) {
+	out.ResetOptimizer = m.GetResetOptimizer()
 	if out.DH, err = r.tensor("dh", m.GetDh()); err != nil {
 		return out, err
 	}

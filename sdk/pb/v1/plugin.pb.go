@@ -1980,11 +1980,12 @@ func (x *ForwardResponse) GetModalityEmbeddings() *Tensor {
 }
 
 type BackwardRequest struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Dh            *Tensor                `protobuf:"bytes,1,opt,name=dh,proto3" json:"dh,omitempty"`
-	Weights       *Tensor                `protobuf:"bytes,2,opt,name=weights,proto3" json:"weights,omitempty"` // [B]; absent: all rows count alike
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	state          protoimpl.MessageState `protogen:"open.v1"`
+	Dh             *Tensor                `protobuf:"bytes,1,opt,name=dh,proto3" json:"dh,omitempty"`
+	Weights        *Tensor                `protobuf:"bytes,2,opt,name=weights,proto3" json:"weights,omitempty"`                                      // [B]; absent: all rows count alike
+	ResetOptimizer bool                   `protobuf:"varint,3,opt,name=reset_optimizer,json=resetOptimizer,proto3" json:"reset_optimizer,omitempty"` // forget the running moments before the update
+	unknownFields  protoimpl.UnknownFields
+	sizeCache      protoimpl.SizeCache
 }
 
 func (x *BackwardRequest) Reset() {
@@ -2029,6 +2030,13 @@ func (x *BackwardRequest) GetWeights() *Tensor {
 		return x.Weights
 	}
 	return nil
+}
+
+func (x *BackwardRequest) GetResetOptimizer() bool {
+	if x != nil {
+		return x.ResetOptimizer
+	}
+	return false
 }
 
 type BackwardResponse struct {
@@ -2288,14 +2296,15 @@ func (x *ObjectiveRequest) GetStep() uint64 {
 }
 
 type ObjectiveResponse struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Weights       *Tensor                `protobuf:"bytes,1,opt,name=weights,proto3" json:"weights,omitempty"`
-	Penalty       float64                `protobuf:"fixed64,2,opt,name=penalty,proto3" json:"penalty,omitempty"`
-	Dh            *Tensor                `protobuf:"bytes,3,opt,name=dh,proto3" json:"dh,omitempty"`
-	Dlogits       *Tensor                `protobuf:"bytes,4,opt,name=dlogits,proto3" json:"dlogits,omitempty"`
-	Terms         []*Term                `protobuf:"bytes,5,rep,name=terms,proto3" json:"terms,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	state          protoimpl.MessageState `protogen:"open.v1"`
+	Weights        *Tensor                `protobuf:"bytes,1,opt,name=weights,proto3" json:"weights,omitempty"`
+	Penalty        float64                `protobuf:"fixed64,2,opt,name=penalty,proto3" json:"penalty,omitempty"`
+	Dh             *Tensor                `protobuf:"bytes,3,opt,name=dh,proto3" json:"dh,omitempty"`
+	Dlogits        *Tensor                `protobuf:"bytes,4,opt,name=dlogits,proto3" json:"dlogits,omitempty"`
+	Terms          []*Term                `protobuf:"bytes,5,rep,name=terms,proto3" json:"terms,omitempty"`
+	ResetOptimizer bool                   `protobuf:"varint,6,opt,name=reset_optimizer,json=resetOptimizer,proto3" json:"reset_optimizer,omitempty"` // of head and backbone, before the update of this step
+	unknownFields  protoimpl.UnknownFields
+	sizeCache      protoimpl.SizeCache
 }
 
 func (x *ObjectiveResponse) Reset() {
@@ -2361,6 +2370,13 @@ func (x *ObjectiveResponse) GetTerms() []*Term {
 		return x.Terms
 	}
 	return nil
+}
+
+func (x *ObjectiveResponse) GetResetOptimizer() bool {
+	if x != nil {
+		return x.ResetOptimizer
+	}
+	return false
 }
 
 type SnapshotRequest struct {
@@ -2771,10 +2787,11 @@ const file_sdk_pb_v1_plugin_proto_rawDesc = "" +
 	"\x06labels\x18\x05 \x01(\v2\x1c.deconfound.plugin.v1.TensorR\x06labels\"\x8c\x01\n" +
 	"\x0fForwardResponse\x12*\n" +
 	"\x01h\x18\x01 \x01(\v2\x1c.deconfound.plugin.v1.TensorR\x01h\x12M\n" +
-	"\x13modality_embeddings\x18\x02 \x01(\v2\x1c.deconfound.plugin.v1.TensorR\x12modalityEmbeddings\"w\n" +
+	"\x13modality_embeddings\x18\x02 \x01(\v2\x1c.deconfound.plugin.v1.TensorR\x12modalityEmbeddings\"\xa0\x01\n" +
 	"\x0fBackwardRequest\x12,\n" +
 	"\x02dh\x18\x01 \x01(\v2\x1c.deconfound.plugin.v1.TensorR\x02dh\x126\n" +
-	"\aweights\x18\x02 \x01(\v2\x1c.deconfound.plugin.v1.TensorR\aweights\"i\n" +
+	"\aweights\x18\x02 \x01(\v2\x1c.deconfound.plugin.v1.TensorR\aweights\x12'\n" +
+	"\x0freset_optimizer\x18\x03 \x01(\bR\x0eresetOptimizer\"i\n" +
 	"\x10BackwardResponse\x120\n" +
 	"\x05terms\x18\x01 \x03(\v2\x1a.deconfound.plugin.v1.TermR\x05terms\x12#\n" +
 	"\rgradient_norm\x18\x02 \x01(\x01R\fgradientNorm\"\\\n" +
@@ -2792,13 +2809,14 @@ const file_sdk_pb_v1_plugin_proto_rawDesc = "" +
 	"\x06labels\x18\x05 \x01(\v2\x1c.deconfound.plugin.v1.TensorR\x06labels\x12\"\n" +
 	"\favailability\x18\x06 \x01(\fR\favailability\x12\x16\n" +
 	"\x06groups\x18\a \x01(\fR\x06groups\x12\x12\n" +
-	"\x04step\x18\b \x01(\x04R\x04step\"\xfd\x01\n" +
+	"\x04step\x18\b \x01(\x04R\x04step\"\xa6\x02\n" +
 	"\x11ObjectiveResponse\x126\n" +
 	"\aweights\x18\x01 \x01(\v2\x1c.deconfound.plugin.v1.TensorR\aweights\x12\x18\n" +
 	"\apenalty\x18\x02 \x01(\x01R\apenalty\x12,\n" +
 	"\x02dh\x18\x03 \x01(\v2\x1c.deconfound.plugin.v1.TensorR\x02dh\x126\n" +
 	"\adlogits\x18\x04 \x01(\v2\x1c.deconfound.plugin.v1.TensorR\adlogits\x120\n" +
-	"\x05terms\x18\x05 \x03(\v2\x1a.deconfound.plugin.v1.TermR\x05terms\"\x11\n" +
+	"\x05terms\x18\x05 \x03(\v2\x1a.deconfound.plugin.v1.TermR\x05terms\x12'\n" +
+	"\x0freset_optimizer\x18\x06 \x01(\bR\x0eresetOptimizer\"\x11\n" +
 	"\x0fSnapshotRequest\"k\n" +
 	"\x10SnapshotResponse\x12A\n" +
 	"\n" +

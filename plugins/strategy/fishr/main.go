@@ -1,0 +1,9 @@
+// Command fishr matches the variance of the gradients over groups.
+package main
+
+import (
+	"github.com/deconfound/deconfound/sdk/serve"
+	"github.com/deconfound/deconfound/sdk/strategy"
+)
+
+func main() { serve.Strategy(strategy.New(info, newRule)) }

@@ -1,0 +1,9 @@
+// Command mmd aligns the distribution of the representation over groups.
+package main
+
+import (
+	"github.com/deconfound/deconfound/sdk/serve"
+	"github.com/deconfound/deconfound/sdk/strategy"
+)
+
+func main() { serve.Strategy(strategy.New(info, newRule)) }

@@ -1,0 +1,9 @@
+// Command vrex penalises the variance of the risk over groups.
+package main
+
+import (
+	"github.com/deconfound/deconfound/sdk/serve"
+	"github.com/deconfound/deconfound/sdk/strategy"
+)
+
+func main() { serve.Strategy(strategy.New(info, newRule)) }

@@ -1,0 +1,181 @@
+package strategytest
+
+import (
+	"encoding/json"
+	"math"
+	"os"
+	"testing"
+
+	"github.com/deconfound/deconfound/sdk"
+	"github.com/deconfound/deconfound/sdk/strategy"
+)
+
+// tolerance is the largest deviation, relative to the largest value compared.
+const tolerance = 1e-5
+
+// fixture is one case of testdata/reference.json.
+type fixture struct {
+	Name            string
+	Hyperparameters map[string]any
+	Task            sdk.TaskKind
+	Classes, Width  int
+	// Labels, Groups and Availability of the training rows; an unknown label is null.
+	Labels       []*float32
+	Groups       []int32
+	Availability []uint64
+	// Parameters of the rule by name, if it has any.
+	Parameters map[string][]float32
+	Steps      []step
+}
+
+// step is a training batch and what the objective is for it.
+type step struct {
+	Step      uint64
+	Rows      []int32
+	H, Logits []float32
+	// Loss is the whole objective; DH and DLogits are its gradients.
+	Loss        float64
+	DH, DLogits []float64
+	Reset       bool
+}
+
+// Parametric is a rule with parameters of its own, which Reference sets to those
+// of the reference.
+type Parametric interface {
+	// SetParameters copies values by name, row-major as in package nn.
+	SetParameters(map[string][]float32) error
+}
+
+// Reference runs the steps of every case of testdata/reference.json, which
+// testdata/reference.py made, and compares the objective
+//
+//	sum_i w_i loss_i / sum_i w_i + penalty
+//
+// and its gradients with respect to h and the logits, to 1e-5 of the largest.
+func Reference(t *testing.T, info sdk.Info, build func(strategy.Config) (strategy.Rule, error)) {
+	t.Helper()
+	data, err := os.ReadFile("testdata/reference.json")
+	if err != nil {
+		t.Fatalf("read fixture: %v", err)
+	}
+	var cases []fixture
+	if err := json.Unmarshal(data, &cases); err != nil {
+		t.Fatalf("decode fixture: %v", err)
+	}
+	if len(cases) == 0 {
+		t.Fatal("the fixture has no cases")
+	}
+	for _, c := range cases {
+		t.Run(c.Name, func(t *testing.T) { c.run(t, info, build) })
+	}
+}
+
+func (c fixture) run(t *testing.T, info sdk.Info, build func(strategy.Config) (strategy.Rule, error)) {
+	t.Helper()
+	task := sdk.Task{Kind: c.Task, Classes: c.Classes}
+	values, err := info.Complete(c.Hyperparameters)
+	if err != nil {
+		t.Fatalf("hyperparameters: %v", err)
+	}
+	labels := make([]float32, len(c.Labels))
+	for i, y := range c.Labels {
+		labels[i] = float32(math.NaN())
+		if y != nil {
+			labels[i] = *y
+		}
+	}
+	open := sdk.StrategyOpenRequest{
+		Availability: c.Availability, Labels: labels, Groups: c.Groups, Modalities: 3, Task: task,
+		Hyperparameters: values, Width: c.Width, Seed: 1,
+		Optimizer: sdk.OptimizerSettings{Name: "adam", LearningRate: 1e-2},
+	}
+	var rule strategy.Rule
+	plugin := strategy.New(info, func(cfg strategy.Config) (strategy.Rule, error) {
+		rule, err = build(cfg)
+		if parametric, ok := rule.(Parametric); ok && err == nil {
+			err = parametric.SetParameters(c.Parameters)
+		}
+		return rule, err
+	})
+	var opened sdk.StrategyOpenResponse
+	if err := plugin.Open(t.Context(), open, &opened); err != nil {
+		t.Fatalf("open: %v", err)
+	}
+	for n, s := range c.Steps {
+		req := s.request(c, task, labels)
+		var resp sdk.ObjectiveResponse
+		if err := opened.Session.Objective(t.Context(), req, &resp); err != nil {
+			t.Fatalf("step %d: %v", n, err)
+		}
+		loss, dlogits := objective(task, req, resp)
+		near(t, n, "objective", []float64{loss}, []float64{s.Loss})
+		near(t, n, "gradient with respect to h", widen(resp.DH.Data, len(s.H)), s.DH)
+		near(t, n, "gradient with respect to the logits", dlogits, s.DLogits)
+		if resp.ResetOptimizer != s.Reset {
+			t.Errorf("step %d: the optimisers start anew: %t, want %t", n, resp.ResetOptimizer, s.Reset)
+		}
+	}
+}
+
+func (s step) request(c fixture, task sdk.Task, labels []float32) sdk.ObjectiveRequest {
+	n := len(s.Rows)
+	req := sdk.ObjectiveRequest{
+		Rows: s.Rows, Step: s.Step,
+		H:      sdk.Tensor{Shape: []int{n, c.Width}, Data: s.H},
+		Logits: sdk.Tensor{Shape: []int{n, task.Outputs()}, Data: s.Logits},
+	}
+	width := task.LabelWidth()
+	for _, row := range s.Rows {
+		req.Labels = append(req.Labels, labels[int(row)*width:int(row+1)*width]...)
+		req.Groups = append(req.Groups, c.Groups[row])
+		req.Availability = append(req.Availability, c.Availability[row])
+	}
+	for _, v := range strategy.LossesOf(task, strategy.Batch{Rows: s.Rows, Logits: req.Logits, Labels: req.Labels}).Value {
+		req.RowLoss = append(req.RowLoss, float32(v))
+	}
+	return req
+}
+
+// objective is what the host minimises, and its gradient.
+func objective(task sdk.Task, req sdk.ObjectiveRequest, resp sdk.ObjectiveResponse) (float64, []float64) {
+	losses := strategy.LossesOf(task, strategy.Batch{Rows: req.Rows, Logits: req.Logits, Labels: req.Labels})
+	weights := widen(resp.Weights, len(req.Rows))
+	var total float64
+	for i := range weights {
+		if resp.Weights == nil {
+			weights[i] = 1
+		}
+		total += weights[i]
+	}
+	loss := resp.Penalty
+	dlogits := widen(resp.DLogits.Data, len(req.Logits.Data))
+	for i, w := range weights {
+		loss += w / total * losses.Value[i]
+		losses.AddGradient(i, w/total, dlogits)
+	}
+	return loss, dlogits
+}
+
+func widen(values []float32, n int) []float64 {
+	out := make([]float64, n)
+	for i, v := range values {
+		out[i] = float64(v)
+	}
+	return out
+}
+
+func near(t *testing.T, step int, what string, got, want []float64) {
+	t.Helper()
+	if len(got) != len(want) {
+		t.Fatalf("step %d, %s: got %d values, want %d", step, what, len(got), len(want))
+	}
+	size := 1e-6
+	for _, v := range want {
+		size = max(size, math.Abs(v))
+	}
+	for i := range want {
+		if off := math.Abs(got[i]-want[i]) / size; !(off <= tolerance) {
+			t.Fatalf("step %d, %s, value %d: got %v, want %v (off by %.1e of the largest)", step, what, i, got[i], want[i], off)
+		}
+	}
+}
