@@ -192,6 +192,7 @@ func TestBackward_roundTrip(t *testing.T) {
 		answer := sdk.BackwardResponse{Terms: []sdk.Term{{Name: "kl", Value: 0.1}, {Name: "aux", Value: -3}}, GradientNorm: 1.5}
 		var got sdk.BackwardRequest
 		s := openBackbone(t, w, 0, &fakeSession{backward: func(req sdk.BackwardRequest, resp *sdk.BackwardResponse) error {
+			got = req
 			got.DH, got.Weights = kept(req.DH), slices.Clone(req.Weights)
 			*resp = answer
 			return nil
