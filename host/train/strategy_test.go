@@ -145,3 +145,35 @@ func TestRun_RefusesFalseAvailability(t *testing.T) {
 		}
 	}
 }
+
+// restarter has the optimisers start anew at one step, or at none.
+type restarter struct{ at uint64 }
+
+func (r restarter) Reset(step uint64) bool { return step == r.at }
+
+// Reset reaches the backbone in that step alone, and the head: from then on the
+// run is another one.
+func TestRun_ResetsOptimizers(t *testing.T) {
+	d := data(t, cohort(t, 400))
+	losses := map[uint64]float64{}
+	for _, at := range []uint64{2, 1 << 40} {
+		var asked []bool
+		o := &opener{
+			info:     sdk.Info{Name: "restarter"},
+			backward: func(req sdk.BackwardRequest) { asked = append(asked, req.ResetOptimizer) },
+		}
+		o.strategy = strategy.New(o.info, func(strategy.Config) (strategy.Rule, error) { return restarter{at}, nil })
+		cfg := config(1)
+		cfg.Epochs = 3
+		_, points := finish(t, cfg, d, o, 100)
+		for step, reset := range asked {
+			if reset != (uint64(step) == at) {
+				t.Errorf("to start anew at step %d: the backbone was asked to at step %d: %t", at, step, reset)
+			}
+		}
+		losses[at] = points[len(points)][train.Metric{Name: "loss", Split: "train"}]
+	}
+	if losses[2] == losses[1<<40] {
+		t.Errorf("the loss is %v with and without a new start of the optimisers", losses[2])
+	}
+}

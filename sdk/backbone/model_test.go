@@ -169,3 +169,36 @@ func TestSession_ErrNotFinite(t *testing.T) {
 }
 
 func square(x float32) float64 { return float64(x) * float64(x) }
+
+// TestSession_ResetOptimizer takes two steps of adam: without the moments of the
+// first, the second goes elsewhere.
+func TestSession_ResetOptimizer(t *testing.T) {
+	ctx := context.Background()
+	after := map[bool]sdk.SnapshotResponse{}
+	for _, reset := range []bool{false, true} {
+		session := open(t, build, "adam")
+		for step := range 2 {
+			request := sdk.ForwardRequest{Rows: []int32{1}, Availability: []uint64{1}, Mode: sdk.Train, Labels: []float32{1}}
+			if err := session.Forward(ctx, request, &sdk.ForwardResponse{}); err != nil {
+				t.Fatal(err)
+			}
+			dh := sdk.NewTensor(1, 3)
+			dh.Data[2] = float32(1 - 3*step)
+			backward := sdk.BackwardRequest{DH: dh, ResetOptimizer: reset && step == 1}
+			if err := session.Backward(ctx, backward, &sdk.BackwardResponse{}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		var snapshot sdk.SnapshotResponse
+		if err := session.Snapshot(ctx, sdk.SnapshotRequest{}, &snapshot); err != nil {
+			t.Fatal(err)
+		}
+		after[reset] = snapshot
+	}
+	for i, p := range after[false].Parameters {
+		if !slices.Equal(p.Tensor.Data, after[true].Parameters[i].Tensor.Data) {
+			return
+		}
+	}
+	t.Error("the second step is the same with and without the moments of the first")
+}

@@ -158,3 +158,20 @@ func TestNewOptimizer_RefusesBadSettings(t *testing.T) {
 		}
 	}
 }
+
+// After Reset an optimiser is as a new one, and the parameters are where they were.
+func TestOptimizer_Reset(t *testing.T) {
+	for name, c := range optimizers {
+		ps := weights()
+		used := newOptimizer(t, ps, c)
+		walk(ps, used, 0, 3)
+		before := slices.Clone(ps.All()[0].Value)
+		used.Reset()
+		if !slices.Equal(before, ps.All()[0].Value) {
+			t.Errorf("%s: Reset moved the parameters", name)
+		}
+		if fresh := newOptimizer(t, weights(), c); !slices.Equal(used.State(), fresh.State()) {
+			t.Errorf("%s: the state after Reset is not that of a new optimiser", name)
+		}
+	}
+}

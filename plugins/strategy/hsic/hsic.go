@@ -47,17 +47,12 @@ func newRule(c strategy.Config) (strategy.Rule, error) {
 // Penalty is weight * tr(K H L H)/(n-1)^2, or divided by the roots of the same of
 // K with itself and L with itself. K is exp(-|h_i - h_j|^2/m), L is 1 for rows of
 // one group, H centres. m is the median squared distance of the rows of the batch
-// before (of this one, the first time): a constant to the gradient, and to
-// whoever asks what the penalty would be for another h.
+// before, so that it is a constant. The first batch has no penalty.
 func (r *rule) Penalty(b strategy.Batch) (float64, []float32, []float32, []sdk.Term, error) { //nolint:unparam // the interface has an error
 	n, width := len(b.Rows), b.H.Shape[1]
 	distance := distances(b.H.Data, n, width)
-	own := median(distance, n)
 	m := r.bandwidth
-	if m == 0 {
-		m = own
-	}
-	r.bandwidth = own
+	r.bandwidth = median(distance, n)
 	gradient := make([]float64, len(b.H.Data))
 	if n < 3 || m == 0 {
 		return 0, strategy.Narrow(gradient), nil, []sdk.Term{{Name: "dependence", Value: 0}}, nil

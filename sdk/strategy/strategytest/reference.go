@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"math"
 	"os"
+	"slices"
 	"testing"
 
 	"github.com/deconfound/deconfound/sdk"
@@ -12,6 +13,13 @@ import (
 
 // tolerance is the largest deviation, relative to the largest value compared.
 const tolerance = 1e-5
+
+// numericTolerance is the largest relative deviation of a derivative of the
+// penalty from central differences of inputs moved by numericStep.
+const (
+	numericTolerance = 1e-2
+	numericStep      = 2e-3
+)
 
 // fixture is one case of testdata/reference.json.
 type fixture struct {
@@ -51,7 +59,8 @@ type Parametric interface {
 //
 //	sum_i w_i loss_i / sum_i w_i + penalty
 //
-// and its gradients with respect to h and the logits, to 1e-5 of the largest.
+// and its gradients with respect to h and the logits, to 1e-5 of the largest. The
+// gradients of the penalty are compared with central differences, too.
 func Reference(t *testing.T, info sdk.Info, build func(strategy.Config) (strategy.Rule, error)) {
 	t.Helper()
 	data, err := os.ReadFile("testdata/reference.json")
@@ -103,6 +112,7 @@ func (c fixture) run(t *testing.T, info sdk.Info, build func(strategy.Config) (s
 	}
 	for n, s := range c.Steps {
 		req := s.request(c, task, labels)
+		numeric(t, n, opened.Session, req)
 		var resp sdk.ObjectiveResponse
 		if err := opened.Session.Objective(t.Context(), req, &resp); err != nil {
 			t.Fatalf("step %d: %v", n, err)
@@ -113,6 +123,51 @@ func (c fixture) run(t *testing.T, info sdk.Info, build func(strategy.Config) (s
 		near(t, n, "gradient with respect to the logits", dlogits, s.DLogits)
 		if resp.ResetOptimizer != s.Reset {
 			t.Errorf("step %d: the optimisers start anew: %t, want %t", n, resp.ResetOptimizer, s.Reset)
+		}
+	}
+}
+
+// numeric compares the gradient of the penalty with central differences along its
+// own signs, and leaves the session as it was.
+func numeric(t *testing.T, n int, session sdk.StrategySession, req sdk.ObjectiveRequest) {
+	t.Helper()
+	var before sdk.SnapshotResponse
+	if err := session.Snapshot(t.Context(), sdk.SnapshotRequest{}, &before); err != nil {
+		t.Fatalf("snapshot: %v", err)
+	}
+	at := func(req sdk.ObjectiveRequest) sdk.ObjectiveResponse {
+		var resp sdk.ObjectiveResponse
+		if err := session.Objective(t.Context(), req, &resp); err != nil {
+			t.Fatalf("step %d: %v", n, err)
+		}
+		if err := session.Restore(t.Context(), sdk.RestoreRequest{State: before.State}, &sdk.RestoreResponse{}); err != nil {
+			t.Fatalf("restore: %v", err)
+		}
+		return resp
+	}
+	resp := at(req)
+	for _, x := range []struct {
+		name  string
+		input *[]float32
+		slope []float32
+	}{{"h", &req.H.Data, resp.DH.Data}, {"the logits", &req.Logits.Data, resp.DLogits.Data}} {
+		own := *x.input
+		moved := [2][]float32{slices.Clone(own), slices.Clone(own)}
+		var want float64
+		for i, g := range x.slope {
+			step := float32(math.Copysign(numericStep, float64(g)))
+			moved[0][i] -= step
+			moved[1][i] += step
+			want += float64(g) * (float64(moved[1][i]) - float64(moved[0][i]))
+		}
+		var value [2]float64
+		for side, input := range moved {
+			*x.input = input
+			value[side] = at(req).Penalty
+		}
+		*x.input = own
+		if got := value[1] - value[0]; !(math.Abs(got-want) <= numericTolerance*math.Abs(want)+1e-9) {
+			t.Errorf("step %d: moving %s along its gradient changes the penalty by %v, the gradient says %v", n, x.name, got, want)
 		}
 	}
 }

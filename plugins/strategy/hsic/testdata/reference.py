@@ -19,7 +19,9 @@ def objective(b, normalised):
     distance = (b.h[:, None] - b.h[None]).pow(2).sum(-1)
     lower = distance.detach()[tuple(torch.tril_indices(n, n, -1))].sort().values
     past.append((lower[(len(lower) - 1) // 2] + lower[len(lower) // 2]) / 2)
-    k = torch.exp(-distance / past[max(len(past) - 2, 0)])
+    if len(past) == 1:
+        return b.loss.mean()
+    k = torch.exp(-distance / past[-2])
     l = (b.group[:, None] == b.group[None]).double()
     centre = torch.eye(n) - 1 / n
     hsic = lambda x, y: torch.trace(x @ centre @ y @ centre) / (n - 1) ** 2
