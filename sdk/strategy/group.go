@@ -39,9 +39,9 @@ func (c Config) GroupSizes() ([]int, error) {
 }
 
 // ByGroup parts the rows of the batch, as places in the batch in ascending order,
-// by group: one list for each group with at least least rows, in ascending order
-// of group. Without groups all rows are one.
-func (b Batch) ByGroup(least int) [][]int {
+// by group: one list for each group with a minimum of rows, in ascending order of
+// group. Without groups all rows are one.
+func (b Batch) ByGroup(minimum int) [][]int {
 	var lists [][]int
 	for i := range b.Rows {
 		g := 0
@@ -55,7 +55,7 @@ func (b Batch) ByGroup(least int) [][]int {
 	}
 	out := lists[:0]
 	for _, list := range lists {
-		if len(list) >= max(least, 1) {
+		if len(list) >= max(minimum, 1) {
 			out = append(out, list)
 		}
 	}

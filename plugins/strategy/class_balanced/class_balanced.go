@@ -25,7 +25,7 @@ var info = sdk.Info{
 
 type rule struct{ weights []float32 }
 
-func newRule(c strategy.Config) (strategy.Rule, error) { //nolint:unparam // a constructor of rules has an error
+func newRule(c strategy.Config) (strategy.Rule, error) {
 	counts := make([]float64, max(c.Open.Task.Classes, 2))
 	for _, y := range c.Open.Labels {
 		counts[int(y)]++

@@ -140,7 +140,7 @@ func (r *rule) observe(group int, slopes []float64, rows []int) (mean, smooth []
 }
 
 // State is the moving averages as little-endian float64.
-func (r *rule) State() ([]byte, error) {
+func (r *rule) State() ([]byte, error) { //nolint:unparam // the interface has an error
 	var out []byte
 	for _, past := range r.past {
 		for _, v := range past {

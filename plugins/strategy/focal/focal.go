@@ -28,7 +28,7 @@ type rule struct {
 	gamma float64
 }
 
-func newRule(c strategy.Config) (strategy.Rule, error) { //nolint:unparam // a constructor of rules has an error
+func newRule(c strategy.Config) (strategy.Rule, error) {
 	return &rule{task: c.Open.Task, gamma: c.Float("gamma")}, nil
 }
 

@@ -140,7 +140,7 @@ func centred(x []float64, n int) []float64 {
 }
 
 // State is the bandwidth.
-func (r *rule) State() ([]byte, error) {
+func (r *rule) State() ([]byte, error) { //nolint:unparam // the interface has an error
 	return binary.LittleEndian.AppendUint64(nil, math.Float64bits(r.bandwidth)), nil
 }
 
