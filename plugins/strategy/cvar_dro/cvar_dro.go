@@ -26,7 +26,7 @@ var info = sdk.Info{
 
 type rule struct{ alpha float64 }
 
-func newRule(c strategy.Config) (strategy.Rule, error) { //nolint:unparam // a constructor of rules has an error
+func newRule(c strategy.Config) (strategy.Rule, error) {
 	return &rule{alpha: c.Float("alpha")}, nil
 }
 

@@ -23,7 +23,7 @@ var info = sdk.Info{
 
 type rule struct{ weight float64 }
 
-func newRule(c strategy.Config) (strategy.Rule, error) { //nolint:unparam // a constructor of rules has an error
+func newRule(c strategy.Config) (strategy.Rule, error) {
 	return &rule{weight: c.Float("weight")}, nil
 }
 
