@@ -12,7 +12,7 @@ var info = sdk.Info{
 	Name:     "mmd",
 	Version:  "1.0.0",
 	Licence:  "Apache-2.0",
-	Citation: "Gretton et al., A kernel two-sample test, JMLR 2012 (equation 5); Li, Pan, Wang, Kot, Domain generalization with adversarial feature learning, CVPR 2018; kernels as in DomainBed, Gulrajani, Lopez-Paz, ICLR 2021",
+	Citation: "Gretton et al., A kernel two-sample test, JMLR 2012 (equation 3); Li, Pan, Wang, Kot, Domain generalization with adversarial feature learning, CVPR 2018; kernels as in DomainBed, Gulrajani, Lopez-Paz, ICLR 2021",
 	Text:     "Penalises the maximum mean discrepancy of h between groups under a sum of seven Gaussian kernels. A group is an availability pattern or an environment.",
 	Hyperparameters: []sdk.Hyperparameter{
 		{
@@ -37,7 +37,10 @@ func newRule(c strategy.Config) (strategy.Rule, error) {
 }
 
 // Penalty is weight times the mean, over pairs of groups with at least two rows in
-// the batch, of mean k(x,x') + mean k(y,y') - 2 mean k(x,y), the diagonal included.
+// the batch, of mean k(x,x') + mean k(y,y') - 2 mean k(x,y), without the pairs of a
+// row with itself: the unbiased estimate, which may be negative. With them, as in
+// DomainBed, the narrow kernels give small groups a penalty that only a constant h
+// avoids, and h collapses.
 func (r *rule) Penalty(b strategy.Batch) (float64, []float32, []float32, []sdk.Term, error) { //nolint:unparam // the interface has an error
 	width := b.H.Shape[1]
 	groups := b.ByGroup(2)
@@ -51,11 +54,9 @@ func (r *rule) Penalty(b strategy.Batch) (float64, []float32, []float32, []sdk.T
 		for o, right := range groups[:g+1] {
 			// How often an unordered pair of rows counts: twice as (a,b) and (b,a)
 			// within a group, in len(groups)-1 comparisons; -2 between groups.
-			factor := 2 * float64(len(groups)-1) / (float64(len(left)*len(left)) * pairs)
+			factor := 2 * float64(len(groups)-1) / (float64(len(left)*(len(left)-1)) * pairs)
 			if o != g {
 				factor = -2 / (float64(len(left)*len(right)) * pairs)
-			} else {
-				penalty += factor / 2 * float64(len(left)*len(bandwidths)) // the diagonal
 			}
 			for k, i := range left {
 				if o == g {
