@@ -64,6 +64,14 @@ study: build ## MD and DB against known causal truth: 20 minutes of CPU, split o
 test: ## all tests; finds an installed PostgreSQL by itself
 	$(GO) test $(TEST_FLAGS) $(PKG)
 
+# An interpreter with numpy, grpcio, protobuf, cryptography and pytest; with torch, its
+# wrapper is tested, too. make test runs the suite of plugins in Python when python3
+# has the packages.
+.PHONY: test-python
+test-python: ## the tests of sdk/python, and its plugins on the conformance suite; PYTHON names the interpreter
+	cd sdk/python && $(firstword $(PYTHON)) -B -m pytest -q
+	DECONFOUND_TEST_PYTHON=$$(command -v $(firstword $(PYTHON))) $(GO) test -count=1 -run Python ./host/scaffold
+
 .PHONY: test-race
 test-race: ## the tests under the race detector, without the long ones
 	@command -v $$($(GO) env CC) >/dev/null || { echo "make test-race: the race detector needs a C compiler, and there is no $$($(GO) env CC)" >&2; exit 1; }
@@ -139,8 +147,8 @@ verify: vet ## what reviewers need not look for: format, modules, generated code
 	$(GO) mod tidy -diff
 	$(GO) -C sdk/nn/asm mod verify
 	$(GO) -C sdk/nn/asm mod tidy -diff
-	@before=$$(git ls-files '*.pb.go' '*_amd64.s' '*_arm64.s' | xargs sha256sum); $(GO) generate ./...; \
-	  [ "$$before" = "$$(git ls-files '*.pb.go' '*_amd64.s' '*_arm64.s' | xargs sha256sum)" ] || { echo "generated code was stale and is now written anew: commit it" >&2; exit 1; }
+	@before=$$(git ls-files '*.pb.go' '*_pb2.py' '*_amd64.s' '*_arm64.s' | xargs sha256sum); $(GO) generate ./...; \
+	  [ "$$before" = "$$(git ls-files '*.pb.go' '*_pb2.py' '*_amd64.s' '*_arm64.s' | xargs sha256sum)" ] || { echo "generated code was stale and is now written anew: commit it" >&2; exit 1; }
 	$(GO) test -count=1 ./host/rules/... ./sdk/pb/...
 
 .PHONY: ci

@@ -15,8 +15,8 @@ import (
 )
 
 func main() {
-	if len(os.Args) != 3 {
-		fmt.Fprintln(os.Stderr, "usage: generate ROOT FILE.proto")
+	if len(os.Args) != 4 {
+		fmt.Fprintln(os.Stderr, "usage: generate ROOT FILE.proto FILE_pb2.py")
 		os.Exit(2)
 	}
 	// Descriptors are registered by path for the whole process, so the path is
@@ -25,13 +25,13 @@ func main() {
 		fmt.Fprintln(os.Stderr, "generate:", err)
 		os.Exit(1)
 	}
-	if err := generate(os.Args[2]); err != nil {
+	if err := generate(os.Args[2], os.Args[3]); err != nil {
 		fmt.Fprintln(os.Stderr, "generate:", err)
 		os.Exit(1)
 	}
 }
 
-func generate(path string) error {
+func generate(path, python string) error {
 	compiler := protocompile.Compiler{
 		Resolver:       protocompile.WithStandardImports(&protocompile.SourceResolver{}),
 		SourceInfoMode: protocompile.SourceInfoStandard,
@@ -53,7 +53,7 @@ func generate(path string) error {
 			return fmt.Errorf("run %s: %w", tool, err)
 		}
 	}
-	return nil
+	return writePython(python, path, protoutil.ProtoFromFileDescriptor(files[0]))
 }
 
 // run gives the request to one generator and writes the files it answers.

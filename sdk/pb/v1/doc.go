@@ -3,4 +3,4 @@
 // speaks package sdk. Start at plugin.proto.
 package pb
 
-//go:generate go run github.com/deconfound/deconfound/sdk/pb/generate ../../.. sdk/pb/v1/plugin.proto
+//go:generate go run github.com/deconfound/deconfound/sdk/pb/generate ../../.. sdk/pb/v1/plugin.proto sdk/python/deconfound/plugin_pb2.py
