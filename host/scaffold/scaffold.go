@@ -54,13 +54,23 @@ type values struct {
 	module
 }
 
+// free refuses a directory that exists.
+func free(dir string) error {
+	_, err := os.Lstat(dir)
+	switch {
+	case err == nil:
+		return fmt.Errorf("%s exists already; choose another name or directory", dir)
+	case !errors.Is(err, fs.ErrNotExist):
+		return err
+	}
+	return nil
+}
+
 func write(dir string, kind sdk.Kind, name string, o Options) ([]string, error) {
 	if err := checkName(name); err != nil {
 		return nil, err
 	}
-	if _, err := os.Lstat(dir); err == nil {
-		return nil, fmt.Errorf("%s exists already; choose another name or directory", dir)
-	} else if !errors.Is(err, fs.ErrNotExist) {
+	if err := free(dir); err != nil {
 		return nil, err
 	}
 	m, err := readModule(o)
@@ -68,10 +78,18 @@ func write(dir string, kind sdk.Kind, name string, o Options) ([]string, error) 
 		return nil, err
 	}
 	v := values{Kind: kind, Name: name, Module: modulePrefix + name, SDK: sdkModule, Protocol: transport.Version, module: m}
-	files, err := render(v)
+	files, err := render(v, "module", string(kind))
 	if err != nil {
 		return nil, err
 	}
+	if len(m.Sums) > 0 {
+		files["go.sum"] = m.Sums
+	}
+	return save(dir, files)
+}
+
+// save writes files into dir, which it makes.
+func save(dir string, files map[string][]byte) ([]string, error) {
 	if err := os.MkdirAll(filepath.Dir(dir), 0o755); err != nil {
 		return nil, fmt.Errorf("make plugin directory: %w", err)
 	}
@@ -102,13 +120,11 @@ func checkName(name string) error {
 	return nil
 }
 
-// render fills the templates of a kind.
-func render(v values) (map[string][]byte, error) {
+// render fills the templates in some folders.
+func render(v any, folders ...string) (map[string][]byte, error) {
 	files := map[string][]byte{}
-	if len(v.Sums) > 0 {
-		files["go.sum"] = v.Sums
-	}
-	for _, folder := range []string{"templates/module", "templates/" + string(v.Kind)} {
+	for _, folder := range folders {
+		folder = "templates/" + folder
 		entries, err := templates.ReadDir(folder)
 		if err != nil {
 			return nil, err
