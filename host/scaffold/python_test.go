@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/deconfound/deconfound/host/plugin"
 	"github.com/deconfound/deconfound/sdk"
@@ -19,7 +20,7 @@ import (
 const pythonVariable = "DECONFOUND_TEST_PYTHON"
 
 // interpreter finds one that imports the packages, or skips the test.
-func interpreter(t *testing.T, packages ...string) string {
+func interpreter(t testing.TB, packages ...string) string {
 	t.Helper()
 	python := os.Getenv(pythonVariable)
 	asked := python != ""
@@ -41,9 +42,8 @@ func interpreter(t *testing.T, packages ...string) string {
 	return path
 }
 
-// conforms runs the suite on a plugin through its process, with the package of this
-// checkout; sockets says how its sessions travel.
-func conforms(t *testing.T, dir, python string, transport plugin.Config) {
+// started starts a plugin with the package of this checkout; the caller kills it.
+func started(t testing.TB, dir, python string, transport plugin.Config) *plugin.Process {
 	t.Helper()
 	entry, err := plugin.ReadManifest(dir)
 	if err != nil {
@@ -51,10 +51,6 @@ func conforms(t *testing.T, dir, python string, transport plugin.Config) {
 	}
 	entry.Command[0] = python
 	entry.Env = append(entry.Env, "PYTHONPATH")
-	before, err := plugin.TreeHash(dir)
-	if err != nil {
-		t.Fatal(err)
-	}
 	source, err := filepath.Abs(filepath.Join(checkout, "sdk", "python"))
 	if err != nil {
 		t.Fatal(err)
@@ -69,9 +65,21 @@ func conforms(t *testing.T, dir, python string, transport plugin.Config) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	return process
+}
+
+// conforms runs the suite on a plugin through its process; transport says how its
+// sessions travel.
+func conforms(t *testing.T, dir, python string, transport plugin.Config) {
+	t.Helper()
+	before, err := plugin.TreeHash(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	process := started(t, dir, python, transport)
 	defer process.Kill()
 	var results []plugintest.Result
-	if entry.Kind == sdk.KindBackbone {
+	if process.Info().Kind == sdk.KindBackbone {
 		results = plugintest.CheckBackbone(t.Context(), process.UncheckedBackbone(), plugintest.Options{})
 	} else {
 		results = plugintest.CheckStrategy(t.Context(), process.UncheckedStrategy(), plugintest.Options{})
@@ -128,6 +136,52 @@ func TestPython_Transports(t *testing.T) {
 		"sockets": {}, "grpc": {NoSockets: true}, "bytes": {NoSockets: true, NoSharedMemory: true},
 	} {
 		t.Run(name, func(t *testing.T) { conforms(t, dir, python, config) })
+	}
+}
+
+// BenchmarkPython_Step is one training step across the border to Python, without any
+// computation, as BenchmarkStep of host/plugin is to Go: 256 rows, h and dh of 128
+// KiB. It reports the median of the steps, too.
+func BenchmarkPython_Step(b *testing.B) {
+	python := interpreter(b, "numpy", "grpc", "cryptography", "google.protobuf")
+	dir := filepath.Join(checkout, "sdk", "python", "tests", "plugins", "echo")
+	store, err := filepath.Abs(filepath.Join(checkout, "sdk", "features", "testdata", "gather"))
+	if err != nil {
+		b.Fatal(err)
+	}
+	for _, c := range []struct {
+		name string
+		cfg  plugin.Config
+	}{
+		{"socket/memfd", plugin.Config{}},
+		{"grpc/bytes", plugin.Config{NoSockets: true, NoSharedMemory: true}},
+	} {
+		b.Run(c.name, func(b *testing.B) {
+			process := started(b, dir, python, c.cfg)
+			defer process.Kill()
+			session, err := plugin.OpenBackbone(b.Context(), process, sdk.OpenRequest{
+				FeatureStore: store, Modalities: []sdk.Modality{{Name: "table", Kind: sdk.Tabular, Width: 7}}, Width: 128, MaxBatch: 256,
+				Task: sdk.Task{Kind: sdk.Binary}, Optimizer: sdk.OptimizerSettings{Name: "adam", LearningRate: 1e-3},
+			})
+			if err != nil {
+				b.Fatal(err)
+			}
+			step := sdk.ForwardRequest{Rows: make([]int32, 256), Availability: make([]uint64, 256), Mode: sdk.Train}
+			var h sdk.ForwardResponse
+			var steps []time.Duration
+			for b.Loop() {
+				began := time.Now()
+				if err := session.Forward(b.Context(), step, &h); err != nil {
+					b.Fatal(err)
+				}
+				if err := session.Backward(b.Context(), sdk.BackwardRequest{DH: h.H}, &sdk.BackwardResponse{}); err != nil {
+					b.Fatal(err)
+				}
+				steps = append(steps, time.Since(began))
+			}
+			slices.Sort(steps)
+			b.ReportMetric(float64(steps[len(steps)/2].Nanoseconds())/1e3, "median-µs")
+		})
 	}
 }
 

@@ -123,6 +123,32 @@ class Config:
         return np.random.Generator(np.random.Philox(np.random.SeedSequence([self.seed, *key])))
 
 
+class Source:
+    """A feature store seen through the modalities and scaling of a session. Tables
+    that fit into KEPT bytes together are standardised once and kept."""
+
+    KEPT = 64 << 20
+
+    def __init__(self, directory: str, modalities: tuple[Modality, ...]):
+        self.store, self.modalities = Store(directory), modalities
+        for m in modalities:
+            s = self.store.lookup(m.name)
+            if (s.kind, s.width, s.length) != (m.kind, m.width, m.length):
+                raise bad_request(f"modality {m.name} is {s.kind} of width {s.width} and length {s.length} in the feature store, "
+                                  f"but {m.kind} of width {m.width} and length {m.length} in the request")
+        self.tables: list[np.ndarray] | None = None
+        self.kept = 4 * self.store.rows * sum(m.size for m in modalities) <= self.KEPT
+
+    def gather(self, m: int, rows: np.ndarray) -> np.ndarray:
+        """The standardised values of rows of modality m, a copy."""
+        if not self.kept:
+            return self.store.gather(self.modalities[m].name, rows, self.modalities[m].scaling)
+        if self.tables is None:
+            every = np.arange(self.store.rows)
+            self.tables = [self.store.gather(x.name, every, x.scaling) for x in self.modalities]
+        return self.tables[m].take(rows, axis=0)
+
+
 @dataclass
 class Batch:
     """One request of B rows. Arrays must not be written to, nor kept after the call
@@ -135,7 +161,7 @@ class Batch:
     step: int
     labels: np.ndarray | None
     modalities: tuple[Modality, ...] = field(repr=False)
-    store: Store = field(repr=False)
+    source: "Source" = field(repr=False)
     weights: np.ndarray | None = None  # [B], of the rows, known from backward on
 
     def __len__(self) -> int:
@@ -150,18 +176,13 @@ class Batch:
     def features(self, m: int) -> np.ndarray:
         """The standardised features of modality m, [B, width] or [B, length, width],
         zero in rows that do not have it."""
-        there = np.flatnonzero(self.availability >> np.uint64(m) & np.uint64(1))
-        modality = self.modalities[m]
-        values = self.store.gather(modality.name, self.rows[there], modality.scaling)
-        if len(there) == len(self.rows):
-            return values
-        out = np.zeros((len(self.rows), *values.shape[1:]), np.float32)
-        out[there] = values
-        return out
+        values = self.source.gather(m, self.rows)
+        values[self.availability >> np.uint64(m) & np.uint64(1) == 0] = 0
+        return values
 
     def lengths(self, m: int) -> np.ndarray:
         """The number of steps of sequence m, [B], 0 in rows that do not have it."""
-        out = self.store.lengths(self.modalities[m].name, self.rows)
+        out = self.source.store.lengths(self.modalities[m].name, self.rows)
         return np.where(self.availability >> np.uint64(m) & np.uint64(1), out, 0).astype(np.int32)
 
 
@@ -225,12 +246,7 @@ class BackboneSession:
         config.hyperparameters.update(info.complete(config.hyperparameters))
         config.optimizer.resolved()
         self.config, self.capabilities = config, info.capabilities
-        self.store = Store(config.feature_store)
-        for m in config.modalities:
-            s = self.store.lookup(m.name)
-            if (s.kind, s.width, s.length) != (m.kind, m.width, m.length):
-                raise bad_request(f"modality {m.name} is {s.kind} of width {s.width} and length {s.length} in the feature store, "
-                                  f"but {m.kind} of width {m.width} and length {m.length} in the request")
+        self.source = Source(config.feature_store, config.modalities)
         self.waiting: Batch | None = None
         self.model = plugin()
         self.model.open(config)
@@ -257,8 +273,8 @@ class BackboneSession:
             raise bad_request(f"the batch has {len(rows)} rows, the session takes 1 to {self.config.max_batch}")
         if len(availability) != len(rows):
             raise bad_shape(f"{len(availability)} availability masks for {len(rows)} rows")
-        if rows.min() < 0 or rows.max() >= self.store.rows:
-            raise bad_request(f"a row of {rows.min()} to {rows.max()} is not in the feature store, which has {self.store.rows} rows")
+        if rows.min() < 0 or rows.max() >= self.source.store.rows:
+            raise bad_request(f"a row of {rows.min()} to {rows.max()} is not in the feature store, which has {self.source.store.rows} rows")
         modalities = len(self.config.modalities)
         if modalities < 64 and (availability >> np.uint64(modalities)).any():
             raise bad_request(f"availability has bits beyond the {modalities} modalities")
@@ -268,7 +284,7 @@ class BackboneSession:
             raise bad_shape(f"{0 if labels is None else labels.size} labels for {len(rows)} rows")
         else:
             labels = labels.copy()
-        return Batch(rows, availability, train, step, labels, self.config.modalities, self.store)
+        return Batch(rows, availability, train, step, labels, self.config.modalities, self.source)
 
     def backward(self, dh, weights) -> tuple[dict[str, float], float]:
         batch, width = self.waiting, self.config.width

@@ -77,7 +77,7 @@ class TorchBackbone(Backbone):
         self.parameters = dict(self.module.named_parameters())
         trained = [p for p in self.parameters.values() if p.requires_grad]
         self.optimizer = _optimizer(trained, config.optimizer) if trained else None
-        self.trained, self.h, self.losses = trained, None, {}
+        self.trained, self.h, self.losses, self.after = trained, None, {}, []
 
     def forward(self, batch: Batch):
         self.h, self.losses = None, {}
@@ -91,20 +91,34 @@ class TorchBackbone(Backbone):
                 answer = self.module(modalities, availability)
             return (answer[0] if isinstance(answer, tuple) else answer).numpy()
         self.module.train()
-        with _drawing:
-            _seed(self.config.seed, 1 + batch.step)
-            answer = self.module(modalities, availability)
-            self.h, losses = answer if isinstance(answer, tuple) else (answer, {})
-            self.losses = dict(losses)
-            if batch.labels is not None:
-                labels = torch.from_numpy(batch.labels)
-                if self.config.task.kind == "multilabel":
-                    labels = labels.view(len(batch), -1)
-                self.losses.update(self.module.auxiliary(labels))
-        return self.h.detach().numpy()
+        before = self._buffers()
+        for module, name, b in before:
+            module._buffers[name] = b.clone()
+        try:
+            with _drawing:
+                _seed(self.config.seed, 1 + batch.step)
+                answer = self.module(modalities, availability)
+                h, losses = answer if isinstance(answer, tuple) else (answer, {})
+                losses = dict(losses)
+                if batch.labels is not None:
+                    labels = torch.from_numpy(batch.labels)
+                    if self.config.task.kind == "multilabel":
+                        labels = labels.view(len(batch), -1)
+                    losses.update(self.module.auxiliary(labels))
+        finally:
+            after = self._buffers()
+            _put(before)
+        self.h, self.losses, self.after = h, losses, after
+        return h.detach().numpy()
+
+    def _buffers(self) -> list[tuple[torch.nn.Module, str, torch.Tensor]]:
+        """Where the module keeps its running statistics. What a batch does to them
+        counts from its backward on: until then it may be dropped."""
+        return [(m, name, b) for m in self.module.modules() for name, b in m._buffers.items() if b is not None]
 
     def backward(self, dh: np.ndarray, batch: Batch) -> tuple[dict[str, float], float]:
         if not self.trained:
+            _put(self.after)
             return {name: float(loss.detach().mean()) for name, loss in self.losses.items()}, 0.0
         weights = torch.ones(len(batch)) if batch.weights is None else torch.from_numpy(batch.weights.copy())
         roots, gradients, terms = [], [], {}
@@ -127,6 +141,7 @@ class TorchBackbone(Backbone):
         norm = float(torch.linalg.vector_norm(torch.stack([torch.linalg.vector_norm(p.grad) for p in self.trained])))
         if not np.isfinite(norm):
             raise not_finite(f"the norm of the backbone's gradient is {norm}")
+        _put(self.after)
         clip = self.config.optimizer.clip_norm
         if 0 < clip < norm:
             for p in self.trained:
@@ -160,6 +175,11 @@ class TorchBackbone(Backbone):
             groups = self.optimizer.state_dict()["param_groups"]
             self.optimizer.load_state_dict({"state": moments, "param_groups": groups})
         self.h, self.losses = None, {}
+
+
+def _put(buffers: list[tuple[torch.nn.Module, str, torch.Tensor]]) -> None:
+    for module, name, b in buffers:
+        module._buffers[name] = b
 
 
 def _seed(seed: int, step: int) -> None:

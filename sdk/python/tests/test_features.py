@@ -52,3 +52,20 @@ def test_damaged_index(tmp_path, old, new):
     with pytest.raises(deconfound.Error) as e:
         deconfound.Store(str(tmp_path))
     assert e.value.code == "bad_request"
+
+
+@pytest.mark.parametrize("kept", [0, 64 << 20])
+def test_batch_reads_what_is_observed(monkeypatch, kept):
+    from deconfound.backbone import Batch, Source
+
+    monkeypatch.setattr(Source, "KEPT", kept)
+    scaling = deconfound.Scaling(np.full(7, 2, np.float32), np.full(7, 3, np.float32))
+    modalities = (deconfound.Modality("series", "sequence", 3, 5), deconfound.Modality("table", "tabular", 7, scaling=scaling))
+    source, rows = Source(str(GATHER), modalities), np.array([5, 5, 8], np.int32)
+    batch = Batch(rows, np.array([1, 2, 3], np.uint64), False, 0, None, modalities, source)
+    want = source.store.gather("table", rows, scaling)
+    want[0] = 0
+    assert batch.features(1).tobytes() == want.tobytes()
+    assert batch.features(1).tobytes() == want.tobytes()
+    assert batch.lengths(0).tolist() == [5, 0, 2] and (batch.features(0)[1] == 0).all()
+    assert batch.mask.tolist() == [[True, False], [False, True], [True, True]]

@@ -84,6 +84,16 @@ def test_gradient_is_clipped_together():
     assert norm > 0.05 and moved == pytest.approx(0.05, rel=1e-3)
 
 
+def test_batch_without_backward_leaves_no_trace():
+    s = session()
+    rows, all = np.arange(8, dtype=np.int32), np.full(8, 3, np.uint64)
+    want = s.forward(rows, all, False, 0, None)[0].tobytes()
+    s.forward(rows, all, True, 1, np.ones(8, np.float32))
+    assert s.forward(rows, all, False, 0, None)[0].tobytes() == want
+    step(s, 1)
+    assert s.model.module.norm.num_batches_tracked == 1
+
+
 def test_panic_names_the_line_of_the_author():
     from deconfound.session import describe
 
