@@ -197,6 +197,17 @@ func TestPluginNew(t *testing.T) {
 	if code, _, errs := run(t, plugins, "new", "groupdro", "--sdk", checkout); code != exitOK {
 		t.Errorf("a name of another kind: exit %d, %s", code, errs)
 	}
+	if code, out, errs := run(t, "", "new", "my_net", "--lang", "python", "--sdk", checkout); code != exitOK || !strings.Contains(out, "my_net/model.py") || strings.Contains(out, "go build") {
+		t.Errorf("in Python: exit %d, %s%s", code, out, errs)
+	}
+	for _, args := range [][]string{{"--lang", "r"}, {"--python", "python3"}} {
+		if code, _, errs := run(t, "", append([]string{"new", "other"}, args...)...); code != exitUsage || !strings.Contains(errs, args[0]) {
+			t.Errorf("%v: exit %d, %s", args, code, errs)
+		}
+	}
+	if code, _, errs := run(t, "", "new", "other", "--lang", "python", "--python", "no/python"); code != exitFailure || !strings.Contains(errs, "no interpreter") {
+		t.Errorf("an interpreter that is not there: exit %d, %s", code, errs)
+	}
 	if code, _, _ := run(t, "", "new"); code != exitUsage {
 		t.Errorf("without a name: exit %d", code)
 	}
