@@ -17,6 +17,10 @@ const QueryTimeout = 60 * time.Second
 // leaves the connection usable.
 const timeoutSlack = 5 * time.Second
 
+// maxRow is the size of the largest row that is read, in bytes. A query could ask
+// for values of a gigabyte, of which each takes several times that in memory.
+const maxRow = 16 << 20
+
 // Isolation says what keeps a user's SQL from writing.
 type Isolation string
 
@@ -83,7 +87,12 @@ func openAnalyst(ctx context.Context, config *pgx.ConnConfig) (*pgx.Conn, error)
 	config.RuntimeParams["statement_timeout"] = fmt.Sprint(QueryTimeout.Milliseconds())
 	// A result's types are not known before: describe each statement, keep none.
 	config.DefaultQueryExecMode = pgx.QueryExecModeDescribeExec
-	return pgx.ConnectConfig(ctx, config)
+	conn, err := pgx.ConnectConfig(ctx, config)
+	if err != nil {
+		return nil, err
+	}
+	conn.PgConn().Frontend().SetMaxBodyLen(maxRow)
+	return conn, nil
 }
 
 // Query runs one statement and hands its rows to f, in a transaction of its own.

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/deconfound/deconfound/host/stats"
+	"github.com/deconfound/deconfound/tracker/shown"
 )
 
 func printComparison(w io.Writer, c compared, patterns bool) {
@@ -385,16 +386,6 @@ func difference(g stats.Group) (value, interval, p string) {
 }
 
 // probability prints a p-value, which is never 0.
-func probability(p stats.Number) string {
-	if p.Defined() && p < 0.0005 {
-		return "<0.001"
-	}
-	return decimal(float64(p))
-}
+func probability(p stats.Number) string { return shown.Probability(float64(p)) }
 
-func bounds(i stats.Interval) string {
-	if math.IsNaN(float64(i.Low)) || math.IsNaN(float64(i.High)) {
-		return ""
-	}
-	return decimal(float64(i.Low)) + " to " + decimal(float64(i.High))
-}
+func bounds(i stats.Interval) string { return shown.Bounds(float64(i.Low), float64(i.High)) }

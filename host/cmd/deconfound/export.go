@@ -15,6 +15,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/deconfound/deconfound/tracker"
+	"github.com/deconfound/deconfound/tracker/shown"
 )
 
 // exportedFile is a file of export with its number of rows.
@@ -123,7 +124,7 @@ func exportQuery(ctx context.Context, analyst *tracker.ReadOnly, query, path str
 				return err
 			}
 			for i, v := range values {
-				cells[i] = exact(plainValue(v))
+				cells[i] = shown.Exact(shown.Plain(v))
 			}
 			if err := out.Write(cells); err != nil {
 				return err

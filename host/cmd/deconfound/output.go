@@ -3,12 +3,12 @@ package main
 import (
 	"encoding/json"
 	"io"
-	"math"
-	"strconv"
 
 	"github.com/jedib0t/go-pretty/v6/table"
 	"github.com/jedib0t/go-pretty/v6/text"
 	"golang.org/x/term"
+
+	"github.com/deconfound/deconfound/tracker/shown"
 )
 
 // print writes v as JSON when --json was given, else calls human.
@@ -42,36 +42,15 @@ func newTable(w io.Writer, firstNumber int, header ...any) table.Writer {
 }
 
 // decimal prints three decimals, and an undefined number as "n/a".
-func decimal(v float64) string { return decimals(v, 3) }
+func decimal(v float64) string { return shown.Decimal(v) }
 
-func decimals(v float64, digits int) string {
-	if math.IsNaN(v) || math.IsInf(v, 0) {
-		return "n/a"
-	}
-	return strconv.FormatFloat(v, 'f', digits, 64)
-}
+func decimals(v float64, digits int) string { return shown.Decimals(v, digits) }
 
 // signed is decimal with a sign, for differences.
-func signed(v float64) string {
-	if math.IsNaN(v) || math.IsInf(v, 0) {
-		return "n/a"
-	}
-	s := strconv.FormatFloat(v, 'f', 3, 64)
-	if v >= 0 {
-		return "+" + s
-	}
-	return s
-}
+func signed(v float64) string { return shown.Signed(v) }
 
 // number marshals as null when undefined: JSON has no NaN.
-type number float64
-
-func (n number) MarshalJSON() ([]byte, error) {
-	if v := float64(n); !math.IsNaN(v) && !math.IsInf(v, 0) {
-		return json.Marshal(v)
-	}
-	return []byte("null"), nil
-}
+type number = shown.Number
 
 // terminal reports whether w is an interactive terminal.
 func terminal(w io.Writer) bool {
