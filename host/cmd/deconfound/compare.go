@@ -44,9 +44,12 @@ the same.`,
 	cmd.Flags().BoolVar(&audit, "audit-selection", false, "show instead which trial every selection rule would have chosen, and what that is worth on the test sets")
 	cmd.Flags().BoolVar(&request.patterns, "patterns", true, "print every availability pattern")
 	cmd.Flags().Float64SliceVar(&request.thresholds, "decision-curve", nil, "also print the net benefit at these thresholds of risk, e.g. 0.05,0.1,0.2 (binary tasks)")
-	cmd.Flags().IntVar(&request.resamples, "resamples", 2000, "bootstrap resamples")
+	cmd.Flags().IntVar(&request.resamples, "resamples", defaultResamples, "bootstrap resamples")
 	return cmd
 }
+
+// defaultResamples are those of the bootstrap.
+const defaultResamples = 2000
 
 // comparison is what to compare.
 type comparison struct {

@@ -42,7 +42,7 @@ at random. Then it prints the comparison. Repeating it trains nothing again.`,
 				return a.ended(status)
 			}
 			for _, test := range []string{plainTestSet, "do", "flip"} {
-				request := comparison{sweep: plan.Name, test: test, resamples: 2000, patterns: test == plainTestSet}
+				request := comparison{sweep: plan.Name, test: test, resamples: defaultResamples, patterns: test == plainTestSet}
 				if err := a.compare(cmd.Context(), request); err != nil {
 					return err
 				}

@@ -1,0 +1,341 @@
+package web
+
+import (
+	"context"
+	"crypto/sha256"
+	"fmt"
+	"math"
+	"net/http"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/deconfound/deconfound/tracker"
+)
+
+// Question is what to compare.
+type Question struct {
+	Sweep   tracker.Sweep
+	Metric  string // "" is the sweep's own
+	TestSet string
+}
+
+// Comparison is what the program's compare says, with its own words.
+type Comparison struct {
+	Tables []ComparisonTable
+	// Tests are those of the sweep's analysis, joint ones too.
+	Tests         []string
+	PreRegistered bool
+	Notes         []string // why it is not pre-registered
+	Caveats       []string // about how the sweep was made
+	Joint         string   // what is said over all datasets, as the command prints it
+}
+
+// ComparisonTable is the comparison on one dataset.
+type ComparisonTable struct {
+	Dataset, Metric, Baseline string
+	Better                    string // higher, lower
+	Seeds                     int
+	Confidence                float64
+	Correction                string // Holm, BH, uncorrected
+	OtherTests                []string
+	Tested                    bool // a paired test decides
+	Rows                      []ComparisonRow
+	Methods                   string // where intervals and p come from
+	Notes                     []string
+}
+
+// ComparisonRow is a cell.
+type ComparisonRow struct {
+	Dataset, Backbone, Variant string
+	Baseline                   bool
+	Trials                     int
+	Seeds                      int
+	Overall, Worst             ComparedGroup
+	Patterns                   []ComparedGroup
+	Flags                      []string
+}
+
+// ComparedGroup is the metric on a group of test rows: the mean over seeds and the
+// paired difference. NaN is a number that is not defined.
+type ComparedGroup struct {
+	Level         string
+	N, Events     int
+	Defined       int // seeds
+	Mean          float64
+	Low, High     float64
+	HasDifference bool
+	Difference    float64
+	DLow, DHigh   float64
+	P             float64   // corrected, of the deciding test
+	Others        []float64 // corrected, of the other tests
+	Improves      bool
+	Verdict       string // better, worse, unclear, untested
+	Bar           intervalBar
+	Shade         int // 0 (worse) … 8 (better), 4 is no difference; -1: there is none
+}
+
+// Certain says whether the difference survives the correction.
+func (g ComparedGroup) Certain() bool { return g.Verdict == "better" || g.Verdict == "worse" }
+
+// mark is a diagnostic that fails in runs of a cell.
+type mark struct {
+	Dataset, Backbone, Variant, Diagnostic, Reason string
+	Failed, Runs                                   int
+}
+
+// doubt is a diagnostic with the cells in which it fails.
+type doubt struct {
+	Dataset, Diagnostic, Reason string
+	Cells                       []mark
+}
+
+type comparisonPage struct {
+	tracker.Sweep
+	Metric   string
+	Metrics  []string
+	TestSet  string
+	TestSets []string
+	Problem  string // why there is no comparison
+	Comparison
+	Forest []forest
+	Maps   []patternMap
+	Marks  []mark
+	Doubts []doubt
+}
+
+// Marked counts the failing diagnostics of a cell.
+func (p comparisonPage) Marked(dataset, backbone, variant string) int {
+	n := 0
+	for _, m := range p.Marks {
+		if m.Dataset == dataset && m.Backbone == backbone && m.Variant == variant {
+			n++
+		}
+	}
+	return n
+}
+
+// forest is the plot of a table: its rows have bars on one scale.
+type forest struct {
+	ComparisonTable
+	Axis []tick
+	Zero string
+}
+
+// patternMap is the differences by pattern.
+type patternMap struct {
+	Dataset  string
+	Columns  []ComparisonRow // those that are no baseline
+	Patterns []patternRow
+	Left     int // patterns in which nothing could be computed
+}
+
+type patternRow struct {
+	Name      string
+	N, Events int
+	Cells     []ComparedGroup
+}
+
+func (s *Server) comparisonPage(w http.ResponseWriter, r *http.Request) error {
+	ctx := r.Context()
+	id, err := number(r, "id")
+	if err != nil {
+		return err
+	}
+	if s.config.Compare == nil {
+		return notFound("comparisons are not part of this server")
+	}
+	var page comparisonPage
+	if page.Sweep, err = s.config.Store.SweepByID(ctx, id); err != nil {
+		return err
+	}
+	choices, err := s.metricChoices(ctx, id)
+	if err != nil {
+		return err
+	}
+	for _, c := range choices {
+		set := c.Split
+		if set == "test" {
+			set = "id"
+		}
+		if c.Split != "train" && c.Split != "val" && !slices.Contains(page.TestSets, set) {
+			page.TestSets = append(page.TestSets, set)
+		}
+		if c.Split == "test" && (s.config.Comparable == nil || s.config.Comparable(c.Name)) {
+			page.Metrics = append(page.Metrics, c.Name)
+		}
+	}
+	q := r.URL.Query()
+	page.TestSet, page.Metric = "id", q.Get("metric")
+	if t := q.Get("test"); slices.Contains(page.TestSets, t) {
+		page.TestSet = t
+	}
+	if !slices.Contains(page.Metrics, page.Metric) {
+		page.Metric = ""
+	}
+	if len(choices) == 0 {
+		page.Problem = "no replicate of this sweep is done yet"
+	} else if page.Comparison, err = s.compare(ctx, Question{page.Sweep, page.Metric, page.TestSet}); err != nil {
+		if ctx.Err() != nil {
+			return err
+		}
+		s.log.Info("comparison failed", "sweep", page.Name, "error", err)
+		page.Problem = err.Error()
+	}
+	if page.Marks, err = s.marks(ctx, page.Sweep); err != nil {
+		return err
+	}
+	page.Doubts = doubts(page.Marks)
+	for _, t := range page.Tables {
+		if page.Metric == "" {
+			page.Metric = t.Metric
+		}
+		page.Forest = append(page.Forest, newForest(t))
+		page.Maps = append(page.Maps, newPatternMap(t))
+	}
+	return s.render(w, r, "comparison", "Compare "+page.Name, page)
+}
+
+// cache keeps the newest comparisons: one takes seconds.
+type cache struct {
+	mu   sync.Mutex
+	kept []kept
+}
+
+type kept struct {
+	key string
+	Comparison
+}
+
+const maxKept = 32
+
+// compare answers from the cache while no replicate of the sweep has changed. One
+// comparison is made at a time.
+func (s *Server) compare(ctx context.Context, q Question) (Comparison, error) {
+	const state = `select count(*), coalesce(max(ended_at), 'epoch') from run where sweep_id = $1 and phase = 'replicate' and state = 'done' and planned`
+	var n int
+	var last time.Time
+	if err := s.config.Store.Pool().QueryRow(ctx, state, q.Sweep.ID).Scan(&n, &last); err != nil {
+		return Comparison{}, err
+	}
+	hash := sha256.Sum256([]byte(fmt.Sprintf("%d\x00%d\x00%d\x00%d\x00%s\x00%s", q.Sweep.ID, q.Sweep.Revision, n, last.UnixNano(), q.Metric, q.TestSet)))
+	key := string(hash[:])
+	s.compared.mu.Lock()
+	defer s.compared.mu.Unlock()
+	if i := slices.IndexFunc(s.compared.kept, func(k kept) bool { return k.key == key }); i >= 0 {
+		return s.compared.kept[i].Comparison, nil
+	}
+	if err := ctx.Err(); err != nil {
+		return Comparison{}, err // nobody waits any more
+	}
+	made, err := s.config.Compare(ctx, q)
+	if err != nil {
+		return Comparison{}, err
+	}
+	if len(s.compared.kept) == maxKept {
+		s.compared.kept = slices.Delete(s.compared.kept, 0, 1)
+	}
+	s.compared.kept = append(s.compared.kept, kept{key, made})
+	return made, nil
+}
+
+// marks reads the diagnostics that fail in replicates, by cell.
+func (s *Server) marks(ctx context.Context, sweep tracker.Sweep) ([]mark, error) {
+	const query = `select dataset, backbone, variant, diagnostic, coalesce(min(detail->>'reason') filter (where verdict = 'fail'), ''),
+			count(*) filter (where verdict = 'fail'), count(*)
+		from diagnostics where owner = $1 and sweep = $2 and phase = 'replicate' and planned
+		group by 1, 2, 3, 4 having bool_or(verdict = 'fail') order by 1, 2, 3, 4`
+	rows, err := s.config.Store.Pool().Query(ctx, query, sweep.Owner, sweep.Name)
+	if err != nil {
+		return nil, err
+	}
+	return pgx.CollectRows(rows, pgx.RowToStructByPos[mark])
+}
+
+// doubts gathers the marks of a diagnostic, those in most cells first.
+func doubts(marks []mark) []doubt {
+	var out []doubt
+	for _, m := range marks {
+		i := slices.IndexFunc(out, func(d doubt) bool { return d.Dataset == m.Dataset && d.Diagnostic == m.Diagnostic })
+		if i < 0 {
+			i = len(out)
+			out = append(out, doubt{Dataset: m.Dataset, Diagnostic: m.Diagnostic, Reason: m.Reason})
+		}
+		out[i].Cells = append(out[i].Cells, m)
+	}
+	slices.SortStableFunc(out, func(a, b doubt) int { return len(b.Cells) - len(a.Cells) })
+	return out
+}
+
+func newForest(t ComparisonTable) forest {
+	all := []float64{0}
+	for _, r := range t.Rows {
+		if r.Overall.HasDifference {
+			all = append(all, r.Overall.Difference, r.Overall.DLow, r.Overall.DHigh)
+		}
+	}
+	s := newScale(all...)
+	f := forest{ComparisonTable: t, Zero: px(s.at(0))}
+	f.Rows = slices.Clone(t.Rows)
+	for i := range f.Rows {
+		if g := &f.Rows[i].Overall; g.HasDifference {
+			g.Bar = newIntervalBar(s, g.Difference, g.DLow, g.DHigh)
+		}
+	}
+	for _, v := range s.ticks(4) {
+		f.Axis = append(f.Axis, tick{px(s.at(v)), strings.Replace(tickText(v), "-", "−", 1)})
+	}
+	return f
+}
+
+func newPatternMap(t ComparisonTable) patternMap {
+	m := patternMap{Dataset: t.Dataset}
+	largest := 0.0
+	var names []string
+	for _, r := range t.Rows {
+		if !r.Baseline {
+			m.Columns = append(m.Columns, r)
+		}
+		for _, g := range r.Patterns {
+			if !slices.Contains(names, g.Level) {
+				names = append(names, g.Level)
+			}
+			if g.HasDifference && !math.IsNaN(g.Difference) {
+				largest = max(largest, math.Abs(g.Difference))
+			}
+		}
+	}
+	for _, name := range names {
+		row, some := patternRow{Name: name}, false
+		for _, c := range m.Columns {
+			cell := ComparedGroup{Shade: -1, Difference: math.NaN(), P: math.NaN()}
+			for _, g := range c.Patterns {
+				if g.Level != name {
+					continue
+				}
+				cell = g
+				cell.Shade = -1
+				row.N, row.Events = g.N, g.Events
+				some = some || g.Defined > 0
+				if g.HasDifference && !math.IsNaN(g.Difference) && largest > 0 {
+					gain := math.Abs(g.Difference) / largest * 4
+					if !g.Improves {
+						gain = -gain
+					}
+					cell.Shade = int(math.Round(4 + gain))
+				}
+			}
+			row.Cells = append(row.Cells, cell)
+		}
+		if !some {
+			m.Left++
+			continue
+		}
+		m.Patterns = append(m.Patterns, row)
+	}
+	slices.SortStableFunc(m.Patterns, func(a, b patternRow) int { return b.N - a.N })
+	return m
+}
