@@ -77,6 +77,17 @@ test-race: ## the tests under the race detector, without the long ones
 	@command -v $$($(GO) env CC) >/dev/null || { echo "make test-race: the race detector needs a C compiler, and there is no $$($(GO) env CC)" >&2; exit 1; }
 	CGO_ENABLED=1 $(GO) test -race -short $(TEST_FLAGS) $(PKG)
 
+# A home with sweeps in it, for test-browser, e.g. that of make demo.
+UI_HOME ?= $(HOME)/.local/share/deconfound
+
+.PHONY: test-browser
+test-browser: build ## look at the pages of UI_HOME with Chromium; needs Node.js, screenshots in bin/screenshots
+	@mkdir -p bin/browser; cp tracker/web/testdata/browser/* bin/browser/; \
+	cd bin/browser; rm -f address; npm install --no-audit --no-fund --silent; \
+	DECONFOUND_HOME=$(UI_HOME) ../deconfound ui --json --listen 127.0.0.1:0 > address & ui=$$!; trap 'kill $$ui' EXIT; \
+	for i in $$(seq 100); do [ -s address ] && break; sleep 0.2; done; \
+	node look.mjs "$$(sed -n 's/.*"url": "\(.*\)\/".*/\1/p' address)" ../screenshots
+
 .PHONY: test-chaos
 test-chaos: ## kill workers, plugins and the database, and expect the same bits
 	$(GO) test -tags chaos -run '^TestChaos' -count=1 -timeout 30m $(TEST_FLAGS) ./host/e2e/...

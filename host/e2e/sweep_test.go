@@ -111,6 +111,7 @@ func TestRun_Quick(t *testing.T) {
 	}
 
 	h.asksAboutRuns()
+	h.looksAtPages()
 
 	db := h.database()
 	before := bitsOf(t, db)

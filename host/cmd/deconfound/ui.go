@@ -128,7 +128,7 @@ func (a *app) ui(ctx context.Context, request uiRequest) error {
 	if a.json {
 		err = a.print(map[string]string{"url": "http://" + listener.Addr().String() + "/"}, nil)
 	} else {
-		_, err = fmt.Fprintf(a.out, "http://%s/ (Ctrl-C ends it)\n", listener.Addr())
+		_, err = fmt.Fprintf(a.errs, "http://%s/ (Ctrl-C ends it)\n", listener.Addr())
 	}
 	if err != nil {
 		return err

@@ -1,0 +1,245 @@
+package e2e
+
+import (
+	"html"
+	"io"
+	"net/http"
+	"net/url"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+)
+
+// pages is deconfound ui as a browser sees it.
+type pages struct {
+	*home
+	at string
+}
+
+// ui starts the pages on a port of their own.
+func (h *home) ui() (pages, *program) {
+	h.t.Helper()
+	p := h.start("ui", "--listen", "127.0.0.1:0")
+	address := regexp.MustCompile(`^http://[^ /]+`)
+	timeout := time.After(patience)
+	for {
+		select {
+		case line, ok := <-p.lines:
+			if !ok {
+				h.t.Fatalf("the pages ended:\n%s", p.errors())
+			}
+			if at := address.FindString(line); at != "" {
+				return pages{h, at}, p
+			}
+		case <-timeout:
+			h.t.Fatalf("the pages do not start:\n%s", p.errors())
+		}
+	}
+}
+
+func (p pages) body(answer *http.Response, err error) string {
+	p.t.Helper()
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	defer answer.Body.Close()
+	body, err := io.ReadAll(answer.Body)
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	if answer.StatusCode != http.StatusOK {
+		p.t.Fatalf("%s: %s\n%s", answer.Request.URL, answer.Status, body)
+	}
+	return string(body)
+}
+
+func (p pages) get(path string) string {
+	p.t.Helper()
+	r, err := http.NewRequestWithContext(p.t.Context(), http.MethodGet, p.at+path, nil)
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	return p.body(http.DefaultClient.Do(r))
+}
+
+func (p pages) post(path string, form url.Values) string {
+	p.t.Helper()
+	key := regexp.MustCompile(`name="form_key" value="([^"]+)"`).FindStringSubmatch(p.get("/sql"))
+	form.Set("form_key", key[1])
+	r, err := http.NewRequestWithContext(p.t.Context(), http.MethodPost, p.at+path, strings.NewReader(form.Encode()))
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	return p.body(http.DefaultClient.Do(r))
+}
+
+var (
+	pageCell = regexp.MustCompile(`(?s)<t[hd][ >].*?</t[hd]>`)
+	pageTag  = regexp.MustCompile(`<[^>]*>`)
+	wide     = regexp.MustCompile(` {2,}`)
+)
+
+// table is the cells of the table in the region of a name.
+func (p pages) table(body, name string) [][]string {
+	p.t.Helper()
+	_, after, ok := strings.Cut(body, `aria-label="`+name+`"`)
+	if !ok {
+		p.t.Fatalf("the page has no table %q:\n%s", name, body)
+	}
+	content, _, _ := strings.Cut(after, "</table>")
+	var rows [][]string
+	for _, row := range strings.Split(content, "<tr")[1:] {
+		var cells []string
+		for _, cell := range pageCell.FindAllString(row, -1) {
+			text := html.UnescapeString(pageTag.ReplaceAllString(strings.ReplaceAll(cell, "<wbr>", ""), " "))
+			cells = append(cells, strings.Join(strings.Fields(text), " "))
+		}
+		rows = append(rows, cells)
+	}
+	return rows
+}
+
+// printed is the fields of the lines that a command prints; what a field is between
+// two columns of spaces.
+func printed(out string) [][]string {
+	var rows [][]string
+	for line := range strings.Lines(out) {
+		rows = append(rows, wide.Split(strings.TrimSpace(line), -1))
+	}
+	return rows
+}
+
+// has looks for a field among the words of a row.
+func has(t testing.TB, what, field string, row []string) {
+	t.Helper()
+	if !strings.Contains(" "+strings.Join(row, " ")+" ", " "+field+" ") {
+		t.Errorf("%s: the page has %q, and no %q", what, row, field)
+	}
+}
+
+// looksAtPages holds the numbers on the pages of the sweep quick against those that
+// compare, runs show and sql print, digit by digit.
+func (h *home) looksAtPages() {
+	t := h.t
+	p, running := h.ui()
+	defer func() {
+		running.interrupt(t)
+		if end := running.wait(t); end.code != 0 {
+			t.Errorf("the pages end with %d\n%s", end.code, end.err)
+		}
+	}()
+	first := p.get("/")
+	sweep := regexp.MustCompile(`/sweep/\d+`).FindString(first)
+	if row := p.table(first, "Sweeps"); len(row) != 2 || !slices.Contains(row[1], "4 of 4") {
+		t.Errorf("got %q", row)
+	}
+
+	checked := 0
+	body := p.get(sweep + "/compare")
+	forest, patterns := p.table(body, "Differences to erm"), p.table(body, "Differences by pattern")
+	out := h.must("compare", "quick").out
+	for _, fields := range printed(out) {
+		if fields[0] == "concat" {
+			i := slices.IndexFunc(forest, func(r []string) bool { return strings.HasPrefix(r[0], fields[1]+" ") })
+			if i < 0 {
+				t.Fatalf("the page has no row of %s: %q", fields[1], forest)
+			}
+			for _, f := range fields[2:] {
+				has(t, fields[1], f, forest[i])
+				checked++
+			}
+		}
+		if len(fields) == 9 && fields[1] == "concat" && fields[2] == "md" {
+			i := slices.IndexFunc(patterns, func(r []string) bool { return strings.HasPrefix(r[0], fields[0]+" ") })
+			if i < 0 {
+				t.Fatalf("the page has no pattern %s: %q", fields[0], patterns)
+			}
+			for _, f := range []string{fields[3] + " patients,", fields[4] + " events", fields[7], fields[8]} {
+				has(t, fields[0], f, patterns[i])
+				checked++
+			}
+		}
+	}
+	// The leaderboard is of the view, and its means are those of compare.
+	board := p.table(p.get(sweep), "Leaderboard")
+	for _, fields := range printed(out) {
+		if fields[0] == "concat" {
+			i := slices.IndexFunc(board, func(r []string) bool { return strings.HasPrefix(r[2], fields[1]) })
+			has(t, "leaderboard, "+fields[1], fields[2], board[i])
+			has(t, "leaderboard, "+fields[1], fields[3], board[i])
+			checked += 2
+		}
+	}
+	if checked < 30 {
+		t.Errorf("only %d figures of compare were found:\n%s", checked, out)
+	}
+
+	run := regexp.MustCompile(`/run/(\d+)`).FindStringSubmatch(p.get(sweep + "?phase=replicate"))
+	body = p.get(run[0])
+	results := p.table(body, "Results on test")
+	diagnostics := p.table(body, "Diagnostics")
+	checked = 0
+	for _, fields := range printed(h.must("runs", "show", run[1]).out) {
+		name, test := strings.CutPrefix(fields[0], "test/")
+		if test && fields[1] != "n/a" {
+			metric, level, _ := strings.Cut(name, "@")
+			if level == "" {
+				level = "all"
+			}
+			column := slices.Index(results[0], metric)
+			i := slices.IndexFunc(results, func(r []string) bool { return r[0] == level })
+			if i < 0 && (metric == "n" || metric == "events") {
+				continue // of a pattern in which nothing is computed
+			}
+			if i < 0 || column < 0 || results[i][column] != fields[1] {
+				t.Errorf("runs show has %s = %s; the page has not, in %q", fields[0], fields[1], results)
+			}
+			checked++
+		}
+		if i := slices.IndexFunc(diagnostics, func(r []string) bool { return len(r) > 1 && r[1] == fields[0] }); i >= 0 && len(fields) > 2 {
+			has(t, fields[0], fields[2], diagnostics[i])
+			checked++
+		}
+	}
+	if checked < 50 {
+		t.Errorf("only %d figures of runs show were found", checked)
+	}
+
+	const query = `select variant, pattern, auroc(score, label), count(*), avg(score) from predictions group by 1, 2 order by 1, 2`
+	answer := p.table(p.post("/sql", url.Values{"query": {query}}), "Answer")
+	for i, fields := range printed(h.must("sql", query).out) {
+		if i < 2 || strings.HasSuffix(fields[0], "rows)") {
+			continue
+		}
+		if row := answer[i-1]; strings.Join(strings.Fields(strings.Join(row, " ")), " ") != strings.Join(fields, " ") {
+			t.Errorf("sql prints %q, the page %q", fields, row)
+		}
+	}
+	file := p.post("/sql.csv", url.Values{"query": {query}})
+	if want := h.must("sql", "--csv", query).out; file != want {
+		t.Errorf("the file differs:\n%s\nsql --csv has\n%s", file, want)
+	}
+}
+
+// Strangers are let in with a token alone.
+func TestUI_AsksForToken(t *testing.T) {
+	h := newHome(t)
+	for _, args := range [][]string{
+		{"--listen", "0.0.0.0:0"}, {"--listen", ":0"}, {"--listen", "10.1.2.3:8600"}, {"--host", "lab.example"}, {"--behind-tls"}, {"--listen", "nonsense"},
+		{"--listen", "example.org:80"}, {"--token-file", h.write("short", "0123456789")},
+	} {
+		a := h.expect(2, append([]string{"ui"}, args...)...)
+		if !strings.Contains(a.err, "token") && !strings.Contains(a.err, "nonsense") {
+			t.Errorf("%v: %s", args, a.err)
+		}
+	}
+	if a := h.expect(1, "ui", "--token-file", "missing"); !strings.Contains(a.err, "read token") {
+		t.Error(a.err)
+	}
+	if help := h.must("ui", "--help").out; !strings.Contains(help, "TLS") || !strings.Contains(help, "--token-file") {
+		t.Error(help)
+	}
+}
