@@ -31,6 +31,7 @@ type Comparison struct {
 	PreRegistered bool
 	Notes         []string // why it is not pre-registered
 	Caveats       []string // about how the sweep was made
+	HiddenBias    string   // what the sensitivities mean
 	Joint         string   // what is said over all datasets, as the command prints it
 }
 
@@ -57,7 +58,26 @@ type ComparisonRow struct {
 	Overall, Worst             ComparedGroup
 	Patterns                   []ComparedGroup
 	Flags                      []string
+	Marks                      []Mark
+	Sensitivity                []Sensitivity
 }
+
+// Mark is a refuter that fails in runs that a comparison relies on.
+type Mark struct {
+	Text    string // beside the row
+	Refuter string
+	Arm     string // variant, baseline or comparison
+	Reason  string
+}
+
+// Sensitivity is how much hidden bias would explain a difference.
+type Sensitivity struct {
+	Name          string
+	Estimate, Low float64
+}
+
+// HasLimit says whether the limit nearer to no difference is printed too.
+func (s Sensitivity) HasLimit() bool { return s.Name == "e_value" }
 
 // ComparedGroup is the metric on a group of test rows: the mean over seeds and the
 // paired difference. NaN is a number that is not defined.
@@ -81,8 +101,8 @@ type ComparedGroup struct {
 // Certain says whether the difference survives the correction.
 func (g ComparedGroup) Certain() bool { return g.Verdict == "better" || g.Verdict == "worse" }
 
-// mark is a diagnostic that fails in runs of a cell.
-type mark struct {
+// failing is a diagnostic that fails in runs of a cell.
+type failing struct {
 	Dataset, Backbone, Variant, Diagnostic, Reason string
 	Failed, Runs                                   int
 }
@@ -90,7 +110,7 @@ type mark struct {
 // doubt is a diagnostic with the cells in which it fails.
 type doubt struct {
 	Dataset, Diagnostic, Reason string
-	Cells                       []mark
+	Cells                       []failing
 }
 
 type comparisonPage struct {
@@ -103,19 +123,34 @@ type comparisonPage struct {
 	Comparison
 	Forest []forest
 	Maps   []patternMap
-	Marks  []mark
 	Doubts []doubt
 }
 
-// Marked counts the failing diagnostics of a cell.
-func (p comparisonPage) Marked(dataset, backbone, variant string) int {
-	n := 0
-	for _, m := range p.Marks {
-		if m.Dataset == dataset && m.Backbone == backbone && m.Variant == variant {
-			n++
+// Reasons are why rows are marked, each reason of the baseline's runs once.
+func (t ComparisonTable) Reasons() []string {
+	var out []string
+	for _, r := range t.Rows {
+		for _, m := range r.Marks {
+			cell := r.Variant
+			if m.Arm == "baseline" {
+				cell = t.Baseline
+			}
+			if line := fmt.Sprintf("%s / %s fails %s: %s", r.Backbone, cell, m.Refuter, m.Reason); !slices.Contains(out, line) {
+				out = append(out, line)
+			}
 		}
 	}
-	return n
+	return out
+}
+
+// Sensitivities are the names of the columns of hidden bias; nil where there are none.
+func (t ComparisonTable) Sensitivities() []Sensitivity {
+	for _, r := range t.Rows {
+		if len(r.Sensitivity) > 0 {
+			return r.Sensitivity
+		}
+	}
+	return nil
 }
 
 // forest is the plot of a table: its rows have bars on one scale.
@@ -185,10 +220,11 @@ func (s *Server) comparisonPage(w http.ResponseWriter, r *http.Request) error {
 		s.log.Info("comparison failed", "sweep", page.Name, "error", err)
 		page.Problem = err.Error()
 	}
-	if page.Marks, err = s.marks(ctx, page.Sweep); err != nil {
+	failures, err := s.failing(ctx, page.Sweep)
+	if err != nil {
 		return err
 	}
-	page.Doubts = doubts(page.Marks)
+	page.Doubts = doubts(failures)
 	for _, t := range page.Tables {
 		if page.Metric == "" {
 			page.Metric = t.Metric
@@ -242,23 +278,24 @@ func (s *Server) compare(ctx context.Context, q Question) (Comparison, error) {
 	return made, nil
 }
 
-// marks reads the diagnostics that fail in replicates, by cell.
-func (s *Server) marks(ctx context.Context, sweep tracker.Sweep) ([]mark, error) {
+// failing reads the diagnostics that fail in replicates, by cell; refuters are the
+// marks of the comparison.
+func (s *Server) failing(ctx context.Context, sweep tracker.Sweep) ([]failing, error) {
 	const query = `select dataset, backbone, variant, diagnostic, coalesce(min(detail->>'reason') filter (where verdict = 'fail'), ''),
 			count(*) filter (where verdict = 'fail'), count(*)
-		from diagnostics where owner = $1 and sweep = $2 and phase = 'replicate' and planned
+		from diagnostics where owner = $1 and sweep = $2 and phase = 'replicate' and planned and not starts_with(diagnostic, 'refuter/')
 		group by 1, 2, 3, 4 having bool_or(verdict = 'fail') order by 1, 2, 3, 4`
 	rows, err := s.config.Store.Pool().Query(ctx, query, sweep.Owner, sweep.Name)
 	if err != nil {
 		return nil, err
 	}
-	return pgx.CollectRows(rows, pgx.RowToStructByPos[mark])
+	return pgx.CollectRows(rows, pgx.RowToStructByPos[failing])
 }
 
-// doubts gathers the marks of a diagnostic, those in most cells first.
-func doubts(marks []mark) []doubt {
+// doubts gathers the cells of a diagnostic, those in most cells first.
+func doubts(list []failing) []doubt {
 	var out []doubt
-	for _, m := range marks {
+	for _, m := range list {
 		i := slices.IndexFunc(out, func(d doubt) bool { return d.Dataset == m.Dataset && d.Diagnostic == m.Diagnostic })
 		if i < 0 {
 			i = len(out)

@@ -39,7 +39,7 @@ func (s *Server) guard(next http.Handler) http.Handler {
 			return
 		}
 		if r.Method == http.MethodPost {
-			if err := s.ours(origin, w, r); err != nil {
+			if err := s.ours(origin, r); err != nil {
 				s.fail(w, r, err)
 				return
 			}
@@ -74,7 +74,7 @@ func (s *Server) called(host string) bool {
 
 // ours says whether a POST comes from a form of this server: by what the browser
 // says of its origin, and by the key that only our pages have.
-func (s *Server) ours(origin *http.CrossOriginProtection, w http.ResponseWriter, r *http.Request) error {
+func (s *Server) ours(origin *http.CrossOriginProtection, r *http.Request) error {
 	if err := origin.Check(r); err != nil {
 		return refuse(http.StatusForbidden, "this form was sent from another site")
 	}

@@ -135,8 +135,18 @@ func (s *site) fail(run tracker.Run, f tracker.Failure) {
 	})
 }
 
+// answered is what came before the body.
+type answered struct {
+	StatusCode int
+	Status     string
+	Header     http.Header
+	cookies    []*http.Cookie
+}
+
+func (a answered) Cookies() []*http.Cookie { return a.cookies }
+
 // do sends a request as a browser on this machine does, and answers status and body.
-func (s *site) do(r *http.Request) (*http.Response, string) {
+func (s *site) do(r *http.Request) (answered, string) {
 	s.Helper()
 	if r.Host == "example.com" { // httptest's
 		r.Host = "127.0.0.1:8600"
@@ -149,7 +159,7 @@ func (s *site) do(r *http.Request) (*http.Response, string) {
 		s.Fatal(err)
 	}
 	answer.Body.Close()
-	return answer, string(body)
+	return answered{answer.StatusCode, answer.Status, answer.Header, answer.Cookies()}, string(body)
 }
 
 func (s *site) get(path string) string {
@@ -164,7 +174,7 @@ func (s *site) get(path string) string {
 var formKey = regexp.MustCompile(`name="form_key" value="([^"]+)"`)
 
 // post sends a form with the key that the page at from has.
-func (s *site) post(path string, form url.Values) (*http.Response, string) {
+func (s *site) post(path string, form url.Values) (answered, string) {
 	s.Helper()
 	_, page := s.do(httptest.NewRequestWithContext(s.Context(), http.MethodGet, "/login", nil))
 	key := formKey.FindStringSubmatch(page)

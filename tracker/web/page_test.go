@@ -99,7 +99,8 @@ func TestPages_HostileNames(t *testing.T) {
 	s := open(t, web.Config{
 		Plugins: func(context.Context) ([]web.Plugin, error) { return []web.Plugin{plugin}, nil },
 		Compare: func(context.Context, web.Question) (web.Comparison, error) {
-			row := web.ComparisonRow{Dataset: hostile, Backbone: hostile, Variant: hostile, Overall: group, Worst: group, Patterns: []web.ComparedGroup{group}, Flags: []string{hostile}}
+			row := web.ComparisonRow{Dataset: hostile, Backbone: hostile, Variant: hostile, Overall: group, Worst: group, Patterns: []web.ComparedGroup{group}, Flags: []string{hostile},
+				Marks: []web.Mark{{Text: hostile, Refuter: hostile, Reason: hostile}}, Sensitivity: []web.Sensitivity{{Name: hostile}}}
 			return web.Comparison{
 				Tables: []web.ComparisonTable{{Dataset: hostile, Metric: hostile, Baseline: hostile, Correction: hostile, Tested: true, Rows: []web.ComparisonRow{row}, Methods: hostile, Notes: []string{hostile}}},
 				Notes:  []string{hostile}, Caveats: []string{hostile}, Joint: hostile,

@@ -73,11 +73,12 @@ func parsePages() (map[string]*template.Template, error) {
 }
 
 func (s *Server) render(w http.ResponseWriter, r *http.Request, page, title string, content any) error {
-	return s.renderStatus(w, r, http.StatusOK, page, title, content)
+	s.renderStatus(w, r, http.StatusOK, page, title, content)
+	return nil
 }
 
 // renderStatus makes the whole page before it sends the first byte.
-func (s *Server) renderStatus(w http.ResponseWriter, r *http.Request, status int, page, title string, content any) error {
+func (s *Server) renderStatus(w http.ResponseWriter, r *http.Request, status int, page, title string, content any) {
 	f := frame{
 		Title: title, Path: r.URL.Path, FormKey: s.formKey, Version: s.config.Version,
 		LoggedIn: s.config.Token != "" && s.admitted(r), Plugins: s.config.Plugins != nil, Content: content,
@@ -87,10 +88,9 @@ func (s *Server) renderStatus(w http.ResponseWriter, r *http.Request, status int
 	if err := s.pages[page].Execute(&b, f); err != nil {
 		s.log.Error("template failed", "page", page, "error", err)
 		http.Error(w, "the page could not be made; the program's output says why", http.StatusInternalServerError)
-		return nil
+		return
 	}
 	w.Header().Set("Content-Type", "text/html; charset=utf-8")
 	w.WriteHeader(status)
 	_, _ = w.Write(b.Bytes()) // a visitor who left is no failure
-	return nil
 }

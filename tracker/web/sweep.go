@@ -81,7 +81,7 @@ type budget struct {
 	Seconds                          float64
 }
 
-// Time is what the cell's runs took, waiting between slices included.
+// Time is what workers spent on the cell's runs.
 func (b budget) Time() time.Duration { return time.Duration(b.Seconds * float64(time.Second)) }
 
 type failedRun struct {
@@ -125,7 +125,7 @@ func (s *Server) sweepPage(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	page := sweepPage{States: []string{"queued", "running", "paused", "done", "failed", "cancelled", "lost"}}
+	page := sweepPage{States: []string{"queued", "running", "paused", "done", "failed", "cancelled", "lost", "pruned"}}
 	if page.Sweep, err = s.config.Store.SweepByID(ctx, id); err != nil {
 		return err
 	}
@@ -356,7 +356,7 @@ func (s *Server) budgets(ctx context.Context, page *sweepPage) error {
 			count(*) filter (where phase = 'search' and state in ('failed', 'lost')),
 			count(*) filter (where phase = 'replicate'), count(*) filter (where phase = 'replicate' and state = 'done'),
 			count(*) filter (where phase = 'replicate' and state in ('failed', 'lost')),
-			sum(epoch), coalesce(sum(extract(epoch from ended_at - started_at)), 0)::float8
+			sum(epoch), coalesce(sum(extract(epoch from busy)), 0)::float8
 		from run join dataset d using (dataset_id) where sweep_id = $1 and planned group by 1, 2, 3 order by 1, 2, min(run_id)`
 	rows, err := s.config.Store.Pool().Query(ctx, query, page.ID)
 	if err != nil {

@@ -16,7 +16,7 @@ type sweepRow struct {
 
 // progress counts the planned runs of a sweep.
 type progress struct {
-	Done, Running, Waiting, Paused, Failed, Cancelled, Other int
+	Done, Running, Waiting, Paused, Failed, Cancelled, Pruned int
 	// Expected are all runs of the sweep, as far as they are known.
 	Expected int
 	// Left is what the open runs take, by the mean of those that are done and by as
@@ -28,7 +28,7 @@ type progress struct {
 }
 
 // Ended counts the runs that nothing more happens to by itself.
-func (p progress) Ended() int { return p.Done + p.Failed + p.Cancelled + p.Other }
+func (p progress) Ended() int { return p.Done + p.Failed + p.Cancelled + p.Pruned }
 
 // Open says whether anything is still to do.
 func (p progress) Open() bool { return p.Running+p.Waiting+p.Paused > 0 }
@@ -63,7 +63,7 @@ func (r sweepRow) State() string {
 func (s *Server) progressOf(ctx context.Context, id int64) (map[int64]*progress, error) {
 	const query = `select sweep_id, state::text, count(*),
 			coalesce(sum(epoch::float8 / greatest(epochs, 1)) filter (where state = 'running'), 0)::float8,
-			coalesce(sum(extract(epoch from ended_at - started_at)) filter (where state = 'done'), 0)::float8
+			coalesce(sum(extract(epoch from busy)) filter (where state = 'done'), 0)::float8
 		from run where planned and ($1 = 0 or sweep_id = $1) group by 1, 2`
 	rows, err := s.config.Store.Pool().Query(ctx, query, id)
 	if err != nil {
@@ -99,8 +99,8 @@ func (s *Server) progressOf(ctx context.Context, id int64) (map[int64]*progress,
 			p.Failed += n
 		case tracker.Cancelled:
 			p.Cancelled += n
-		default:
-			p.Other += n
+		case tracker.Pruned:
+			p.Pruned += n
 		}
 	}
 	return out, rows.Err()

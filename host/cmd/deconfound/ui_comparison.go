@@ -30,9 +30,9 @@ func webComparison(ctx context.Context, store *tracker.Store, q web.Question) (w
 // pageOf takes the figures over as they are: the pages print them with the same
 // functions as printComparison.
 func pageOf(c compared) web.Comparison {
-	out := web.Comparison{Tests: c.Tests, PreRegistered: c.PreRegistered, Notes: c.Notes, Caveats: c.Caveats}
+	out := web.Comparison{Tests: c.Tests, PreRegistered: c.PreRegistered, Notes: c.Notes, Caveats: c.Caveats, HiddenBias: hiddenBias}
 	for _, t := range c.Tables {
-		out.Tables = append(out.Tables, webTable(t))
+		out.Tables = append(out.Tables, webTable(t, c.Doubts))
 	}
 	if c.Joint != nil {
 		var text strings.Builder
@@ -42,7 +42,7 @@ func pageOf(c compared) web.Comparison {
 	return out
 }
 
-func webTable(t stats.Table) web.ComparisonTable {
+func webTable(t stats.Table, list []doubt) web.ComparisonTable {
 	var methods strings.Builder
 	printMethods(&methods, t)
 	out := web.ComparisonTable{
@@ -59,6 +59,13 @@ func webTable(t stats.Table) web.ComparisonTable {
 		}
 		for _, g := range r.Patterns {
 			row.Patterns = append(row.Patterns, webGroup(g))
+		}
+		d := doubtOf(list, r)
+		for _, m := range d.Marks {
+			row.Marks = append(row.Marks, web.Mark{Text: m.short(), Refuter: m.Refuter, Arm: m.Arm, Reason: m.Reason})
+		}
+		for _, f := range d.Sensitivity {
+			row.Sensitivity = append(row.Sensitivity, web.Sensitivity{Name: f.Name, Estimate: float64(f.Estimate), Low: float64(f.Low)})
 		}
 		out.Dataset = r.Dataset
 		out.Rows = append(out.Rows, row)
