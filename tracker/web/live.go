@@ -29,8 +29,10 @@ const (
 type hub struct {
 	store *tracker.Store
 
-	mu      sync.Mutex
-	viewers map[chan struct{}]bool
+	mu        sync.Mutex
+	viewers   map[chan struct{}]bool
+	changes   int64 // told so far
+	listening bool
 }
 
 func newHub(store *tracker.Store) *hub {
@@ -56,15 +58,23 @@ func (h *hub) leave(c chan struct{}) {
 	delete(h.viewers, c)
 }
 
-func (h *hub) watched() bool {
+// version counts the changes, and says whether none is missed.
+func (h *hub) version() (int64, bool) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	return len(h.viewers) > 0
+	return h.changes, h.listening
+}
+
+func (h *hub) listens(yes bool) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.listening = yes
 }
 
 func (h *hub) tell() {
 	h.mu.Lock()
 	defer h.mu.Unlock()
+	h.changes++
 	for c := range h.viewers {
 		select {
 		case c <- struct{}{}:
@@ -99,6 +109,8 @@ func (h *hub) listen(ctx context.Context) error {
 		return err
 	}
 	h.tell() // what happened before is not known
+	h.listens(true)
+	defer h.listens(false)
 	var before string
 	for {
 		wait, cancel := context.WithTimeout(ctx, progressEvery)
@@ -110,7 +122,7 @@ func (h *hub) listen(ctx context.Context) error {
 			h.tell()
 		case ctx.Err() != nil || !timeout || conn.IsClosed():
 			return err
-		case h.watched():
+		default:
 			var now string
 			const progress = `select count(*) || '/' || coalesce(sum(epoch), 0) || '/' || coalesce(max(run_id), 0) from run where state = 'running'`
 			if err := conn.QueryRow(ctx, progress).Scan(&now); err != nil {

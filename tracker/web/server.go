@@ -62,6 +62,7 @@ type Server struct {
 	queries   *rate
 	consoles  chan struct{} // a token a query that runs
 	live      *hub
+	memo      memo
 	compared  cache
 	catalogue catalogue
 }

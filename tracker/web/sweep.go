@@ -13,6 +13,8 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+
+	"github.com/deconfound/deconfound/tracker"
 )
 
 type sweepPage struct {
@@ -208,17 +210,8 @@ func (s *Server) board(ctx context.Context, page *sweepPage) error {
 	if page.Metric.Name == "" {
 		return nil
 	}
-	const query = `select dataset, backbone, variant, n, mean, coalesce(lo, 'NaN'), coalesce(hi, 'NaN'), rank from leaderboard
-		where owner = $1 and sweep = $2 and metric = $3 and split = $4 and grp = '' and lvl = '' order by dataset, rank, backbone, variant`
-	rows, err := s.config.Store.Pool().Query(ctx, query, page.Owner, page.Name, page.Metric.Name, page.Metric.Split)
-	if err != nil {
-		return err
-	}
-	board, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (boardRow, error) {
-		var b boardRow
-		err := row.Scan(&b.Dataset, &b.Backbone, &b.Variant, &b.N, &b.Mean, &b.Lo, &b.Hi, &b.Rank)
-		return b, err
-	})
+	key := fmt.Sprintf("board %d %s", page.ID, page.Metric.Key())
+	board, err := remember(s, key, func() ([]boardRow, error) { return s.readBoard(ctx, page.Sweep, page.Metric) })
 	if err != nil {
 		return err
 	}
@@ -237,6 +230,20 @@ func (s *Server) board(ctx context.Context, page *sweepPage) error {
 		page.Board[i].Bar = newIntervalBar(scale, b.Mean, b.Lo, b.Hi)
 	}
 	return nil
+}
+
+func (s *Server) readBoard(ctx context.Context, sweep tracker.Sweep, metric metricChoice) ([]boardRow, error) {
+	const query = `select dataset, backbone, variant, n, mean, coalesce(lo, 'NaN'), coalesce(hi, 'NaN'), rank from leaderboard
+		where owner = $1 and sweep = $2 and metric = $3 and split = $4 and grp = '' and lvl = '' order by dataset, rank, backbone, variant`
+	rows, err := s.config.Store.Pool().Query(ctx, query, sweep.Owner, sweep.Name, metric.Name, metric.Split)
+	if err != nil {
+		return nil, err
+	}
+	return pgx.CollectRows(rows, func(row pgx.CollectableRow) (boardRow, error) {
+		var b boardRow
+		err := row.Scan(&b.Dataset, &b.Backbone, &b.Variant, &b.N, &b.Mean, &b.Lo, &b.Hi, &b.Rank)
+		return b, err
+	})
 }
 
 // heat lays the means out, a row for each dataset and backbone, a column a variant.
@@ -350,7 +357,7 @@ func (p *sweepPage) Order(column string) string {
 	return "ascending"
 }
 
-func (s *Server) budgets(ctx context.Context, page *sweepPage) error {
+func (s *Server) readBudgets(ctx context.Context, sweep int64) ([]budget, error) {
 	const query = `select d.name, backbone, variant,
 			count(*) filter (where phase = 'search'), count(*) filter (where phase = 'search' and state = 'done'),
 			count(*) filter (where phase = 'search' and state in ('failed', 'lost')),
@@ -358,11 +365,17 @@ func (s *Server) budgets(ctx context.Context, page *sweepPage) error {
 			count(*) filter (where phase = 'replicate' and state in ('failed', 'lost')),
 			sum(epoch), coalesce(sum(extract(epoch from busy)), 0)::float8
 		from run join dataset d using (dataset_id) where sweep_id = $1 and planned group by 1, 2, 3 order by 1, 2, min(run_id)`
-	rows, err := s.config.Store.Pool().Query(ctx, query, page.ID)
+	rows, err := s.config.Store.Pool().Query(ctx, query, sweep)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	if page.Budgets, err = pgx.CollectRows(rows, pgx.RowToStructByPos[budget]); err != nil {
+	return pgx.CollectRows(rows, pgx.RowToStructByPos[budget])
+}
+
+func (s *Server) budgets(ctx context.Context, page *sweepPage) error {
+	var err error
+	page.Budgets, err = remember(s, fmt.Sprintf("budgets %d", page.ID), func() ([]budget, error) { return s.readBudgets(ctx, page.ID) })
+	if err != nil {
 		return err
 	}
 	for _, b := range page.Budgets {
@@ -409,7 +422,13 @@ func (s *Server) runList(ctx context.Context, page *sweepPage) error {
 	const where = ` from run join dataset d using (dataset_id) where sweep_id = $1 and ($2 = '' or backbone = $2) and ($3 = '' or variant = $3)
 		and ($4 = '' or state::text = $4) and ($5 = '' or phase::text = $5)`
 	args := []any{page.ID, page.Filter.Backbone, page.Filter.Variant, page.Filter.State, page.Filter.Phase}
-	if err := s.config.Store.Pool().QueryRow(ctx, `select count(*)`+where, args...).Scan(&page.Matching); err != nil {
+	var err error
+	page.Matching, err = remember(s, fmt.Sprintf("matching %d %+v", page.ID, page.Filter), func() (int, error) {
+		var n int
+		err := s.config.Store.Pool().QueryRow(ctx, `select count(*)`+where, args...).Scan(&n)
+		return n, err
+	})
+	if err != nil {
 		return err
 	}
 	page.Pages = max(1, (page.Matching+pageSize-1)/pageSize)

@@ -2,6 +2,7 @@ package web
 
 import (
 	"context"
+	"fmt"
 	"net/http"
 	"time"
 
@@ -61,6 +62,10 @@ func (r sweepRow) State() string {
 
 // progressOf counts the runs of one sweep, or of all where id is 0.
 func (s *Server) progressOf(ctx context.Context, id int64) (map[int64]*progress, error) {
+	return remember(s, fmt.Sprintf("progress %d", id), func() (map[int64]*progress, error) { return s.readProgress(ctx, id) })
+}
+
+func (s *Server) readProgress(ctx context.Context, id int64) (map[int64]*progress, error) {
 	const query = `select sweep_id, state::text, count(*),
 			coalesce(sum(epoch::float8 / greatest(epochs, 1)) filter (where state = 'running'), 0)::float8,
 			coalesce(sum(extract(epoch from busy)) filter (where state = 'done'), 0)::float8
