@@ -141,7 +141,18 @@ func (h *home) looksAtPages() {
 	body := p.get(sweep + "/compare")
 	forest, patterns := p.table(body, "Differences to erm"), p.table(body, "Differences by pattern")
 	out := h.must("compare", "quick").out
-	for _, fields := range printed(out) {
+	// The first table is the summary, that of hidden bias comes after what explains it.
+	summary, _, _ := strings.Cut(out[strings.Index(out, "\n\n")+2:], "\n\n")
+	_, hidden, _ := strings.Cut(out, "How much hidden bias")
+	for _, fields := range printed(hidden) {
+		if fields[0] == "concat" {
+			if row := p.table(body, "Hidden bias")[1]; !slices.Equal(row, fields) {
+				t.Errorf("compare prints %q, the page %q", fields, row)
+			}
+			checked++
+		}
+	}
+	for _, fields := range printed(summary) {
 		if fields[0] == "concat" {
 			i := slices.IndexFunc(forest, func(r []string) bool { return strings.HasPrefix(r[0], fields[1]+" ") })
 			if i < 0 {
@@ -152,6 +163,8 @@ func (h *home) looksAtPages() {
 				checked++
 			}
 		}
+	}
+	for _, fields := range printed(out) {
 		if len(fields) == 9 && fields[1] == "concat" && fields[2] == "md" {
 			i := slices.IndexFunc(patterns, func(r []string) bool { return strings.HasPrefix(r[0], fields[0]+" ") })
 			if i < 0 {
@@ -165,7 +178,7 @@ func (h *home) looksAtPages() {
 	}
 	// The leaderboard is of the view, and its means are those of compare.
 	board := p.table(p.get(sweep), "Leaderboard")
-	for _, fields := range printed(out) {
+	for _, fields := range printed(summary) {
 		if fields[0] == "concat" {
 			i := slices.IndexFunc(board, func(r []string) bool { return strings.HasPrefix(r[2], fields[1]) })
 			has(t, "leaderboard, "+fields[1], fields[2], board[i])
