@@ -163,6 +163,7 @@ class Batch:
     modalities: tuple[Modality, ...] = field(repr=False)
     source: "Source" = field(repr=False)
     weights: np.ndarray | None = None  # [B], of the rows, known from backward on
+    reset_optimizer: bool = False  # known from backward on: forget the running moments before the update
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -206,9 +207,11 @@ class Backbone:
 
     def backward(self, dh: np.ndarray, batch: Batch) -> tuple[dict[str, float], float]:
         """Takes the gradient of the loss with respect to h and updates the
-        parameters; batch.weights has the strategy's weights of the rows. Answers
-        the model's own auxiliary losses, which it added to the gradient, and the
-        norm of the whole gradient before clipping."""
+        parameters; batch.weights has the strategy's weights of the rows, and
+        batch.reset_optimizer is set if the objective has changed so much that the
+        optimiser must forget its running moments before the update. Answers the
+        model's own auxiliary losses, which it added to the gradient, and the norm of
+        the whole gradient before clipping."""
         raise NotImplementedError
 
     def snapshot(self) -> tuple[dict[str, np.ndarray], bytes]:
@@ -286,7 +289,7 @@ class BackboneSession:
             labels = labels.copy()
         return Batch(rows, availability, train, step, labels, self.config.modalities, self.source)
 
-    def backward(self, dh, weights) -> tuple[dict[str, float], float]:
+    def backward(self, dh, weights, reset_optimizer=False) -> tuple[dict[str, float], float]:
         batch, width = self.waiting, self.config.width
         if batch is None:
             raise bad_request("backward without a forward in train mode just before it")
@@ -300,7 +303,7 @@ class BackboneSession:
             if not (np.isfinite(weights).all() and (weights >= 0).all()):
                 raise not_finite("a weight is negative or not finite")
         self.waiting = None
-        batch.weights = weights
+        batch.weights, batch.reset_optimizer = weights, reset_optimizer
         terms, norm = self.model.backward(dh, batch)
         return terms, float(norm)
 

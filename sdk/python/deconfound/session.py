@@ -77,7 +77,7 @@ class Handler:
         return pb.PluginMessage(forward=pb.ForwardResponse(h=w.tensor(h), modality_embeddings=w.tensor(embeddings)))
 
     def _backward(self, m, r, w) -> pb.PluginMessage:
-        terms, norm = self.session.backward(r.tensor("dh", m, "dh"), r.vector("weights", m, "weights"))
+        terms, norm = self.session.backward(r.tensor("dh", m, "dh"), r.vector("weights", m, "weights"), m.reset_optimizer)
         return pb.PluginMessage(backward=pb.BackwardResponse(terms=wire.terms(terms), gradient_norm=norm))
 
     def _augment(self, m, r, w) -> pb.PluginMessage:
@@ -90,7 +90,8 @@ class Handler:
             rows, r.tensor("h", m, "h"), r.tensor("logits", m, "logits"), r.vector("row loss", m, "row_loss"),
             r.vector("labels", m, "labels"), availability, wire.groups(m), m.step))
         return pb.PluginMessage(objective=pb.ObjectiveResponse(
-            weights=w.tensor(o.weights), penalty=float(o.penalty), dh=w.tensor(o.dh), dlogits=w.tensor(o.dlogits), terms=wire.terms(o.terms)))
+            weights=w.tensor(o.weights), penalty=float(o.penalty), dh=w.tensor(o.dh), dlogits=w.tensor(o.dlogits), terms=wire.terms(o.terms),
+            reset_optimizer=bool(o.reset_optimizer)))
 
     def _snapshot(self, m, r, w) -> pb.PluginMessage:
         parameters, state = self.session.snapshot()

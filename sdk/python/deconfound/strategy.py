@@ -59,6 +59,7 @@ class Objective:
     dh: np.ndarray | None = None
     dlogits: np.ndarray | None = None
     terms: dict[str, float] = field(default_factory=dict)
+    reset_optimizer: bool = False  # head and backbone forget their running moments before this update
 
 
 class Strategy:

@@ -146,6 +146,8 @@ class TorchBackbone(Backbone):
         if 0 < clip < norm:
             for p in self.trained:
                 p.grad.mul_(clip / norm)
+        if batch.reset_optimizer:
+            self.optimizer.state.clear()
         self.optimizer.step()
         return terms, norm
 

@@ -84,6 +84,18 @@ def test_gradient_is_clipped_together():
     assert norm > 0.05 and moved == pytest.approx(0.05, rel=1e-3)
 
 
+def test_optimizer_forgets_when_told():
+    def moments(reset):
+        s = session(name="adam", learning_rate=1e-3)
+        step(s, 0)
+        rows, all = np.arange(8, dtype=np.int32), np.full(8, 3, np.uint64)
+        h = s.forward(rows, all, True, 1, np.ones(8, np.float32))[0]
+        s.backward(np.ones_like(h), None, reset)
+        return {int(state["step"]) for state in s.model.optimizer.state.values()}
+
+    assert moments(False) == {2} and moments(True) == {1}
+
+
 def test_batch_without_backward_leaves_no_trace():
     s = session()
     rows, all = np.arange(8, dtype=np.int32), np.full(8, 3, np.uint64)
