@@ -48,7 +48,7 @@ func (r *Run) separate() (*separation, error) {
 	}
 	s.found = causal.Examine(branch, s.parts)
 	for _, part := range s.parts {
-		if s.found.Contradicted && branch.Contradicted == causal.ContradictedLeave && part.Directions > 0 {
+		if s.left(branch) && part.Directions > 0 {
 			part.Leave(s.found)
 		}
 		if branch.UsesBiased() {
@@ -70,6 +70,21 @@ func (r *Run) separate() (*separation, error) {
 		from += part.Directions
 	}
 	return s, nil
+}
+
+// left reports whether nothing is taken out, because the training rows contradict
+// the declared mechanism.
+func (s *separation) left(branch *causal.DualBranch) bool {
+	return s.found.Contradicted && branch.Contradicted == causal.ContradictedLeave
+}
+
+// branch is the dual branch that the head gets: none if all is left as it is. At the
+// head a branch without b would still learn what the pattern says first.
+func (s *separation) branch(declared *causal.DualBranch) *causal.DualBranch {
+	if s != nil && s.left(declared) {
+		return nil
+	}
+	return declared
 }
 
 // readBiased writes b of modality m, which begins at column from.

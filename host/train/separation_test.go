@@ -251,3 +251,33 @@ columns = ["age"]
 	t.Cleanup(func() { store.Close() })
 	return store
 }
+
+// The label alone drives who is measured, against the declaration: the run is the
+// one without dual branch, wherever it would have had its part.
+func TestRun_leavesRowsThatContradictTheMechanism(t *testing.T) {
+	d := data(t, marked(t, 2000, func(i int, p *patient) {
+		r := rng.Stream(8, "by label", i)
+		p.marker = r.NormFloat64() + 1.5*float64(p.label)
+		p.measured = r.Float64() < 0.3+0.6*float64(p.label)
+	}))
+	missingness, err := causal.ParseMissingness(map[string]any{"mode": "enumerate"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	cfg := config(4)
+	cfg.Missingness = missingness
+	want, _ := finish(t, cfg, d, &opener{}, cfg.Epochs)
+	for _, at := range []string{"input", "head"} {
+		settings := map[string]any{"split": "availability", "mechanism": "confounder", "at": at, "predict": "marginal"}
+		if cfg.DualBranch, err = causal.ParseDualBranch(settings); err != nil {
+			t.Fatal(err)
+		}
+		got, _ := finish(t, cfg, d, &opener{}, cfg.Epochs)
+		if whole := got.Diagnostics[0]; whole.Verdict != "warn" || !strings.Contains(fmt.Sprint(whole.Detail["reason"]), `declare mechanism = "label"`) {
+			t.Fatalf("%s: got %+v", at, whole)
+		}
+		if !slices.Equal(got.Predictions, want.Predictions) {
+			t.Errorf("%s: predictions are not those of the run without dual branch", at)
+		}
+	}
+}
