@@ -12,7 +12,9 @@ import (
 )
 
 // Budget bounds what a sweep may take before it pauses by itself; a zero field
-// does not. It changes no result and is no part of the plan's hash.
+// does not. What workers have begun by then goes on to its next checkpoint, or to
+// its end, so that each may end one run beyond the bound. It changes no result and is
+// no part of the plan's hash.
 type Budget struct {
 	Runs  int     `json:"runs,omitempty"`  // that have ended: done, failed, lost or pruned
 	Hours float64 `json:"hours,omitempty"` // that workers have spent on slices, added up
