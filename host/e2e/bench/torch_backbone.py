@@ -166,16 +166,16 @@ class Transformer(Backbone):
         self.position = nn.Parameter(torch.zeros(1 + len(MODALITIES), HIDDEN))
         for i in range(LAYERS):
             for name in ("query", "key", "value", "merge"):
-                self.linear(f"layer{i}_{name}", HIDDEN, HIDDEN)
-            self.linear(f"layer{i}_wide", HIDDEN, 4 * HIDDEN)
-            self.linear(f"layer{i}_narrow", 4 * HIDDEN, HIDDEN)
+                self.linear(f"layer{i}_attention_{name}", HIDDEN, HIDDEN)
+            self.linear(f"layer{i}_network_wide", HIDDEN, 4 * HIDDEN)
+            self.linear(f"layer{i}_network_narrow", 4 * HIDDEN, HIDDEN)
             setattr(self, f"layer{i}_attention_norm", nn.LayerNorm(HIDDEN))
             setattr(self, f"layer{i}_network_norm", nn.LayerNorm(HIDDEN))
         self.norm, self.out = nn.LayerNorm(HIDDEN), nn.Linear(HIDDEN, WIDTH)
 
     def attend(self, i, x, b, last):
-        part = lambda name: getattr(self, f"layer{i}_{name}")
-        x = part("attention_norm")(x)
+        part = lambda name: getattr(self, f"layer{i}_attention_{name}")
+        x = part("norm")(x)
         heads = lambda z: z.view(len(z), -1, HEADS, HIDDEN // HEADS).transpose(1, 2)
         q, k, v = heads(part("query")(x[:, :1] if last else x)), heads(part("key")(x)), heads(part("value")(x))
         if self.attention == "sdpa":
@@ -194,8 +194,8 @@ class Transformer(Backbone):
         for i in range(LAYERS):
             last = i == LAYERS - 1  # nothing reads the other tokens any more
             x = (x[:, :1] if last else x) + self.attend(i, x, b, last)
-            part = lambda name: getattr(self, f"layer{i}_{name}")
-            x = x + part("narrow")(F.gelu(part("wide")(part("network_norm")(x))))
+            part = lambda name: getattr(self, f"layer{i}_network_{name}")
+            x = x + part("narrow")(F.gelu(part("wide")(part("norm")(x))))
         return self.out(self.norm(x[:, 0])), None
 
 
