@@ -33,6 +33,10 @@ func findPlugin(ctx context.Context, registry *plugin.Registry, pool *plugin.Poo
 		return installed{}, err
 	}
 	info, err := pool.Info(ctx, entry)
+	if code := sdk.CodeOf(err); code == sdk.CodePluginStart || code == sdk.CodePluginCrash {
+		// It may have been killed, which is no mistake in the file that names it.
+		info, err = pool.Info(ctx, entry)
+	}
 	if err != nil {
 		return installed{}, err
 	}
