@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"sync"
+	"time"
 
 	"github.com/deconfound/deconfound/host/plugin"
 	"github.com/deconfound/deconfound/sdk"
@@ -19,6 +20,9 @@ type installed struct {
 // processes asked once in the life of the program.
 var known sync.Map // string -> installed
 
+// retries is how often a plugin that died when it was asked is asked again.
+const retries = 3
+
 // findPlugin describes an installed plugin.
 func findPlugin(ctx context.Context, registry *plugin.Registry, pool *plugin.Pool, kind sdk.Kind, name string) (installed, error) {
 	entry, err := registry.Find(kind, name)
@@ -32,9 +36,14 @@ func findPlugin(ctx context.Context, registry *plugin.Registry, pool *plugin.Poo
 	if err != nil {
 		return installed{}, err
 	}
+	begin := time.Now()
 	info, err := pool.Info(ctx, entry)
-	if code := sdk.CodeOf(err); code == sdk.CodePluginStart || code == sdk.CodePluginCrash {
-		// It may have been killed, which is no mistake in the file that names it.
+	// One that died may have been killed, which is no mistake in the file that names
+	// it. One that hangs is not asked again.
+	for range retries {
+		if code := sdk.CodeOf(err); (code != sdk.CodePluginStart && code != sdk.CodePluginCrash) || time.Since(begin) >= entry.StartTimeout {
+			break
+		}
 		info, err = pool.Info(ctx, entry)
 	}
 	if err != nil {
