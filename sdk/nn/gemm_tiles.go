@@ -5,10 +5,11 @@ package nn
 const (
 	// A tile of c that the micro-kernel holds in registers has up to tileRows rows.
 	tileRows = 6
-	// Where a is copied, blockRows is the number of its rows, of the depth of a
-	// panel, that stay in the second cache while panels of b pass, and blockCols the
-	// number of columns of b in these.
+	// blockRows is the number of rows of a copy of a, of the depth of a panel, and
+	// blockSize that of values of a where it is not copied, that stay in the second
+	// cache while panels of b pass, and blockCols the number of columns of b in these.
 	blockRows = 40 * tileRows
+	blockSize = 1 << 15
 	blockCols = 2048
 	// directRows is the number of rows of a up to which b is not worth copying, and
 	// directCols that of columns of b up to which the transpose of a is not.
@@ -35,6 +36,9 @@ type tiles struct {
 	last        int      // columns of the last vector of a row
 	add         int      // begin with c
 	relu        int      // end with max(c, 0)
+	// What the next tile needs of a is at ahead from a, and with every step of k
+	// aheadStep further on: it is fetched into the cache meanwhile.
+	ahead, aheadStep int
 }
 
 // gemmTiles is gemm for products that are not empty.
@@ -64,13 +68,12 @@ func gemmTiles(w *workspace, transA, transB bool, m, n, k int, a []float32, lda 
 		t.depth = min(panelDepth, k-l)
 		first, final := l == 0, l+t.depth == k
 		t.add, t.relu = flag(add || !first), flag(end.relu && final)
-		// Without a copy of a, its rows pass by one panel of b after the other.
-		wide, high := panelCols, m
+		high := max(8*tileRows, blockSize/t.depth/tileRows*tileRows)
 		if packA {
-			wide, high = blockCols, blockRows
+			high = blockRows
 		}
-		for j0 := 0; j0 < n; j0 += wide {
-			cols := min(wide, n-j0)
+		for j0 := 0; j0 < n; j0 += blockCols {
+			cols := min(blockCols, n-j0)
 			panels := (cols + panelCols - 1) / panelCols
 			packed := w.take(panels*panelCols*t.depth + leftSize)
 			packed, left := packed[:len(packed)-leftSize], packed[len(packed)-leftSize:]
@@ -98,6 +101,11 @@ func gemmTiles(w *workspace, transA, transB bool, m, n, k int, a []float32, lda 
 						t.a, t.aRow, t.aCol, t.aNext = &left[0], 4, 4*tileRows, 4*leftTile(t.depth)
 					} else {
 						t.a, t.aRow, t.aCol, t.aNext = &a[i0*aRow+l*aCol], 4*aRow, 4*aCol, 4*aRow*tileRows
+					}
+					if transA && !packA {
+						t.ahead, t.aheadStep = 64, t.aCol
+					} else {
+						t.ahead, t.aheadStep = t.aNext, 4*tileRows
 					}
 					t.b, t.bRow = &packed[p*t.depth*panelCols], 4*panelCols
 					if direct && width == panelCols {

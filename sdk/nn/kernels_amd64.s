@@ -5,7 +5,7 @@
 #include "textflag.h"
 
 // func gemmAVX2x1(t *float32)
-// Requires: AVX, FMA3
+// Requires: AVX, FMA3, MMX+
 TEXT ·gemmAVX2x1(SB), NOSPLIT, $0-8
 	MOVQ t+0(FP), R15
 
@@ -66,21 +66,38 @@ add6:
 	ADDQ       SI, DI
 
 begin6:
-	MOVQ 16(R15), R8
-	MOVQ 24(R15), AX
-	LEAQ (R8)(AX*1), R9
-	LEAQ (R9)(AX*1), R10
-	LEAQ (R10)(AX*1), R11
-	LEAQ (R11)(AX*1), R12
-	LEAQ (R12)(AX*1), R13
-	MOVQ 32(R15), R14
-	MOVQ 48(R15), BX
-	MOVQ 56(R15), DX
-	MOVQ (R15), CX
-	XORQ AX, AX
+	PREFETCHT0 (DI)
+	ADDQ       SI, DI
+	PREFETCHT0 (DI)
+	ADDQ       SI, DI
+	PREFETCHT0 (DI)
+	ADDQ       SI, DI
+	PREFETCHT0 (DI)
+	ADDQ       SI, DI
+	PREFETCHT0 (DI)
+	ADDQ       SI, DI
+	PREFETCHT0 (DI)
+	ADDQ       SI, DI
+	MOVQ       16(R15), R8
+	MOVQ       24(R15), AX
+	LEAQ       (R8)(AX*1), R9
+	LEAQ       (R9)(AX*1), R10
+	LEAQ       (R10)(AX*1), R11
+	LEAQ       (R11)(AX*1), R12
+	LEAQ       (R12)(AX*1), R13
+	MOVQ       32(R15), R14
+	MOVQ       48(R15), BX
+	MOVQ       56(R15), DX
+	MOVQ       (R15), CX
+	XORQ       AX, AX
+	MOVQ       112(R15), DI
+	ADDQ       R8, DI
+	MOVQ       120(R15), SI
 
 loop6:
 	VMOVUPS      (BX), Y12
+	PREFETCHT0   (DI)
+	ADDQ         SI, DI
 	VBROADCASTSS (R8)(AX*1), Y14
 	VFMADD231PS  Y12, Y14, Y0
 	VBROADCASTSS (R9)(AX*1), Y15
@@ -113,6 +130,7 @@ store6:
 	LEAQ    ·tileMask+64(SB), DX
 	VMOVDQU (DX)(CX*4), Y15
 	MOVQ    64(R15), DI
+	MOVQ    72(R15), SI
 	CMPQ    88(R15), $0x08
 	JNE     part1
 	VMOVUPS Y0, (DI)
@@ -230,6 +248,9 @@ begin5:
 	MOVQ 56(R15), DX
 	MOVQ (R15), CX
 	XORQ AX, AX
+	MOVQ 112(R15), DI
+	ADDQ R8, DI
+	MOVQ 120(R15), SI
 
 loop5:
 	VMOVUPS      (BX), Y12
@@ -262,6 +283,7 @@ store5:
 	LEAQ    ·tileMask+64(SB), DX
 	VMOVDQU (DX)(CX*4), Y15
 	MOVQ    64(R15), DI
+	MOVQ    72(R15), SI
 	CMPQ    88(R15), $0x08
 	JNE     part7
 	VMOVUPS Y0, (DI)
@@ -360,6 +382,9 @@ begin4:
 	MOVQ 56(R15), DX
 	MOVQ (R15), CX
 	XORQ AX, AX
+	MOVQ 112(R15), DI
+	ADDQ R8, DI
+	MOVQ 120(R15), SI
 
 loop4:
 	VMOVUPS      (BX), Y12
@@ -389,6 +414,7 @@ store4:
 	LEAQ    ·tileMask+64(SB), DX
 	VMOVDQU (DX)(CX*4), Y15
 	MOVQ    64(R15), DI
+	MOVQ    72(R15), SI
 	CMPQ    88(R15), $0x08
 	JNE     part12
 	VMOVUPS Y0, (DI)
@@ -472,6 +498,9 @@ begin3:
 	MOVQ 56(R15), DX
 	MOVQ (R15), CX
 	XORQ AX, AX
+	MOVQ 112(R15), DI
+	ADDQ R8, DI
+	MOVQ 120(R15), SI
 
 loop3:
 	VMOVUPS      (BX), Y12
@@ -498,6 +527,7 @@ store3:
 	LEAQ    ·tileMask+64(SB), DX
 	VMOVDQU (DX)(CX*4), Y15
 	MOVQ    64(R15), DI
+	MOVQ    72(R15), SI
 	CMPQ    88(R15), $0x08
 	JNE     part16
 	VMOVUPS Y0, (DI)
@@ -566,6 +596,9 @@ begin2:
 	MOVQ 56(R15), DX
 	MOVQ (R15), CX
 	XORQ AX, AX
+	MOVQ 112(R15), DI
+	ADDQ R8, DI
+	MOVQ 120(R15), SI
 
 loop2:
 	VMOVUPS      (BX), Y12
@@ -589,6 +622,7 @@ store2:
 	LEAQ    ·tileMask+64(SB), DX
 	VMOVDQU (DX)(CX*4), Y15
 	MOVQ    64(R15), DI
+	MOVQ    72(R15), SI
 	CMPQ    88(R15), $0x08
 	JNE     part19
 	VMOVUPS Y0, (DI)
@@ -642,6 +676,9 @@ begin1:
 	MOVQ 56(R15), DX
 	MOVQ (R15), CX
 	XORQ AX, AX
+	MOVQ 112(R15), DI
+	ADDQ R8, DI
+	MOVQ 120(R15), SI
 
 loop1:
 	VMOVUPS      (BX), Y12
@@ -662,6 +699,7 @@ store1:
 	LEAQ    ·tileMask+64(SB), DX
 	VMOVDQU (DX)(CX*4), Y15
 	MOVQ    64(R15), DI
+	MOVQ    72(R15), SI
 	CMPQ    88(R15), $0x08
 	JNE     part21
 	VMOVUPS Y0, (DI)
@@ -680,7 +718,7 @@ done:
 	RET
 
 // func gemmAVX2x2(t *float32)
-// Requires: AVX, FMA3
+// Requires: AVX, FMA3, MMX+
 TEXT ·gemmAVX2x2(SB), NOSPLIT, $0-8
 	MOVQ t+0(FP), R15
 
@@ -759,22 +797,45 @@ add6:
 	ADDQ       SI, DI
 
 begin6:
-	MOVQ 16(R15), R8
-	MOVQ 24(R15), AX
-	LEAQ (R8)(AX*1), R9
-	LEAQ (R9)(AX*1), R10
-	LEAQ (R10)(AX*1), R11
-	LEAQ (R11)(AX*1), R12
-	LEAQ (R12)(AX*1), R13
-	MOVQ 32(R15), R14
-	MOVQ 48(R15), BX
-	MOVQ 56(R15), DX
-	MOVQ (R15), CX
-	XORQ AX, AX
+	PREFETCHT0 (DI)
+	PREFETCHT0 32(DI)
+	ADDQ       SI, DI
+	PREFETCHT0 (DI)
+	PREFETCHT0 32(DI)
+	ADDQ       SI, DI
+	PREFETCHT0 (DI)
+	PREFETCHT0 32(DI)
+	ADDQ       SI, DI
+	PREFETCHT0 (DI)
+	PREFETCHT0 32(DI)
+	ADDQ       SI, DI
+	PREFETCHT0 (DI)
+	PREFETCHT0 32(DI)
+	ADDQ       SI, DI
+	PREFETCHT0 (DI)
+	PREFETCHT0 32(DI)
+	ADDQ       SI, DI
+	MOVQ       16(R15), R8
+	MOVQ       24(R15), AX
+	LEAQ       (R8)(AX*1), R9
+	LEAQ       (R9)(AX*1), R10
+	LEAQ       (R10)(AX*1), R11
+	LEAQ       (R11)(AX*1), R12
+	LEAQ       (R12)(AX*1), R13
+	MOVQ       32(R15), R14
+	MOVQ       48(R15), BX
+	MOVQ       56(R15), DX
+	MOVQ       (R15), CX
+	XORQ       AX, AX
+	MOVQ       112(R15), DI
+	ADDQ       R8, DI
+	MOVQ       120(R15), SI
 
 loop6:
 	VMOVUPS      (BX), Y12
 	VMOVUPS      32(BX), Y13
+	PREFETCHT0   (DI)
+	ADDQ         SI, DI
 	VBROADCASTSS (R8)(AX*1), Y14
 	VFMADD231PS  Y12, Y14, Y0
 	VFMADD231PS  Y13, Y14, Y1
@@ -819,6 +880,7 @@ store6:
 	LEAQ    ·tileMask+64(SB), DX
 	VMOVDQU (DX)(CX*4), Y15
 	MOVQ    64(R15), DI
+	MOVQ    72(R15), SI
 	VMOVUPS Y0, (DI)
 	CMPQ    88(R15), $0x08
 	JNE     part1
@@ -957,6 +1019,9 @@ begin5:
 	MOVQ 56(R15), DX
 	MOVQ (R15), CX
 	XORQ AX, AX
+	MOVQ 112(R15), DI
+	ADDQ R8, DI
+	MOVQ 120(R15), SI
 
 loop5:
 	VMOVUPS      (BX), Y12
@@ -1000,6 +1065,7 @@ store5:
 	LEAQ    ·tileMask+64(SB), DX
 	VMOVDQU (DX)(CX*4), Y15
 	MOVQ    64(R15), DI
+	MOVQ    72(R15), SI
 	VMOVUPS Y0, (DI)
 	CMPQ    88(R15), $0x08
 	JNE     part7
@@ -1115,6 +1181,9 @@ begin4:
 	MOVQ 56(R15), DX
 	MOVQ (R15), CX
 	XORQ AX, AX
+	MOVQ 112(R15), DI
+	ADDQ R8, DI
+	MOVQ 120(R15), SI
 
 loop4:
 	VMOVUPS      (BX), Y12
@@ -1153,6 +1222,7 @@ store4:
 	LEAQ    ·tileMask+64(SB), DX
 	VMOVDQU (DX)(CX*4), Y15
 	MOVQ    64(R15), DI
+	MOVQ    72(R15), SI
 	VMOVUPS Y0, (DI)
 	CMPQ    88(R15), $0x08
 	JNE     part12
@@ -1249,6 +1319,9 @@ begin3:
 	MOVQ 56(R15), DX
 	MOVQ (R15), CX
 	XORQ AX, AX
+	MOVQ 112(R15), DI
+	ADDQ R8, DI
+	MOVQ 120(R15), SI
 
 loop3:
 	VMOVUPS      (BX), Y12
@@ -1282,6 +1355,7 @@ store3:
 	LEAQ    ·tileMask+64(SB), DX
 	VMOVDQU (DX)(CX*4), Y15
 	MOVQ    64(R15), DI
+	MOVQ    72(R15), SI
 	VMOVUPS Y0, (DI)
 	CMPQ    88(R15), $0x08
 	JNE     part16
@@ -1359,6 +1433,9 @@ begin2:
 	MOVQ 56(R15), DX
 	MOVQ (R15), CX
 	XORQ AX, AX
+	MOVQ 112(R15), DI
+	ADDQ R8, DI
+	MOVQ 120(R15), SI
 
 loop2:
 	VMOVUPS      (BX), Y12
@@ -1387,6 +1464,7 @@ store2:
 	LEAQ    ·tileMask+64(SB), DX
 	VMOVDQU (DX)(CX*4), Y15
 	MOVQ    64(R15), DI
+	MOVQ    72(R15), SI
 	VMOVUPS Y0, (DI)
 	CMPQ    88(R15), $0x08
 	JNE     part19
@@ -1445,6 +1523,9 @@ begin1:
 	MOVQ 56(R15), DX
 	MOVQ (R15), CX
 	XORQ AX, AX
+	MOVQ 112(R15), DI
+	ADDQ R8, DI
+	MOVQ 120(R15), SI
 
 loop1:
 	VMOVUPS      (BX), Y12
@@ -1468,6 +1549,7 @@ store1:
 	LEAQ    ·tileMask+64(SB), DX
 	VMOVDQU (DX)(CX*4), Y15
 	MOVQ    64(R15), DI
+	MOVQ    72(R15), SI
 	VMOVUPS Y0, (DI)
 	CMPQ    88(R15), $0x08
 	JNE     part21
@@ -1487,7 +1569,7 @@ done:
 	RET
 
 // func gemmAVX512x1(t *float32)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512F, MMX+
 TEXT ·gemmAVX512x1(SB), NOSPLIT, $0-8
 	MOVQ t+0(FP), R15
 
@@ -1549,21 +1631,38 @@ add6:
 	ADDQ      SI, DI
 
 begin6:
-	MOVQ 16(R15), R8
-	MOVQ 24(R15), AX
-	LEAQ (R8)(AX*1), R9
-	LEAQ (R9)(AX*1), R10
-	LEAQ (R10)(AX*1), R11
-	LEAQ (R11)(AX*1), R12
-	LEAQ (R12)(AX*1), R13
-	MOVQ 32(R15), R14
-	MOVQ 48(R15), BX
-	MOVQ 56(R15), DX
-	MOVQ (R15), CX
-	XORQ AX, AX
+	PREFETCHT0 (DI)
+	ADDQ       SI, DI
+	PREFETCHT0 (DI)
+	ADDQ       SI, DI
+	PREFETCHT0 (DI)
+	ADDQ       SI, DI
+	PREFETCHT0 (DI)
+	ADDQ       SI, DI
+	PREFETCHT0 (DI)
+	ADDQ       SI, DI
+	PREFETCHT0 (DI)
+	ADDQ       SI, DI
+	MOVQ       16(R15), R8
+	MOVQ       24(R15), AX
+	LEAQ       (R8)(AX*1), R9
+	LEAQ       (R9)(AX*1), R10
+	LEAQ       (R10)(AX*1), R11
+	LEAQ       (R11)(AX*1), R12
+	LEAQ       (R12)(AX*1), R13
+	MOVQ       32(R15), R14
+	MOVQ       48(R15), BX
+	MOVQ       56(R15), DX
+	MOVQ       (R15), CX
+	XORQ       AX, AX
+	MOVQ       112(R15), DI
+	ADDQ       R8, DI
+	MOVQ       120(R15), SI
 
 loop6:
 	VMOVUPS.Z    (BX), K1, Z24
+	PREFETCHT0   (DI)
+	ADDQ         SI, DI
 	VBROADCASTSS (R8)(AX*1), Z28
 	VFMADD231PS  Z24, Z28, Z0
 	VBROADCASTSS (R9)(AX*1), Z29
@@ -1597,6 +1696,7 @@ store6:
 	DECQ    AX
 	KMOVW   AX, K1
 	MOVQ    64(R15), DI
+	MOVQ    72(R15), SI
 	VMOVUPS Z0, K1, (DI)
 	ADDQ    SI, DI
 	VMOVUPS Z1, K1, (DI)
@@ -1667,6 +1767,9 @@ begin5:
 	MOVQ 56(R15), DX
 	MOVQ (R15), CX
 	XORQ AX, AX
+	MOVQ 112(R15), DI
+	ADDQ R8, DI
+	MOVQ 120(R15), SI
 
 loop5:
 	VMOVUPS.Z    (BX), K1, Z24
@@ -1700,6 +1803,7 @@ store5:
 	DECQ    AX
 	KMOVW   AX, K1
 	MOVQ    64(R15), DI
+	MOVQ    72(R15), SI
 	VMOVUPS Z0, K1, (DI)
 	ADDQ    SI, DI
 	VMOVUPS Z1, K1, (DI)
@@ -1759,6 +1863,9 @@ begin4:
 	MOVQ 56(R15), DX
 	MOVQ (R15), CX
 	XORQ AX, AX
+	MOVQ 112(R15), DI
+	ADDQ R8, DI
+	MOVQ 120(R15), SI
 
 loop4:
 	VMOVUPS.Z    (BX), K1, Z24
@@ -1789,6 +1896,7 @@ store4:
 	DECQ    AX
 	KMOVW   AX, K1
 	MOVQ    64(R15), DI
+	MOVQ    72(R15), SI
 	VMOVUPS Z0, K1, (DI)
 	ADDQ    SI, DI
 	VMOVUPS Z1, K1, (DI)
@@ -1841,6 +1949,9 @@ begin3:
 	MOVQ 56(R15), DX
 	MOVQ (R15), CX
 	XORQ AX, AX
+	MOVQ 112(R15), DI
+	ADDQ R8, DI
+	MOVQ 120(R15), SI
 
 loop3:
 	VMOVUPS.Z    (BX), K1, Z24
@@ -1868,6 +1979,7 @@ store3:
 	DECQ    AX
 	KMOVW   AX, K1
 	MOVQ    64(R15), DI
+	MOVQ    72(R15), SI
 	VMOVUPS Z0, K1, (DI)
 	ADDQ    SI, DI
 	VMOVUPS Z1, K1, (DI)
@@ -1913,6 +2025,9 @@ begin2:
 	MOVQ 56(R15), DX
 	MOVQ (R15), CX
 	XORQ AX, AX
+	MOVQ 112(R15), DI
+	ADDQ R8, DI
+	MOVQ 120(R15), SI
 
 loop2:
 	VMOVUPS.Z    (BX), K1, Z24
@@ -1937,6 +2052,7 @@ store2:
 	DECQ    AX
 	KMOVW   AX, K1
 	MOVQ    64(R15), DI
+	MOVQ    72(R15), SI
 	VMOVUPS Z0, K1, (DI)
 	ADDQ    SI, DI
 	VMOVUPS Z1, K1, (DI)
@@ -1975,6 +2091,9 @@ begin1:
 	MOVQ 56(R15), DX
 	MOVQ (R15), CX
 	XORQ AX, AX
+	MOVQ 112(R15), DI
+	ADDQ R8, DI
+	MOVQ 120(R15), SI
 
 loop1:
 	VMOVUPS.Z    (BX), K1, Z24
@@ -1996,6 +2115,7 @@ store1:
 	DECQ    AX
 	KMOVW   AX, K1
 	MOVQ    64(R15), DI
+	MOVQ    72(R15), SI
 	VMOVUPS Z0, K1, (DI)
 	ADDQ    SI, DI
 
@@ -2006,7 +2126,7 @@ done:
 	RET
 
 // func gemmAVX512x2(t *float32)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512F, MMX+
 TEXT ·gemmAVX512x2(SB), NOSPLIT, $0-8
 	MOVQ t+0(FP), R15
 
@@ -2086,22 +2206,45 @@ add6:
 	ADDQ      SI, DI
 
 begin6:
-	MOVQ 16(R15), R8
-	MOVQ 24(R15), AX
-	LEAQ (R8)(AX*1), R9
-	LEAQ (R9)(AX*1), R10
-	LEAQ (R10)(AX*1), R11
-	LEAQ (R11)(AX*1), R12
-	LEAQ (R12)(AX*1), R13
-	MOVQ 32(R15), R14
-	MOVQ 48(R15), BX
-	MOVQ 56(R15), DX
-	MOVQ (R15), CX
-	XORQ AX, AX
+	PREFETCHT0 (DI)
+	PREFETCHT0 64(DI)
+	ADDQ       SI, DI
+	PREFETCHT0 (DI)
+	PREFETCHT0 64(DI)
+	ADDQ       SI, DI
+	PREFETCHT0 (DI)
+	PREFETCHT0 64(DI)
+	ADDQ       SI, DI
+	PREFETCHT0 (DI)
+	PREFETCHT0 64(DI)
+	ADDQ       SI, DI
+	PREFETCHT0 (DI)
+	PREFETCHT0 64(DI)
+	ADDQ       SI, DI
+	PREFETCHT0 (DI)
+	PREFETCHT0 64(DI)
+	ADDQ       SI, DI
+	MOVQ       16(R15), R8
+	MOVQ       24(R15), AX
+	LEAQ       (R8)(AX*1), R9
+	LEAQ       (R9)(AX*1), R10
+	LEAQ       (R10)(AX*1), R11
+	LEAQ       (R11)(AX*1), R12
+	LEAQ       (R12)(AX*1), R13
+	MOVQ       32(R15), R14
+	MOVQ       48(R15), BX
+	MOVQ       56(R15), DX
+	MOVQ       (R15), CX
+	XORQ       AX, AX
+	MOVQ       112(R15), DI
+	ADDQ       R8, DI
+	MOVQ       120(R15), SI
 
 loop6:
 	VMOVUPS      (BX), Z24
 	VMOVUPS.Z    64(BX), K1, Z25
+	PREFETCHT0   (DI)
+	ADDQ         SI, DI
 	VBROADCASTSS (R8)(AX*1), Z28
 	VFMADD231PS  Z24, Z28, Z0
 	VFMADD231PS  Z25, Z28, Z1
@@ -2147,6 +2290,7 @@ store6:
 	DECQ    AX
 	KMOVW   AX, K1
 	MOVQ    64(R15), DI
+	MOVQ    72(R15), SI
 	VMOVUPS Z0, (DI)
 	VMOVUPS Z1, K1, 64(DI)
 	ADDQ    SI, DI
@@ -2238,6 +2382,9 @@ begin5:
 	MOVQ 56(R15), DX
 	MOVQ (R15), CX
 	XORQ AX, AX
+	MOVQ 112(R15), DI
+	ADDQ R8, DI
+	MOVQ 120(R15), SI
 
 loop5:
 	VMOVUPS      (BX), Z24
@@ -2282,6 +2429,7 @@ store5:
 	DECQ    AX
 	KMOVW   AX, K1
 	MOVQ    64(R15), DI
+	MOVQ    72(R15), SI
 	VMOVUPS Z0, (DI)
 	VMOVUPS Z1, K1, 64(DI)
 	ADDQ    SI, DI
@@ -2358,6 +2506,9 @@ begin4:
 	MOVQ 56(R15), DX
 	MOVQ (R15), CX
 	XORQ AX, AX
+	MOVQ 112(R15), DI
+	ADDQ R8, DI
+	MOVQ 120(R15), SI
 
 loop4:
 	VMOVUPS      (BX), Z24
@@ -2397,6 +2548,7 @@ store4:
 	DECQ    AX
 	KMOVW   AX, K1
 	MOVQ    64(R15), DI
+	MOVQ    72(R15), SI
 	VMOVUPS Z0, (DI)
 	VMOVUPS Z1, K1, 64(DI)
 	ADDQ    SI, DI
@@ -2462,6 +2614,9 @@ begin3:
 	MOVQ 56(R15), DX
 	MOVQ (R15), CX
 	XORQ AX, AX
+	MOVQ 112(R15), DI
+	ADDQ R8, DI
+	MOVQ 120(R15), SI
 
 loop3:
 	VMOVUPS      (BX), Z24
@@ -2496,6 +2651,7 @@ store3:
 	DECQ    AX
 	KMOVW   AX, K1
 	MOVQ    64(R15), DI
+	MOVQ    72(R15), SI
 	VMOVUPS Z0, (DI)
 	VMOVUPS Z1, K1, 64(DI)
 	ADDQ    SI, DI
@@ -2550,6 +2706,9 @@ begin2:
 	MOVQ 56(R15), DX
 	MOVQ (R15), CX
 	XORQ AX, AX
+	MOVQ 112(R15), DI
+	ADDQ R8, DI
+	MOVQ 120(R15), SI
 
 loop2:
 	VMOVUPS      (BX), Z24
@@ -2579,6 +2738,7 @@ store2:
 	DECQ    AX
 	KMOVW   AX, K1
 	MOVQ    64(R15), DI
+	MOVQ    72(R15), SI
 	VMOVUPS Z0, (DI)
 	VMOVUPS Z1, K1, 64(DI)
 	ADDQ    SI, DI
@@ -2622,6 +2782,9 @@ begin1:
 	MOVQ 56(R15), DX
 	MOVQ (R15), CX
 	XORQ AX, AX
+	MOVQ 112(R15), DI
+	ADDQ R8, DI
+	MOVQ 120(R15), SI
 
 loop1:
 	VMOVUPS      (BX), Z24
@@ -2646,6 +2809,7 @@ store1:
 	DECQ    AX
 	KMOVW   AX, K1
 	MOVQ    64(R15), DI
+	MOVQ    72(R15), SI
 	VMOVUPS Z0, (DI)
 	VMOVUPS Z1, K1, 64(DI)
 	ADDQ    SI, DI
@@ -2657,7 +2821,7 @@ done:
 	RET
 
 // func gemmAVX512x3(t *float32)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512F, MMX+
 TEXT ·gemmAVX512x3(SB), NOSPLIT, $0-8
 	MOVQ t+0(FP), R15
 
@@ -2755,23 +2919,52 @@ add6:
 	ADDQ      SI, DI
 
 begin6:
-	MOVQ 16(R15), R8
-	MOVQ 24(R15), AX
-	LEAQ (R8)(AX*1), R9
-	LEAQ (R9)(AX*1), R10
-	LEAQ (R10)(AX*1), R11
-	LEAQ (R11)(AX*1), R12
-	LEAQ (R12)(AX*1), R13
-	MOVQ 32(R15), R14
-	MOVQ 48(R15), BX
-	MOVQ 56(R15), DX
-	MOVQ (R15), CX
-	XORQ AX, AX
+	PREFETCHT0 (DI)
+	PREFETCHT0 64(DI)
+	PREFETCHT0 128(DI)
+	ADDQ       SI, DI
+	PREFETCHT0 (DI)
+	PREFETCHT0 64(DI)
+	PREFETCHT0 128(DI)
+	ADDQ       SI, DI
+	PREFETCHT0 (DI)
+	PREFETCHT0 64(DI)
+	PREFETCHT0 128(DI)
+	ADDQ       SI, DI
+	PREFETCHT0 (DI)
+	PREFETCHT0 64(DI)
+	PREFETCHT0 128(DI)
+	ADDQ       SI, DI
+	PREFETCHT0 (DI)
+	PREFETCHT0 64(DI)
+	PREFETCHT0 128(DI)
+	ADDQ       SI, DI
+	PREFETCHT0 (DI)
+	PREFETCHT0 64(DI)
+	PREFETCHT0 128(DI)
+	ADDQ       SI, DI
+	MOVQ       16(R15), R8
+	MOVQ       24(R15), AX
+	LEAQ       (R8)(AX*1), R9
+	LEAQ       (R9)(AX*1), R10
+	LEAQ       (R10)(AX*1), R11
+	LEAQ       (R11)(AX*1), R12
+	LEAQ       (R12)(AX*1), R13
+	MOVQ       32(R15), R14
+	MOVQ       48(R15), BX
+	MOVQ       56(R15), DX
+	MOVQ       (R15), CX
+	XORQ       AX, AX
+	MOVQ       112(R15), DI
+	ADDQ       R8, DI
+	MOVQ       120(R15), SI
 
 loop6:
 	VMOVUPS      (BX), Z24
 	VMOVUPS      64(BX), Z25
 	VMOVUPS.Z    128(BX), K1, Z26
+	PREFETCHT0   (DI)
+	ADDQ         SI, DI
 	VBROADCASTSS (R8)(AX*1), Z28
 	VFMADD231PS  Z24, Z28, Z0
 	VFMADD231PS  Z25, Z28, Z1
@@ -2829,6 +3022,7 @@ store6:
 	DECQ    AX
 	KMOVW   AX, K1
 	MOVQ    64(R15), DI
+	MOVQ    72(R15), SI
 	VMOVUPS Z0, (DI)
 	VMOVUPS Z1, 64(DI)
 	VMOVUPS Z2, K1, 128(DI)
@@ -2941,6 +3135,9 @@ begin5:
 	MOVQ 56(R15), DX
 	MOVQ (R15), CX
 	XORQ AX, AX
+	MOVQ 112(R15), DI
+	ADDQ R8, DI
+	MOVQ 120(R15), SI
 
 loop5:
 	VMOVUPS      (BX), Z24
@@ -2996,6 +3193,7 @@ store5:
 	DECQ    AX
 	KMOVW   AX, K1
 	MOVQ    64(R15), DI
+	MOVQ    72(R15), SI
 	VMOVUPS Z0, (DI)
 	VMOVUPS Z1, 64(DI)
 	VMOVUPS Z2, K1, 128(DI)
@@ -3089,6 +3287,9 @@ begin4:
 	MOVQ 56(R15), DX
 	MOVQ (R15), CX
 	XORQ AX, AX
+	MOVQ 112(R15), DI
+	ADDQ R8, DI
+	MOVQ 120(R15), SI
 
 loop4:
 	VMOVUPS      (BX), Z24
@@ -3137,6 +3338,7 @@ store4:
 	DECQ    AX
 	KMOVW   AX, K1
 	MOVQ    64(R15), DI
+	MOVQ    72(R15), SI
 	VMOVUPS Z0, (DI)
 	VMOVUPS Z1, 64(DI)
 	VMOVUPS Z2, K1, 128(DI)
@@ -3215,6 +3417,9 @@ begin3:
 	MOVQ 56(R15), DX
 	MOVQ (R15), CX
 	XORQ AX, AX
+	MOVQ 112(R15), DI
+	ADDQ R8, DI
+	MOVQ 120(R15), SI
 
 loop3:
 	VMOVUPS      (BX), Z24
@@ -3256,6 +3461,7 @@ store3:
 	DECQ    AX
 	KMOVW   AX, K1
 	MOVQ    64(R15), DI
+	MOVQ    72(R15), SI
 	VMOVUPS Z0, (DI)
 	VMOVUPS Z1, 64(DI)
 	VMOVUPS Z2, K1, 128(DI)
@@ -3319,6 +3525,9 @@ begin2:
 	MOVQ 56(R15), DX
 	MOVQ (R15), CX
 	XORQ AX, AX
+	MOVQ 112(R15), DI
+	ADDQ R8, DI
+	MOVQ 120(R15), SI
 
 loop2:
 	VMOVUPS      (BX), Z24
@@ -3353,6 +3562,7 @@ store2:
 	DECQ    AX
 	KMOVW   AX, K1
 	MOVQ    64(R15), DI
+	MOVQ    72(R15), SI
 	VMOVUPS Z0, (DI)
 	VMOVUPS Z1, 64(DI)
 	VMOVUPS Z2, K1, 128(DI)
@@ -3401,6 +3611,9 @@ begin1:
 	MOVQ 56(R15), DX
 	MOVQ (R15), CX
 	XORQ AX, AX
+	MOVQ 112(R15), DI
+	ADDQ R8, DI
+	MOVQ 120(R15), SI
 
 loop1:
 	VMOVUPS      (BX), Z24
@@ -3428,6 +3641,7 @@ store1:
 	DECQ    AX
 	KMOVW   AX, K1
 	MOVQ    64(R15), DI
+	MOVQ    72(R15), SI
 	VMOVUPS Z0, (DI)
 	VMOVUPS Z1, 64(DI)
 	VMOVUPS Z2, K1, 128(DI)
@@ -3440,7 +3654,7 @@ done:
 	RET
 
 // func gemmAVX512x4(t *float32)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512F, MMX+
 TEXT ·gemmAVX512x4(SB), NOSPLIT, $0-8
 	MOVQ t+0(FP), R15
 
@@ -3556,24 +3770,59 @@ add6:
 	ADDQ      SI, DI
 
 begin6:
-	MOVQ 16(R15), R8
-	MOVQ 24(R15), AX
-	LEAQ (R8)(AX*1), R9
-	LEAQ (R9)(AX*1), R10
-	LEAQ (R10)(AX*1), R11
-	LEAQ (R11)(AX*1), R12
-	LEAQ (R12)(AX*1), R13
-	MOVQ 32(R15), R14
-	MOVQ 48(R15), BX
-	MOVQ 56(R15), DX
-	MOVQ (R15), CX
-	XORQ AX, AX
+	PREFETCHT0 (DI)
+	PREFETCHT0 64(DI)
+	PREFETCHT0 128(DI)
+	PREFETCHT0 192(DI)
+	ADDQ       SI, DI
+	PREFETCHT0 (DI)
+	PREFETCHT0 64(DI)
+	PREFETCHT0 128(DI)
+	PREFETCHT0 192(DI)
+	ADDQ       SI, DI
+	PREFETCHT0 (DI)
+	PREFETCHT0 64(DI)
+	PREFETCHT0 128(DI)
+	PREFETCHT0 192(DI)
+	ADDQ       SI, DI
+	PREFETCHT0 (DI)
+	PREFETCHT0 64(DI)
+	PREFETCHT0 128(DI)
+	PREFETCHT0 192(DI)
+	ADDQ       SI, DI
+	PREFETCHT0 (DI)
+	PREFETCHT0 64(DI)
+	PREFETCHT0 128(DI)
+	PREFETCHT0 192(DI)
+	ADDQ       SI, DI
+	PREFETCHT0 (DI)
+	PREFETCHT0 64(DI)
+	PREFETCHT0 128(DI)
+	PREFETCHT0 192(DI)
+	ADDQ       SI, DI
+	MOVQ       16(R15), R8
+	MOVQ       24(R15), AX
+	LEAQ       (R8)(AX*1), R9
+	LEAQ       (R9)(AX*1), R10
+	LEAQ       (R10)(AX*1), R11
+	LEAQ       (R11)(AX*1), R12
+	LEAQ       (R12)(AX*1), R13
+	MOVQ       32(R15), R14
+	MOVQ       48(R15), BX
+	MOVQ       56(R15), DX
+	MOVQ       (R15), CX
+	XORQ       AX, AX
+	MOVQ       112(R15), DI
+	ADDQ       R8, DI
+	MOVQ       120(R15), SI
 
 loop6:
 	VMOVUPS      (BX), Z24
 	VMOVUPS      64(BX), Z25
 	VMOVUPS      128(BX), Z26
 	VMOVUPS.Z    192(BX), K1, Z27
+	PREFETCHT0   (DI)
+	ADDQ         SI, DI
 	VBROADCASTSS (R8)(AX*1), Z28
 	VFMADD231PS  Z24, Z28, Z0
 	VFMADD231PS  Z25, Z28, Z1
@@ -3643,6 +3892,7 @@ store6:
 	DECQ    AX
 	KMOVW   AX, K1
 	MOVQ    64(R15), DI
+	MOVQ    72(R15), SI
 	VMOVUPS Z0, (DI)
 	VMOVUPS Z1, 64(DI)
 	VMOVUPS Z2, 128(DI)
@@ -3776,6 +4026,9 @@ begin5:
 	MOVQ 56(R15), DX
 	MOVQ (R15), CX
 	XORQ AX, AX
+	MOVQ 112(R15), DI
+	ADDQ R8, DI
+	MOVQ 120(R15), SI
 
 loop5:
 	VMOVUPS      (BX), Z24
@@ -3842,6 +4095,7 @@ store5:
 	DECQ    AX
 	KMOVW   AX, K1
 	MOVQ    64(R15), DI
+	MOVQ    72(R15), SI
 	VMOVUPS Z0, (DI)
 	VMOVUPS Z1, 64(DI)
 	VMOVUPS Z2, 128(DI)
@@ -3952,6 +4206,9 @@ begin4:
 	MOVQ 56(R15), DX
 	MOVQ (R15), CX
 	XORQ AX, AX
+	MOVQ 112(R15), DI
+	ADDQ R8, DI
+	MOVQ 120(R15), SI
 
 loop4:
 	VMOVUPS      (BX), Z24
@@ -4009,6 +4266,7 @@ store4:
 	DECQ    AX
 	KMOVW   AX, K1
 	MOVQ    64(R15), DI
+	MOVQ    72(R15), SI
 	VMOVUPS Z0, (DI)
 	VMOVUPS Z1, 64(DI)
 	VMOVUPS Z2, 128(DI)
@@ -4100,6 +4358,9 @@ begin3:
 	MOVQ 56(R15), DX
 	MOVQ (R15), CX
 	XORQ AX, AX
+	MOVQ 112(R15), DI
+	ADDQ R8, DI
+	MOVQ 120(R15), SI
 
 loop3:
 	VMOVUPS      (BX), Z24
@@ -4148,6 +4409,7 @@ store3:
 	DECQ    AX
 	KMOVW   AX, K1
 	MOVQ    64(R15), DI
+	MOVQ    72(R15), SI
 	VMOVUPS Z0, (DI)
 	VMOVUPS Z1, 64(DI)
 	VMOVUPS Z2, 128(DI)
@@ -4220,6 +4482,9 @@ begin2:
 	MOVQ 56(R15), DX
 	MOVQ (R15), CX
 	XORQ AX, AX
+	MOVQ 112(R15), DI
+	ADDQ R8, DI
+	MOVQ 120(R15), SI
 
 loop2:
 	VMOVUPS      (BX), Z24
@@ -4259,6 +4524,7 @@ store2:
 	DECQ    AX
 	KMOVW   AX, K1
 	MOVQ    64(R15), DI
+	MOVQ    72(R15), SI
 	VMOVUPS Z0, (DI)
 	VMOVUPS Z1, 64(DI)
 	VMOVUPS Z2, 128(DI)
@@ -4312,6 +4578,9 @@ begin1:
 	MOVQ 56(R15), DX
 	MOVQ (R15), CX
 	XORQ AX, AX
+	MOVQ 112(R15), DI
+	ADDQ R8, DI
+	MOVQ 120(R15), SI
 
 loop1:
 	VMOVUPS      (BX), Z24
@@ -4342,6 +4611,7 @@ store1:
 	DECQ    AX
 	KMOVW   AX, K1
 	MOVQ    64(R15), DI
+	MOVQ    72(R15), SI
 	VMOVUPS Z0, (DI)
 	VMOVUPS Z1, 64(DI)
 	VMOVUPS Z2, 128(DI)

@@ -23,6 +23,7 @@ var (
 	result, resultRow  = field(8), field(9)
 	bias               = field(10)
 	last, add, rectify = field(11), field(12), field(13)
+	ahead, aheadStep   = field(14), field(15)
 	leftRows           = []GPPhysical{R8, R9, R10, R11, R12, R13}
 	ymm                = []VecPhysical{Y0, Y1, Y2, Y3, Y4, Y5, Y6, Y7, Y8, Y9, Y10, Y11, Y12, Y13, Y14, Y15}
 	zmm                = []VecPhysical{Z0, Z1, Z2, Z3, Z4, Z5, Z6, Z7, Z8, Z9, Z10, Z11, Z12, Z13, Z14, Z15, Z16, Z17, Z18, Z19, Z20, Z21, Z22, Z23, Z24, Z25, Z26, Z27, Z28, Z29, Z30, Z31}
@@ -51,6 +52,8 @@ type instructions interface {
 	// right loads a row of b at BX.
 	right(row []VecPhysical)
 	zero(r VecPhysical)
+	// size is that of a vector in bytes.
+	size() int
 }
 
 type avx2 struct{ labels *int }
@@ -96,6 +99,8 @@ func (avx2) right(row []VecPhysical) {
 	}
 }
 
+func (avx2) size() int { return 32 }
+
 func (avx2) zero(r VecPhysical) { VXORPS(r, r, r) }
 
 type avx512 struct{}
@@ -128,6 +133,8 @@ func (avx512) store(row []VecPhysical, base GPPhysical) {
 
 func (s avx512) right(row []VecPhysical) { s.load(RBX, row) }
 
+func (avx512) size() int { return 64 }
+
 func (avx512) zero(r VecPhysical) { VPXORD(r, r, r) }
 
 // kernel writes the function for tiles of some vectors a row. Rows of the tile that
@@ -136,7 +143,8 @@ func (avx512) zero(r VecPhysical) { VPXORD(r, r, r) }
 //
 //	R8..R13  rows of a           AX  offset in the rows of a, R14 its step
 //	BX       row of b, DX step   CX  steps left
-//	DI       row of c, SI step   R15 the struct
+//	DI       row of c, SI step; in the loop, what to fetch into the cache ahead
+//	R15      the struct
 func kernel(name string, set instructions, vectors int) {
 	function(fmt.Sprintf("gemm%sx%d", name, vectors), "func(t *float32)")
 	Load(Param("t"), R15)
@@ -203,6 +211,15 @@ func tile(set instructions, n, vectors int) {
 	}
 
 	Label(label("begin"))
+	if n == tileRows {
+		// What is stored at the end, or loaded by the next tile.
+		for range n {
+			for v := range vectors {
+				PREFETCHT0(Mem{Base: RDI, Disp: set.size() * v})
+			}
+			ADDQ(RSI, RDI)
+		}
+	}
 	MOVQ(left, R8)
 	MOVQ(leftRow, RAX)
 	for i := 1; i < n; i++ {
@@ -213,9 +230,16 @@ func tile(set instructions, n, vectors int) {
 	MOVQ(rightRow, RDX)
 	MOVQ(depth, RCX)
 	XORQ(RAX, RAX)
+	MOVQ(ahead, RDI)
+	ADDQ(R8, RDI)
+	MOVQ(aheadStep, RSI)
 
 	Label(label("loop"))
 	set.right(row)
+	if n == tileRows {
+		PREFETCHT0(Mem{Base: RDI})
+		ADDQ(RSI, RDI)
+	}
 	for i := range n {
 		factor := factors[i%2]
 		VBROADCASTSS(Mem{Base: leftRows[i], Index: RAX, Scale: 1}, factor)
@@ -238,6 +262,7 @@ func tile(set instructions, n, vectors int) {
 	Label(label("store"))
 	set.mask()
 	MOVQ(result, RDI)
+	MOVQ(resultRow, RSI)
 	for i := range n {
 		set.store(line(i), RDI)
 		ADDQ(RSI, RDI)
