@@ -47,10 +47,12 @@ func linearGradient(t *Tape, r *record) {
 		addRows(sum, d)
 	}
 	if x.Grad != nil {
-		gemm(&t.pack, false, true, m, k, n, d, n, w.Value, n, x.Grad, k, !x.fresh())
+		add := !x.fresh()
+		gemm(&t.pack, false, true, m, k, n, d, n, w.Value, n, x.Grad, k, add)
 	}
 	if w.Grad != nil {
-		gemm(&t.pack, true, false, k, n, m, x.Value, k, d, n, w.Grad, n, !w.fresh())
+		add := !w.fresh()
+		gemm(&t.pack, true, false, k, n, m, x.Value, k, d, n, w.Grad, n, add)
 	}
 }
 

@@ -11,10 +11,12 @@ func (t *Tape) MatMul(a, b *Var) *Var {
 	out := t.op(m, n, record{a: a, b: b, first: true, run: func(t *Tape, r *record) {
 		out, a, b, m, n, k := r.out, r.a, r.b, r.a.Rows, r.b.Cols, r.a.Cols
 		if a.Grad != nil {
-			gemm(&t.pack, false, true, m, k, n, out.Grad, n, b.Value, n, a.Grad, k, !a.fresh())
+			add := !a.fresh()
+			gemm(&t.pack, false, true, m, k, n, out.Grad, n, b.Value, n, a.Grad, k, add)
 		}
 		if b.Grad != nil {
-			gemm(&t.pack, true, false, k, n, m, a.Value, k, out.Grad, n, b.Grad, n, !b.fresh())
+			add := !b.fresh()
+			gemm(&t.pack, true, false, k, n, m, a.Value, k, out.Grad, n, b.Grad, n, add)
 		}
 	}})
 	gemm(&t.pack, false, false, m, n, k, a.Value, k, b.Value, n, out.Value, n, false)
@@ -30,10 +32,12 @@ func (t *Tape) MatMulT(a, b *Var) *Var {
 	out := t.op(m, n, record{a: a, b: b, first: true, run: func(t *Tape, r *record) {
 		out, a, b, m, n, k := r.out, r.a, r.b, r.a.Rows, r.b.Rows, r.a.Cols
 		if a.Grad != nil {
-			gemm(&t.pack, false, false, m, k, n, out.Grad, n, b.Value, k, a.Grad, k, !a.fresh())
+			add := !a.fresh()
+			gemm(&t.pack, false, false, m, k, n, out.Grad, n, b.Value, k, a.Grad, k, add)
 		}
 		if b.Grad != nil {
-			gemm(&t.pack, true, false, n, k, m, out.Grad, n, a.Value, k, b.Grad, k, !b.fresh())
+			add := !b.fresh()
+			gemm(&t.pack, true, false, n, k, m, out.Grad, n, a.Value, k, b.Grad, k, add)
 		}
 	}})
 	gemm(&t.pack, false, true, m, n, k, a.Value, k, b.Value, k, out.Value, n, false)
@@ -49,10 +53,12 @@ func (t *Tape) BatchMatMul(a, b *Var, batch int) *Var {
 	out := t.op(a.Rows, b.Cols, record{a: a, b: b, from: batch, first: true, run: func(t *Tape, r *record) {
 		m, n, k := r.a.Rows/r.from, r.b.Cols, r.a.Cols
 		if r.a.Grad != nil {
-			gemmBatch(&t.pack, r.from, false, true, m, k, n, r.out.Grad, n, m*n, r.b.Value, n, k*n, r.a.Grad, k, m*k, !r.a.fresh())
+			add := !r.a.fresh()
+			gemmBatch(&t.pack, r.from, false, true, m, k, n, r.out.Grad, n, m*n, r.b.Value, n, k*n, r.a.Grad, k, m*k, add)
 		}
 		if r.b.Grad != nil {
-			gemmBatch(&t.pack, r.from, true, false, k, n, m, r.a.Value, k, m*k, r.out.Grad, n, m*n, r.b.Grad, n, k*n, !r.b.fresh())
+			add := !r.b.fresh()
+			gemmBatch(&t.pack, r.from, true, false, k, n, m, r.a.Value, k, m*k, r.out.Grad, n, m*n, r.b.Grad, n, k*n, add)
 		}
 	}})
 	m, n, k := a.Rows/batch, b.Cols, a.Cols

@@ -137,7 +137,8 @@ func (l *join) backward(t *Tape, out *Var) {
 		}
 		w := l.w.Value[at*cols : (at+k)*cols]
 		if p.X.Grad != nil {
-			gemm(&t.pack, false, true, p.X.Rows, k, cols, seen, cols, w, cols, p.X.Grad, k, !p.X.fresh())
+			more := !p.X.fresh()
+			gemm(&t.pack, false, true, p.X.Rows, k, cols, seen, cols, w, cols, p.X.Grad, k, more)
 		}
 		if l.w.Grad != nil {
 			gemm(&t.pack, true, false, k, cols, p.X.Rows, p.X.Value, k, seen, cols, l.w.Grad[at*cols:], cols, add)
@@ -156,7 +157,8 @@ func (l *join) backwardMissing(t *Tape, p Part, d []float32, at int) {
 	sum := t.Scratch(cols)
 	p.others(len(d)/max(1, cols), func(row int) { addTo(sum, d[row*cols:]) })
 	if p.Missing.Grad != nil {
-		gemm(&t.pack, false, true, 1, k, cols, sum, cols, l.w.Value[at*cols:], cols, p.Missing.Grad, k, !p.Missing.fresh())
+		more := !p.Missing.fresh()
+		gemm(&t.pack, false, true, 1, k, cols, sum, cols, l.w.Value[at*cols:], cols, p.Missing.Grad, k, more)
 	}
 	if l.w.Grad != nil {
 		gemm(&t.pack, true, false, k, cols, 1, p.Missing.Value, k, sum, cols, l.w.Grad[at*cols:], cols, true)

@@ -16,6 +16,9 @@ type Var struct {
 	own   bool // what unset points to at first
 	fixed bool // others know the memory of Grad
 	whole *Var // of which Grad is a part
+	// lender, if any, has the memory of Grad, which is not its own until it is written.
+	lender *lender
+	lent   bool // Grad goes back to the lender
 }
 
 // Tape records operations and runs them backwards. Its memory is reused from step
@@ -35,6 +38,7 @@ type Tape struct {
 	grus       pool[gru]
 	joins      pool[join]
 	pack       workspace
+	lender     lender
 	forward    bool // without gradients
 	lazy       bool // gradients hold nothing until they are written
 	zeroed     []*Param
@@ -98,6 +102,7 @@ func (t *Tape) Reset() {
 	t.attentions.reset()
 	t.grus.reset()
 	t.joins.reset()
+	t.lender.reset()
 }
 
 // ResetForward is Reset for a step that is not run backwards: up to the next Reset,
@@ -123,6 +128,7 @@ func (t *Tape) Leaf(rows, cols int, data []float32) *Var {
 	}
 	v := t.newVar(rows, cols, data, nil)
 	t.gradient(v)
+	v.hold()
 	v.fixed = true
 	return v
 }
@@ -202,11 +208,14 @@ func (t *Tape) Backward() {
 		default:
 			r.back(r.out)
 		}
+		t.lender.back(r.out)
 	}
 	clear(t.records)
 	t.records = t.records[:0]
 	for i := range t.used {
-		t.vars[i/varChunk][i%varChunk].settle()
+		if v := &t.vars[i/varChunk][i%varChunk]; v.lender == nil {
+			v.settle()
+		}
 	}
 	for _, p := range t.zeroed {
 		p.settle()
@@ -247,9 +256,11 @@ func (t *Tape) gradient(v *Var) {
 		v.Grad = t.Scratch(len(v.Value))
 		return
 	}
-	v.Grad = t.arena.alloc(len(v.Value))
+	v.Grad = t.lender.promise(len(v.Value))
 	v.own = true
 	v.unset = &v.own
+	v.lender = &t.lender
+	t.lender.arena = &t.arena
 }
 
 // consumed is memory as large as the gradient of out, whose operation is run
@@ -272,6 +283,7 @@ func (v *Var) fresh() bool {
 		return false
 	}
 	*v.unset = false
+	v.hold()
 	return true
 }
 
@@ -319,7 +331,8 @@ func (v *Var) add(x []float32) {
 // last of its inputs: v may have its memory.
 func (t *Tape) give(v, out *Var) {
 	if t.lazy && v.own && v.unset == &v.own && !v.fixed {
-		v.Grad, v.own = out.Grad, false
+		v.Grad, v.own, v.lender = out.Grad, false, nil
+		v.lent, out.lent = out.lent, false
 		return
 	}
 	v.add(out.Grad)

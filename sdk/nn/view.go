@@ -9,6 +9,7 @@ func (t *Tape) Reshape(x *Var, rows, cols int) *Var {
 	if rows < 0 || cols < 0 || rows*cols != x.Rows*x.Cols {
 		panic(fmt.Sprintf("nn: reshape: %s to [%d, %d]", shape(x), rows, cols))
 	}
+	x.hold()
 	x.fixed = true
 	v := t.newVar(rows, cols, x.Value, x.Grad)
 	v.unset, v.whole = x.unset, x.whole
@@ -24,6 +25,7 @@ func (t *Tape) Rows(x *Var, from, to int) *Var {
 	a, b := from*x.Cols, to*x.Cols
 	v := t.newVar(to-from, x.Cols, x.Value[a:b:b], nil)
 	if x.Grad != nil {
+		x.hold()
 		x.fixed = true
 		v.Grad, v.whole = x.Grad[a:b:b], x
 	}
