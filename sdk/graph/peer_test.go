@@ -371,9 +371,9 @@ func (m *peerAttention) Forward(t *nn.Tape, b *backbone.Batch) (*nn.Var, []backb
 		y = t.AttentionAt(m.query.Apply(t, y), m.key.Apply(t, y), m.value.Apply(t, y), peerHeads, tokens, place, nil)
 		x = t.Gather(z, place)
 	}
-	x = t.Add(x, m.merge.Apply(t, y))
-	y = m.narrow.Apply(t, m.wide.ApplyReLU(t, m.norm2.Apply(t, x)))
-	return t.MeanBlocks(t.Add(x, y), tokens), nil
+	x = m.merge.ApplyAdd(t, x, y)
+	x = m.narrow.ApplyAdd(t, x, m.wide.ApplyReLU(t, m.norm2.Apply(t, x)))
+	return t.MeanBlocks(x, tokens), nil
 }
 
 // stackParts are the tokens that differ, and for each token of each of n rows its place

@@ -18,6 +18,7 @@ func (w *workspace) take(n int) []float32 {
 type epilogue struct {
 	bias []float32 // sums begin with it, in every row; nil for zero
 	relu bool      // the result is max(c, 0)
+	plus []float32 // and at last this, [m, n], is added; nil for nothing
 }
 
 // gemm computes c = a·b, or c += a·b with add, for row-major matrices: a [m, k],
@@ -58,6 +59,11 @@ func gemmWith(w *workspace, transA, transB bool, m, n, k int, a []float32, lda i
 		for i := range m {
 			row := c[i*ldc : i*ldc+n]
 			relu(row, row)
+		}
+	}
+	if end.plus != nil {
+		for i := range m {
+			addTo(c[i*ldc:i*ldc+n], end.plus[i*n:])
 		}
 	}
 }

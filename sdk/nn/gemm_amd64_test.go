@@ -34,7 +34,7 @@ func TestGemm_WideRegistersGiveSameBits(t *testing.T) {
 			}
 			var end epilogue
 			if !add && mode&8 != 0 {
-				end = epilogue{bias: random(r, n), relu: true}
+				end = epilogue{bias: random(r, n), relu: true, plus: random(r, m*n)}
 			}
 			a, b, c := random(r, m*k), random(r, k*n), random(r, m*n)
 			wide := slices.Clone(c)

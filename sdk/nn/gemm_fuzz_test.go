@@ -8,10 +8,10 @@ import (
 )
 
 // checkProduct compares a product with its definition. Bits of mode say what is
-// transposed, whether it adds, whether it has a bias and ReLU, and whether slices
-// are taken at the end of memory; of the four slices of n values one each is for a,
-// b, c and the bias.
-func checkProduct(t *testing.T, w *workspace, m, n, k int, mode uint8, memory func(n int, end bool) [4][]float32) {
+// transposed, whether it adds, whether it has a bias and ReLU, whether slices are
+// taken at the end of memory, and whether a matrix is added after ReLU; of the five
+// slices of n values one each is for a, b, c, the bias and that matrix.
+func checkProduct(t *testing.T, w *workspace, m, n, k int, mode uint8, memory func(n int, end bool) [5][]float32) {
 	t.Helper()
 	transA, transB, add, fused, end := mode&1 != 0, mode&2 != 0, mode&4 != 0, mode&12 == 8, mode&16 != 0
 	lda, ldb := k, n
@@ -25,6 +25,9 @@ func checkProduct(t *testing.T, w *workspace, m, n, k int, mode uint8, memory fu
 	var with epilogue
 	if fused {
 		with = epilogue{bias: memory(n, end)[3], relu: true}
+		if mode&32 != 0 {
+			with.plus = memory(m*n, end)[4]
+		}
 	}
 	before := append([]float32(nil), c...)
 	gemmWith(w, transA, transB, m, n, k, a, lda, b, ldb, c, n, add, with)
@@ -43,6 +46,9 @@ func checkProduct(t *testing.T, w *workspace, m, n, k int, mode uint8, memory fu
 			if fused {
 				want = max(want, 0)
 			}
+			if len(with.plus) > 0 {
+				want += float64(with.plus[i*n+j])
+			}
 			if got := float64(c[i*n+j]); !(math.Abs(got-want) <= 1e-5*float64(k+1)) {
 				t.Fatalf("%dx%dx%d, mode %b: c[%d, %d] is %v, want %v", m, n, k, mode, i, j, got, want)
 			}
@@ -55,12 +61,15 @@ func FuzzGemm(f *testing.F) {
 		for mode := range uint8(16) {
 			f.Add(seed[0], seed[1], seed[2], mode, uint64(mode))
 		}
+		for trans := range uint8(4) {
+			f.Add(seed[0], seed[1], seed[2], 8+32+trans, uint64(trans))
+		}
 	}
 	f.Fuzz(func(t *testing.T, m, n, k uint16, mode uint8, seed uint64) {
 		r := rand.New(rand.NewPCG(seed, 0))
 		var w workspace
-		checkProduct(t, &w, int(m%300), int(n%600), int(k%300), mode, func(n int, _ bool) [4][]float32 {
-			return [4][]float32{random(r, n), random(r, n), random(r, n), random(r, n)}
+		checkProduct(t, &w, int(m%300), int(n%600), int(k%300), mode, func(n int, _ bool) [5][]float32 {
+			return [5][]float32{random(r, n), random(r, n), random(r, n), random(r, n), random(r, n)}
 		})
 	})
 }

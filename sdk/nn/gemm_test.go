@@ -171,25 +171,32 @@ func BenchmarkGemm(b *testing.B) {
 	}
 }
 
-// A bias and ReLU in the product give the bits of the steps one after the other.
+// A bias, ReLU and a sum in the product give the bits of the steps one after the other.
 func TestGemm_EpilogueIsTheStepsAfterEachOther(t *testing.T) {
 	r := rand.New(rand.NewPCG(17, 18))
 	var w workspace
 	for _, size := range [][3]int{{1, 1, 1}, {13, 7, 5}, {30, 65, 300}, {250, 40, 520}, {3, 20, 0}} {
 		m, n, k := size[0], size[1], size[2]
 		a, b, bias := random(r, m*k), random(r, k*n), random(r, n)
-		for _, rectified := range []bool{false, true} {
+		for mode := range 4 {
+			end := epilogue{bias: bias, relu: mode&1 != 0}
+			if mode&2 != 0 {
+				end.plus = random(r, m*n)
+			}
 			got, want := random(r, m*n), make([]float32, m*n)
-			gemmWith(&w, false, false, m, n, k, a, k, b, n, got, n, false, epilogue{bias, rectified})
+			gemmWith(&w, false, false, m, n, k, a, k, b, n, got, n, false, end)
 			for i := range m {
 				copy(want[i*n:], bias)
 			}
 			gemm(&w, false, false, m, n, k, a, k, b, n, want, n, true)
-			if rectified {
+			if end.relu {
 				relu(want, want)
 			}
+			if end.plus != nil {
+				addTo(want, end.plus)
+			}
 			if !slices.Equal(got, want) {
-				t.Fatalf("%dx%dx%d, ReLU %v: the bits differ", m, n, k, rectified)
+				t.Fatalf("%dx%dx%d, ReLU %v, sum %v: the bits differ", m, n, k, end.relu, end.plus != nil)
 			}
 		}
 	}

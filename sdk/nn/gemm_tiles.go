@@ -2,6 +2,11 @@
 
 package nn
 
+import "runtime"
+
+// addsPlus says whether the micro-kernels know plus.
+const addsPlus = runtime.GOARCH == "amd64"
+
 const (
 	// A tile of c that the micro-kernel holds in registers has up to tileRows rows.
 	tileRows = 6
@@ -22,7 +27,7 @@ const (
 // tiles are the rows of c in some columns, and what makes them: row i of c is
 // the sum over k of a[i·aRow + k·aCol]·b[k·bRow:], each term fused into the sum in
 // the order of k. Distances are in bytes. The assembly knows the order of the
-// fields, and changes rows, a and c.
+// fields, and changes rows, a, c and plus.
 type tiles struct {
 	depth, rows int
 	a           *float32
@@ -39,6 +44,8 @@ type tiles struct {
 	// What the next tile needs of a is at ahead from a, and with every step of k
 	// aheadStep further on: it is fetched into the cache meanwhile.
 	ahead, aheadStep int
+	plus             *float32 // what is added at the end; nil for nothing
+	plusRow          int
 }
 
 // gemmTiles is gemm for products that are not empty.
@@ -63,7 +70,10 @@ func gemmTiles(w *workspace, transA, transB bool, m, n, k int, a []float32, lda 
 	if packA {
 		leftSize = (min(m, blockRows) + tileRows - 1) / tileRows * leftTile(min(k, panelDepth))
 	}
-	t := tiles{cRow: 4 * ldc}
+	if end.plus != nil {
+		_ = end.plus[m*n-1]
+	}
+	t := tiles{cRow: 4 * ldc, plusRow: 4 * n}
 	for l := 0; l < k; l += panelDepth {
 		t.depth = min(panelDepth, k-l)
 		first, final := l == 0, l+t.depth == k
@@ -115,7 +125,15 @@ func gemmTiles(w *workspace, transA, transB bool, m, n, k int, a []float32, lda 
 					if end.bias != nil {
 						t.bias = &end.bias[j]
 					}
+					if end.plus != nil && final {
+						t.plus = &end.plus[i0*n+j]
+					}
 					t.compute(w, c[i0*ldc+j:], ldc, width)
+					if end.plus != nil && final && !addsPlus {
+						for i := range rows {
+							addTo(c[(i0+i)*ldc+j:][:width], end.plus[(i0+i)*n+j:])
+						}
+					}
 				}
 			}
 		}

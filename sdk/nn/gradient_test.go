@@ -49,6 +49,11 @@ func TestTape_GradientsOfOperations(t *testing.T) {
 		{"batch matmul", []int{6, 2, 4, 5}, false, func(t *nn.Tape, v vars) *nn.Var { return t.BatchMatMul(v[0], v[1], 2) }},
 		{"gram", []int{3, 4}, false, func(t *nn.Tape, v vars) *nn.Var { return t.MatMulT(v[0], v[0]) }},
 		{"linear", []int{5, 3, 3, 4, 1, 4}, false, func(t *nn.Tape, v vars) *nn.Var { return t.Linear(v[0], v[1], v[2]) }},
+		{"linear and a sum", []int{5, 3, 3, 4, 1, 4, 5, 4}, false, func(t *nn.Tape, v vars) *nn.Var { return t.LinearAdd(v[3], v[0], v[1], v[2]) }},
+		{"linear added to its input", []int{5, 3, 3, 3}, false, func(t *nn.Tape, v vars) *nn.Var {
+			x := t.Tanh(v[0])
+			return t.LinearAdd(x, x, v[1], nil)
+		}},
 		{"linear without bias", []int{5, 3, 3, 4}, false, func(t *nn.Tape, v vars) *nn.Var { return t.Linear(v[0], v[1], nil) }},
 		{"add", []int{3, 4, 3, 4}, false, func(t *nn.Tape, v vars) *nn.Var { return t.Add(v[0], v[1]) }},
 		{"add itself", []int{3, 4}, false, func(t *nn.Tape, v vars) *nn.Var { return t.Add(v[0], v[0]) }},

@@ -122,12 +122,12 @@ func TestLoops_TouchNothingOutside(t *testing.T) {
 }
 
 func TestGemm_TouchesNothingOutside(t *testing.T) {
-	left, right, result, bias := newFence(t, 1), newFence(t, 2), newFence(t, 3), newFence(t, 4)
+	left, right, result, bias, plus := newFence(t, 1), newFence(t, 2), newFence(t, 3), newFence(t, 4), newFence(t, 5)
 	r := rand.New(rand.NewPCG(5, 0))
 	var w workspace
 	for round := range 1500 {
-		checkProduct(t, &w, r.IntN(20), r.IntN(80), r.IntN(30), uint8(round), func(n int, end bool) [4][]float32 {
-			return [4][]float32{left.slice(n, end), right.slice(n, end), result.slice(n, end), bias.slice(n, end)}
+		checkProduct(t, &w, r.IntN(20), r.IntN(80), r.IntN(30), uint8(round), func(n int, end bool) [5][]float32 {
+			return [5][]float32{left.slice(n, end), right.slice(n, end), result.slice(n, end), bias.slice(n, end), plus.slice(n, end)}
 		})
 	}
 }

@@ -125,10 +125,35 @@ loop6:
 	VMAXPS       Y5, Y14, Y5
 
 store6:
-	MOVQ    88(R15), CX
-	NEGQ    CX
-	LEAQ    ·tileMask+64(SB), DX
-	VMOVDQU (DX)(CX*4), Y15
+	MOVQ       88(R15), CX
+	NEGQ       CX
+	LEAQ       ·tileMask+64(SB), DX
+	VMOVDQU    (DX)(CX*4), Y15
+	MOVQ       128(R15), DI
+	TESTQ      DI, DI
+	JEQ        ready6
+	MOVQ       136(R15), SI
+	VMASKMOVPS (DI), Y15, Y12
+	VADDPS     Y12, Y0, Y0
+	ADDQ       SI, DI
+	VMASKMOVPS (DI), Y15, Y12
+	VADDPS     Y12, Y1, Y1
+	ADDQ       SI, DI
+	VMASKMOVPS (DI), Y15, Y12
+	VADDPS     Y12, Y2, Y2
+	ADDQ       SI, DI
+	VMASKMOVPS (DI), Y15, Y12
+	VADDPS     Y12, Y3, Y3
+	ADDQ       SI, DI
+	VMASKMOVPS (DI), Y15, Y12
+	VADDPS     Y12, Y4, Y4
+	ADDQ       SI, DI
+	VMASKMOVPS (DI), Y15, Y12
+	VADDPS     Y12, Y5, Y5
+	ADDQ       SI, DI
+	MOVQ       DI, 128(R15)
+
+ready6:
 	MOVQ    64(R15), DI
 	MOVQ    72(R15), SI
 	CMPQ    88(R15), $0x08
@@ -278,10 +303,32 @@ loop5:
 	VMAXPS       Y4, Y14, Y4
 
 store5:
-	MOVQ    88(R15), CX
-	NEGQ    CX
-	LEAQ    ·tileMask+64(SB), DX
-	VMOVDQU (DX)(CX*4), Y15
+	MOVQ       88(R15), CX
+	NEGQ       CX
+	LEAQ       ·tileMask+64(SB), DX
+	VMOVDQU    (DX)(CX*4), Y15
+	MOVQ       128(R15), DI
+	TESTQ      DI, DI
+	JEQ        ready5
+	MOVQ       136(R15), SI
+	VMASKMOVPS (DI), Y15, Y12
+	VADDPS     Y12, Y0, Y0
+	ADDQ       SI, DI
+	VMASKMOVPS (DI), Y15, Y12
+	VADDPS     Y12, Y1, Y1
+	ADDQ       SI, DI
+	VMASKMOVPS (DI), Y15, Y12
+	VADDPS     Y12, Y2, Y2
+	ADDQ       SI, DI
+	VMASKMOVPS (DI), Y15, Y12
+	VADDPS     Y12, Y3, Y3
+	ADDQ       SI, DI
+	VMASKMOVPS (DI), Y15, Y12
+	VADDPS     Y12, Y4, Y4
+	ADDQ       SI, DI
+	MOVQ       DI, 128(R15)
+
+ready5:
 	MOVQ    64(R15), DI
 	MOVQ    72(R15), SI
 	CMPQ    88(R15), $0x08
@@ -409,10 +456,29 @@ loop4:
 	VMAXPS       Y3, Y14, Y3
 
 store4:
-	MOVQ    88(R15), CX
-	NEGQ    CX
-	LEAQ    ·tileMask+64(SB), DX
-	VMOVDQU (DX)(CX*4), Y15
+	MOVQ       88(R15), CX
+	NEGQ       CX
+	LEAQ       ·tileMask+64(SB), DX
+	VMOVDQU    (DX)(CX*4), Y15
+	MOVQ       128(R15), DI
+	TESTQ      DI, DI
+	JEQ        ready4
+	MOVQ       136(R15), SI
+	VMASKMOVPS (DI), Y15, Y12
+	VADDPS     Y12, Y0, Y0
+	ADDQ       SI, DI
+	VMASKMOVPS (DI), Y15, Y12
+	VADDPS     Y12, Y1, Y1
+	ADDQ       SI, DI
+	VMASKMOVPS (DI), Y15, Y12
+	VADDPS     Y12, Y2, Y2
+	ADDQ       SI, DI
+	VMASKMOVPS (DI), Y15, Y12
+	VADDPS     Y12, Y3, Y3
+	ADDQ       SI, DI
+	MOVQ       DI, 128(R15)
+
+ready4:
 	MOVQ    64(R15), DI
 	MOVQ    72(R15), SI
 	CMPQ    88(R15), $0x08
@@ -522,10 +588,26 @@ loop3:
 	VMAXPS       Y2, Y14, Y2
 
 store3:
-	MOVQ    88(R15), CX
-	NEGQ    CX
-	LEAQ    ·tileMask+64(SB), DX
-	VMOVDQU (DX)(CX*4), Y15
+	MOVQ       88(R15), CX
+	NEGQ       CX
+	LEAQ       ·tileMask+64(SB), DX
+	VMOVDQU    (DX)(CX*4), Y15
+	MOVQ       128(R15), DI
+	TESTQ      DI, DI
+	JEQ        ready3
+	MOVQ       136(R15), SI
+	VMASKMOVPS (DI), Y15, Y12
+	VADDPS     Y12, Y0, Y0
+	ADDQ       SI, DI
+	VMASKMOVPS (DI), Y15, Y12
+	VADDPS     Y12, Y1, Y1
+	ADDQ       SI, DI
+	VMASKMOVPS (DI), Y15, Y12
+	VADDPS     Y12, Y2, Y2
+	ADDQ       SI, DI
+	MOVQ       DI, 128(R15)
+
+ready3:
 	MOVQ    64(R15), DI
 	MOVQ    72(R15), SI
 	CMPQ    88(R15), $0x08
@@ -617,10 +699,23 @@ loop2:
 	VMAXPS       Y1, Y14, Y1
 
 store2:
-	MOVQ    88(R15), CX
-	NEGQ    CX
-	LEAQ    ·tileMask+64(SB), DX
-	VMOVDQU (DX)(CX*4), Y15
+	MOVQ       88(R15), CX
+	NEGQ       CX
+	LEAQ       ·tileMask+64(SB), DX
+	VMOVDQU    (DX)(CX*4), Y15
+	MOVQ       128(R15), DI
+	TESTQ      DI, DI
+	JEQ        ready2
+	MOVQ       136(R15), SI
+	VMASKMOVPS (DI), Y15, Y12
+	VADDPS     Y12, Y0, Y0
+	ADDQ       SI, DI
+	VMASKMOVPS (DI), Y15, Y12
+	VADDPS     Y12, Y1, Y1
+	ADDQ       SI, DI
+	MOVQ       DI, 128(R15)
+
+ready2:
 	MOVQ    64(R15), DI
 	MOVQ    72(R15), SI
 	CMPQ    88(R15), $0x08
@@ -694,10 +789,20 @@ loop1:
 	VMAXPS       Y0, Y14, Y0
 
 store1:
-	MOVQ    88(R15), CX
-	NEGQ    CX
-	LEAQ    ·tileMask+64(SB), DX
-	VMOVDQU (DX)(CX*4), Y15
+	MOVQ       88(R15), CX
+	NEGQ       CX
+	LEAQ       ·tileMask+64(SB), DX
+	VMOVDQU    (DX)(CX*4), Y15
+	MOVQ       128(R15), DI
+	TESTQ      DI, DI
+	JEQ        ready1
+	MOVQ       136(R15), SI
+	VMASKMOVPS (DI), Y15, Y12
+	VADDPS     Y12, Y0, Y0
+	ADDQ       SI, DI
+	MOVQ       DI, 128(R15)
+
+ready1:
 	MOVQ    64(R15), DI
 	MOVQ    72(R15), SI
 	CMPQ    88(R15), $0x08
@@ -714,6 +819,7 @@ whole21:
 done:
 	MOVQ $+0, 16(R15)
 	MOVQ $+0, 64(R15)
+	MOVQ $+0, 128(R15)
 	VZEROUPPER
 	RET
 
@@ -875,10 +981,47 @@ loop6:
 	VMAXPS       Y11, Y14, Y11
 
 store6:
-	MOVQ    88(R15), CX
-	NEGQ    CX
-	LEAQ    ·tileMask+64(SB), DX
-	VMOVDQU (DX)(CX*4), Y15
+	MOVQ       88(R15), CX
+	NEGQ       CX
+	LEAQ       ·tileMask+64(SB), DX
+	VMOVDQU    (DX)(CX*4), Y15
+	MOVQ       128(R15), DI
+	TESTQ      DI, DI
+	JEQ        ready6
+	MOVQ       136(R15), SI
+	VMOVUPS    (DI), Y12
+	VMASKMOVPS 32(DI), Y15, Y13
+	VADDPS     Y12, Y0, Y0
+	VADDPS     Y13, Y1, Y1
+	ADDQ       SI, DI
+	VMOVUPS    (DI), Y12
+	VMASKMOVPS 32(DI), Y15, Y13
+	VADDPS     Y12, Y2, Y2
+	VADDPS     Y13, Y3, Y3
+	ADDQ       SI, DI
+	VMOVUPS    (DI), Y12
+	VMASKMOVPS 32(DI), Y15, Y13
+	VADDPS     Y12, Y4, Y4
+	VADDPS     Y13, Y5, Y5
+	ADDQ       SI, DI
+	VMOVUPS    (DI), Y12
+	VMASKMOVPS 32(DI), Y15, Y13
+	VADDPS     Y12, Y6, Y6
+	VADDPS     Y13, Y7, Y7
+	ADDQ       SI, DI
+	VMOVUPS    (DI), Y12
+	VMASKMOVPS 32(DI), Y15, Y13
+	VADDPS     Y12, Y8, Y8
+	VADDPS     Y13, Y9, Y9
+	ADDQ       SI, DI
+	VMOVUPS    (DI), Y12
+	VMASKMOVPS 32(DI), Y15, Y13
+	VADDPS     Y12, Y10, Y10
+	VADDPS     Y13, Y11, Y11
+	ADDQ       SI, DI
+	MOVQ       DI, 128(R15)
+
+ready6:
 	MOVQ    64(R15), DI
 	MOVQ    72(R15), SI
 	VMOVUPS Y0, (DI)
@@ -1060,10 +1203,42 @@ loop5:
 	VMAXPS       Y9, Y14, Y9
 
 store5:
-	MOVQ    88(R15), CX
-	NEGQ    CX
-	LEAQ    ·tileMask+64(SB), DX
-	VMOVDQU (DX)(CX*4), Y15
+	MOVQ       88(R15), CX
+	NEGQ       CX
+	LEAQ       ·tileMask+64(SB), DX
+	VMOVDQU    (DX)(CX*4), Y15
+	MOVQ       128(R15), DI
+	TESTQ      DI, DI
+	JEQ        ready5
+	MOVQ       136(R15), SI
+	VMOVUPS    (DI), Y12
+	VMASKMOVPS 32(DI), Y15, Y13
+	VADDPS     Y12, Y0, Y0
+	VADDPS     Y13, Y1, Y1
+	ADDQ       SI, DI
+	VMOVUPS    (DI), Y12
+	VMASKMOVPS 32(DI), Y15, Y13
+	VADDPS     Y12, Y2, Y2
+	VADDPS     Y13, Y3, Y3
+	ADDQ       SI, DI
+	VMOVUPS    (DI), Y12
+	VMASKMOVPS 32(DI), Y15, Y13
+	VADDPS     Y12, Y4, Y4
+	VADDPS     Y13, Y5, Y5
+	ADDQ       SI, DI
+	VMOVUPS    (DI), Y12
+	VMASKMOVPS 32(DI), Y15, Y13
+	VADDPS     Y12, Y6, Y6
+	VADDPS     Y13, Y7, Y7
+	ADDQ       SI, DI
+	VMOVUPS    (DI), Y12
+	VMASKMOVPS 32(DI), Y15, Y13
+	VADDPS     Y12, Y8, Y8
+	VADDPS     Y13, Y9, Y9
+	ADDQ       SI, DI
+	MOVQ       DI, 128(R15)
+
+ready5:
 	MOVQ    64(R15), DI
 	MOVQ    72(R15), SI
 	VMOVUPS Y0, (DI)
@@ -1217,10 +1392,37 @@ loop4:
 	VMAXPS       Y7, Y14, Y7
 
 store4:
-	MOVQ    88(R15), CX
-	NEGQ    CX
-	LEAQ    ·tileMask+64(SB), DX
-	VMOVDQU (DX)(CX*4), Y15
+	MOVQ       88(R15), CX
+	NEGQ       CX
+	LEAQ       ·tileMask+64(SB), DX
+	VMOVDQU    (DX)(CX*4), Y15
+	MOVQ       128(R15), DI
+	TESTQ      DI, DI
+	JEQ        ready4
+	MOVQ       136(R15), SI
+	VMOVUPS    (DI), Y12
+	VMASKMOVPS 32(DI), Y15, Y13
+	VADDPS     Y12, Y0, Y0
+	VADDPS     Y13, Y1, Y1
+	ADDQ       SI, DI
+	VMOVUPS    (DI), Y12
+	VMASKMOVPS 32(DI), Y15, Y13
+	VADDPS     Y12, Y2, Y2
+	VADDPS     Y13, Y3, Y3
+	ADDQ       SI, DI
+	VMOVUPS    (DI), Y12
+	VMASKMOVPS 32(DI), Y15, Y13
+	VADDPS     Y12, Y4, Y4
+	VADDPS     Y13, Y5, Y5
+	ADDQ       SI, DI
+	VMOVUPS    (DI), Y12
+	VMASKMOVPS 32(DI), Y15, Y13
+	VADDPS     Y12, Y6, Y6
+	VADDPS     Y13, Y7, Y7
+	ADDQ       SI, DI
+	MOVQ       DI, 128(R15)
+
+ready4:
 	MOVQ    64(R15), DI
 	MOVQ    72(R15), SI
 	VMOVUPS Y0, (DI)
@@ -1350,10 +1552,32 @@ loop3:
 	VMAXPS       Y5, Y14, Y5
 
 store3:
-	MOVQ    88(R15), CX
-	NEGQ    CX
-	LEAQ    ·tileMask+64(SB), DX
-	VMOVDQU (DX)(CX*4), Y15
+	MOVQ       88(R15), CX
+	NEGQ       CX
+	LEAQ       ·tileMask+64(SB), DX
+	VMOVDQU    (DX)(CX*4), Y15
+	MOVQ       128(R15), DI
+	TESTQ      DI, DI
+	JEQ        ready3
+	MOVQ       136(R15), SI
+	VMOVUPS    (DI), Y12
+	VMASKMOVPS 32(DI), Y15, Y13
+	VADDPS     Y12, Y0, Y0
+	VADDPS     Y13, Y1, Y1
+	ADDQ       SI, DI
+	VMOVUPS    (DI), Y12
+	VMASKMOVPS 32(DI), Y15, Y13
+	VADDPS     Y12, Y2, Y2
+	VADDPS     Y13, Y3, Y3
+	ADDQ       SI, DI
+	VMOVUPS    (DI), Y12
+	VMASKMOVPS 32(DI), Y15, Y13
+	VADDPS     Y12, Y4, Y4
+	VADDPS     Y13, Y5, Y5
+	ADDQ       SI, DI
+	MOVQ       DI, 128(R15)
+
+ready3:
 	MOVQ    64(R15), DI
 	MOVQ    72(R15), SI
 	VMOVUPS Y0, (DI)
@@ -1459,10 +1683,27 @@ loop2:
 	VMAXPS       Y3, Y14, Y3
 
 store2:
-	MOVQ    88(R15), CX
-	NEGQ    CX
-	LEAQ    ·tileMask+64(SB), DX
-	VMOVDQU (DX)(CX*4), Y15
+	MOVQ       88(R15), CX
+	NEGQ       CX
+	LEAQ       ·tileMask+64(SB), DX
+	VMOVDQU    (DX)(CX*4), Y15
+	MOVQ       128(R15), DI
+	TESTQ      DI, DI
+	JEQ        ready2
+	MOVQ       136(R15), SI
+	VMOVUPS    (DI), Y12
+	VMASKMOVPS 32(DI), Y15, Y13
+	VADDPS     Y12, Y0, Y0
+	VADDPS     Y13, Y1, Y1
+	ADDQ       SI, DI
+	VMOVUPS    (DI), Y12
+	VMASKMOVPS 32(DI), Y15, Y13
+	VADDPS     Y12, Y2, Y2
+	VADDPS     Y13, Y3, Y3
+	ADDQ       SI, DI
+	MOVQ       DI, 128(R15)
+
+ready2:
 	MOVQ    64(R15), DI
 	MOVQ    72(R15), SI
 	VMOVUPS Y0, (DI)
@@ -1544,10 +1785,22 @@ loop1:
 	VMAXPS       Y1, Y14, Y1
 
 store1:
-	MOVQ    88(R15), CX
-	NEGQ    CX
-	LEAQ    ·tileMask+64(SB), DX
-	VMOVDQU (DX)(CX*4), Y15
+	MOVQ       88(R15), CX
+	NEGQ       CX
+	LEAQ       ·tileMask+64(SB), DX
+	VMOVDQU    (DX)(CX*4), Y15
+	MOVQ       128(R15), DI
+	TESTQ      DI, DI
+	JEQ        ready1
+	MOVQ       136(R15), SI
+	VMOVUPS    (DI), Y12
+	VMASKMOVPS 32(DI), Y15, Y13
+	VADDPS     Y12, Y0, Y0
+	VADDPS     Y13, Y1, Y1
+	ADDQ       SI, DI
+	MOVQ       DI, 128(R15)
+
+ready1:
 	MOVQ    64(R15), DI
 	MOVQ    72(R15), SI
 	VMOVUPS Y0, (DI)
@@ -1565,6 +1818,7 @@ whole21:
 done:
 	MOVQ $+0, 16(R15)
 	MOVQ $+0, 64(R15)
+	MOVQ $+0, 128(R15)
 	VZEROUPPER
 	RET
 
@@ -1690,11 +1944,36 @@ loop6:
 	VMAXPS       Z5, Z28, Z5
 
 store6:
-	MOVQ    88(R15), CX
-	MOVQ    $0x00000001, AX
-	SHLQ    CL, AX
-	DECQ    AX
-	KMOVW   AX, K1
+	MOVQ      88(R15), CX
+	MOVQ      $0x00000001, AX
+	SHLQ      CL, AX
+	DECQ      AX
+	KMOVW     AX, K1
+	MOVQ      128(R15), DI
+	TESTQ     DI, DI
+	JEQ       ready6
+	MOVQ      136(R15), SI
+	VMOVUPS.Z (DI), K1, Z24
+	VADDPS    Z24, Z0, Z0
+	ADDQ      SI, DI
+	VMOVUPS.Z (DI), K1, Z24
+	VADDPS    Z24, Z1, Z1
+	ADDQ      SI, DI
+	VMOVUPS.Z (DI), K1, Z24
+	VADDPS    Z24, Z2, Z2
+	ADDQ      SI, DI
+	VMOVUPS.Z (DI), K1, Z24
+	VADDPS    Z24, Z3, Z3
+	ADDQ      SI, DI
+	VMOVUPS.Z (DI), K1, Z24
+	VADDPS    Z24, Z4, Z4
+	ADDQ      SI, DI
+	VMOVUPS.Z (DI), K1, Z24
+	VADDPS    Z24, Z5, Z5
+	ADDQ      SI, DI
+	MOVQ      DI, 128(R15)
+
+ready6:
 	MOVQ    64(R15), DI
 	MOVQ    72(R15), SI
 	VMOVUPS Z0, K1, (DI)
@@ -1797,11 +2076,33 @@ loop5:
 	VMAXPS       Z4, Z28, Z4
 
 store5:
-	MOVQ    88(R15), CX
-	MOVQ    $0x00000001, AX
-	SHLQ    CL, AX
-	DECQ    AX
-	KMOVW   AX, K1
+	MOVQ      88(R15), CX
+	MOVQ      $0x00000001, AX
+	SHLQ      CL, AX
+	DECQ      AX
+	KMOVW     AX, K1
+	MOVQ      128(R15), DI
+	TESTQ     DI, DI
+	JEQ       ready5
+	MOVQ      136(R15), SI
+	VMOVUPS.Z (DI), K1, Z24
+	VADDPS    Z24, Z0, Z0
+	ADDQ      SI, DI
+	VMOVUPS.Z (DI), K1, Z24
+	VADDPS    Z24, Z1, Z1
+	ADDQ      SI, DI
+	VMOVUPS.Z (DI), K1, Z24
+	VADDPS    Z24, Z2, Z2
+	ADDQ      SI, DI
+	VMOVUPS.Z (DI), K1, Z24
+	VADDPS    Z24, Z3, Z3
+	ADDQ      SI, DI
+	VMOVUPS.Z (DI), K1, Z24
+	VADDPS    Z24, Z4, Z4
+	ADDQ      SI, DI
+	MOVQ      DI, 128(R15)
+
+ready5:
 	MOVQ    64(R15), DI
 	MOVQ    72(R15), SI
 	VMOVUPS Z0, K1, (DI)
@@ -1890,11 +2191,30 @@ loop4:
 	VMAXPS       Z3, Z28, Z3
 
 store4:
-	MOVQ    88(R15), CX
-	MOVQ    $0x00000001, AX
-	SHLQ    CL, AX
-	DECQ    AX
-	KMOVW   AX, K1
+	MOVQ      88(R15), CX
+	MOVQ      $0x00000001, AX
+	SHLQ      CL, AX
+	DECQ      AX
+	KMOVW     AX, K1
+	MOVQ      128(R15), DI
+	TESTQ     DI, DI
+	JEQ       ready4
+	MOVQ      136(R15), SI
+	VMOVUPS.Z (DI), K1, Z24
+	VADDPS    Z24, Z0, Z0
+	ADDQ      SI, DI
+	VMOVUPS.Z (DI), K1, Z24
+	VADDPS    Z24, Z1, Z1
+	ADDQ      SI, DI
+	VMOVUPS.Z (DI), K1, Z24
+	VADDPS    Z24, Z2, Z2
+	ADDQ      SI, DI
+	VMOVUPS.Z (DI), K1, Z24
+	VADDPS    Z24, Z3, Z3
+	ADDQ      SI, DI
+	MOVQ      DI, 128(R15)
+
+ready4:
 	MOVQ    64(R15), DI
 	MOVQ    72(R15), SI
 	VMOVUPS Z0, K1, (DI)
@@ -1973,11 +2293,27 @@ loop3:
 	VMAXPS       Z2, Z28, Z2
 
 store3:
-	MOVQ    88(R15), CX
-	MOVQ    $0x00000001, AX
-	SHLQ    CL, AX
-	DECQ    AX
-	KMOVW   AX, K1
+	MOVQ      88(R15), CX
+	MOVQ      $0x00000001, AX
+	SHLQ      CL, AX
+	DECQ      AX
+	KMOVW     AX, K1
+	MOVQ      128(R15), DI
+	TESTQ     DI, DI
+	JEQ       ready3
+	MOVQ      136(R15), SI
+	VMOVUPS.Z (DI), K1, Z24
+	VADDPS    Z24, Z0, Z0
+	ADDQ      SI, DI
+	VMOVUPS.Z (DI), K1, Z24
+	VADDPS    Z24, Z1, Z1
+	ADDQ      SI, DI
+	VMOVUPS.Z (DI), K1, Z24
+	VADDPS    Z24, Z2, Z2
+	ADDQ      SI, DI
+	MOVQ      DI, 128(R15)
+
+ready3:
 	MOVQ    64(R15), DI
 	MOVQ    72(R15), SI
 	VMOVUPS Z0, K1, (DI)
@@ -2046,11 +2382,24 @@ loop2:
 	VMAXPS       Z1, Z28, Z1
 
 store2:
-	MOVQ    88(R15), CX
-	MOVQ    $0x00000001, AX
-	SHLQ    CL, AX
-	DECQ    AX
-	KMOVW   AX, K1
+	MOVQ      88(R15), CX
+	MOVQ      $0x00000001, AX
+	SHLQ      CL, AX
+	DECQ      AX
+	KMOVW     AX, K1
+	MOVQ      128(R15), DI
+	TESTQ     DI, DI
+	JEQ       ready2
+	MOVQ      136(R15), SI
+	VMOVUPS.Z (DI), K1, Z24
+	VADDPS    Z24, Z0, Z0
+	ADDQ      SI, DI
+	VMOVUPS.Z (DI), K1, Z24
+	VADDPS    Z24, Z1, Z1
+	ADDQ      SI, DI
+	MOVQ      DI, 128(R15)
+
+ready2:
 	MOVQ    64(R15), DI
 	MOVQ    72(R15), SI
 	VMOVUPS Z0, K1, (DI)
@@ -2109,11 +2458,21 @@ loop1:
 	VMAXPS       Z0, Z28, Z0
 
 store1:
-	MOVQ    88(R15), CX
-	MOVQ    $0x00000001, AX
-	SHLQ    CL, AX
-	DECQ    AX
-	KMOVW   AX, K1
+	MOVQ      88(R15), CX
+	MOVQ      $0x00000001, AX
+	SHLQ      CL, AX
+	DECQ      AX
+	KMOVW     AX, K1
+	MOVQ      128(R15), DI
+	TESTQ     DI, DI
+	JEQ       ready1
+	MOVQ      136(R15), SI
+	VMOVUPS.Z (DI), K1, Z24
+	VADDPS    Z24, Z0, Z0
+	ADDQ      SI, DI
+	MOVQ      DI, 128(R15)
+
+ready1:
 	MOVQ    64(R15), DI
 	MOVQ    72(R15), SI
 	VMOVUPS Z0, K1, (DI)
@@ -2122,6 +2481,7 @@ store1:
 done:
 	MOVQ $+0, 16(R15)
 	MOVQ $+0, 64(R15)
+	MOVQ $+0, 128(R15)
 	VZEROUPPER
 	RET
 
@@ -2284,11 +2644,48 @@ loop6:
 	VMAXPS       Z11, Z28, Z11
 
 store6:
-	MOVQ    88(R15), CX
-	MOVQ    $0x00000001, AX
-	SHLQ    CL, AX
-	DECQ    AX
-	KMOVW   AX, K1
+	MOVQ      88(R15), CX
+	MOVQ      $0x00000001, AX
+	SHLQ      CL, AX
+	DECQ      AX
+	KMOVW     AX, K1
+	MOVQ      128(R15), DI
+	TESTQ     DI, DI
+	JEQ       ready6
+	MOVQ      136(R15), SI
+	VMOVUPS   (DI), Z24
+	VMOVUPS.Z 64(DI), K1, Z25
+	VADDPS    Z24, Z0, Z0
+	VADDPS    Z25, Z1, Z1
+	ADDQ      SI, DI
+	VMOVUPS   (DI), Z24
+	VMOVUPS.Z 64(DI), K1, Z25
+	VADDPS    Z24, Z2, Z2
+	VADDPS    Z25, Z3, Z3
+	ADDQ      SI, DI
+	VMOVUPS   (DI), Z24
+	VMOVUPS.Z 64(DI), K1, Z25
+	VADDPS    Z24, Z4, Z4
+	VADDPS    Z25, Z5, Z5
+	ADDQ      SI, DI
+	VMOVUPS   (DI), Z24
+	VMOVUPS.Z 64(DI), K1, Z25
+	VADDPS    Z24, Z6, Z6
+	VADDPS    Z25, Z7, Z7
+	ADDQ      SI, DI
+	VMOVUPS   (DI), Z24
+	VMOVUPS.Z 64(DI), K1, Z25
+	VADDPS    Z24, Z8, Z8
+	VADDPS    Z25, Z9, Z9
+	ADDQ      SI, DI
+	VMOVUPS   (DI), Z24
+	VMOVUPS.Z 64(DI), K1, Z25
+	VADDPS    Z24, Z10, Z10
+	VADDPS    Z25, Z11, Z11
+	ADDQ      SI, DI
+	MOVQ      DI, 128(R15)
+
+ready6:
 	MOVQ    64(R15), DI
 	MOVQ    72(R15), SI
 	VMOVUPS Z0, (DI)
@@ -2423,11 +2820,43 @@ loop5:
 	VMAXPS       Z9, Z28, Z9
 
 store5:
-	MOVQ    88(R15), CX
-	MOVQ    $0x00000001, AX
-	SHLQ    CL, AX
-	DECQ    AX
-	KMOVW   AX, K1
+	MOVQ      88(R15), CX
+	MOVQ      $0x00000001, AX
+	SHLQ      CL, AX
+	DECQ      AX
+	KMOVW     AX, K1
+	MOVQ      128(R15), DI
+	TESTQ     DI, DI
+	JEQ       ready5
+	MOVQ      136(R15), SI
+	VMOVUPS   (DI), Z24
+	VMOVUPS.Z 64(DI), K1, Z25
+	VADDPS    Z24, Z0, Z0
+	VADDPS    Z25, Z1, Z1
+	ADDQ      SI, DI
+	VMOVUPS   (DI), Z24
+	VMOVUPS.Z 64(DI), K1, Z25
+	VADDPS    Z24, Z2, Z2
+	VADDPS    Z25, Z3, Z3
+	ADDQ      SI, DI
+	VMOVUPS   (DI), Z24
+	VMOVUPS.Z 64(DI), K1, Z25
+	VADDPS    Z24, Z4, Z4
+	VADDPS    Z25, Z5, Z5
+	ADDQ      SI, DI
+	VMOVUPS   (DI), Z24
+	VMOVUPS.Z 64(DI), K1, Z25
+	VADDPS    Z24, Z6, Z6
+	VADDPS    Z25, Z7, Z7
+	ADDQ      SI, DI
+	VMOVUPS   (DI), Z24
+	VMOVUPS.Z 64(DI), K1, Z25
+	VADDPS    Z24, Z8, Z8
+	VADDPS    Z25, Z9, Z9
+	ADDQ      SI, DI
+	MOVQ      DI, 128(R15)
+
+ready5:
 	MOVQ    64(R15), DI
 	MOVQ    72(R15), SI
 	VMOVUPS Z0, (DI)
@@ -2542,11 +2971,38 @@ loop4:
 	VMAXPS       Z7, Z28, Z7
 
 store4:
-	MOVQ    88(R15), CX
-	MOVQ    $0x00000001, AX
-	SHLQ    CL, AX
-	DECQ    AX
-	KMOVW   AX, K1
+	MOVQ      88(R15), CX
+	MOVQ      $0x00000001, AX
+	SHLQ      CL, AX
+	DECQ      AX
+	KMOVW     AX, K1
+	MOVQ      128(R15), DI
+	TESTQ     DI, DI
+	JEQ       ready4
+	MOVQ      136(R15), SI
+	VMOVUPS   (DI), Z24
+	VMOVUPS.Z 64(DI), K1, Z25
+	VADDPS    Z24, Z0, Z0
+	VADDPS    Z25, Z1, Z1
+	ADDQ      SI, DI
+	VMOVUPS   (DI), Z24
+	VMOVUPS.Z 64(DI), K1, Z25
+	VADDPS    Z24, Z2, Z2
+	VADDPS    Z25, Z3, Z3
+	ADDQ      SI, DI
+	VMOVUPS   (DI), Z24
+	VMOVUPS.Z 64(DI), K1, Z25
+	VADDPS    Z24, Z4, Z4
+	VADDPS    Z25, Z5, Z5
+	ADDQ      SI, DI
+	VMOVUPS   (DI), Z24
+	VMOVUPS.Z 64(DI), K1, Z25
+	VADDPS    Z24, Z6, Z6
+	VADDPS    Z25, Z7, Z7
+	ADDQ      SI, DI
+	MOVQ      DI, 128(R15)
+
+ready4:
 	MOVQ    64(R15), DI
 	MOVQ    72(R15), SI
 	VMOVUPS Z0, (DI)
@@ -2645,11 +3101,33 @@ loop3:
 	VMAXPS       Z5, Z28, Z5
 
 store3:
-	MOVQ    88(R15), CX
-	MOVQ    $0x00000001, AX
-	SHLQ    CL, AX
-	DECQ    AX
-	KMOVW   AX, K1
+	MOVQ      88(R15), CX
+	MOVQ      $0x00000001, AX
+	SHLQ      CL, AX
+	DECQ      AX
+	KMOVW     AX, K1
+	MOVQ      128(R15), DI
+	TESTQ     DI, DI
+	JEQ       ready3
+	MOVQ      136(R15), SI
+	VMOVUPS   (DI), Z24
+	VMOVUPS.Z 64(DI), K1, Z25
+	VADDPS    Z24, Z0, Z0
+	VADDPS    Z25, Z1, Z1
+	ADDQ      SI, DI
+	VMOVUPS   (DI), Z24
+	VMOVUPS.Z 64(DI), K1, Z25
+	VADDPS    Z24, Z2, Z2
+	VADDPS    Z25, Z3, Z3
+	ADDQ      SI, DI
+	VMOVUPS   (DI), Z24
+	VMOVUPS.Z 64(DI), K1, Z25
+	VADDPS    Z24, Z4, Z4
+	VADDPS    Z25, Z5, Z5
+	ADDQ      SI, DI
+	MOVQ      DI, 128(R15)
+
+ready3:
 	MOVQ    64(R15), DI
 	MOVQ    72(R15), SI
 	VMOVUPS Z0, (DI)
@@ -2732,11 +3210,28 @@ loop2:
 	VMAXPS       Z3, Z28, Z3
 
 store2:
-	MOVQ    88(R15), CX
-	MOVQ    $0x00000001, AX
-	SHLQ    CL, AX
-	DECQ    AX
-	KMOVW   AX, K1
+	MOVQ      88(R15), CX
+	MOVQ      $0x00000001, AX
+	SHLQ      CL, AX
+	DECQ      AX
+	KMOVW     AX, K1
+	MOVQ      128(R15), DI
+	TESTQ     DI, DI
+	JEQ       ready2
+	MOVQ      136(R15), SI
+	VMOVUPS   (DI), Z24
+	VMOVUPS.Z 64(DI), K1, Z25
+	VADDPS    Z24, Z0, Z0
+	VADDPS    Z25, Z1, Z1
+	ADDQ      SI, DI
+	VMOVUPS   (DI), Z24
+	VMOVUPS.Z 64(DI), K1, Z25
+	VADDPS    Z24, Z2, Z2
+	VADDPS    Z25, Z3, Z3
+	ADDQ      SI, DI
+	MOVQ      DI, 128(R15)
+
+ready2:
 	MOVQ    64(R15), DI
 	MOVQ    72(R15), SI
 	VMOVUPS Z0, (DI)
@@ -2803,11 +3298,23 @@ loop1:
 	VMAXPS       Z1, Z28, Z1
 
 store1:
-	MOVQ    88(R15), CX
-	MOVQ    $0x00000001, AX
-	SHLQ    CL, AX
-	DECQ    AX
-	KMOVW   AX, K1
+	MOVQ      88(R15), CX
+	MOVQ      $0x00000001, AX
+	SHLQ      CL, AX
+	DECQ      AX
+	KMOVW     AX, K1
+	MOVQ      128(R15), DI
+	TESTQ     DI, DI
+	JEQ       ready1
+	MOVQ      136(R15), SI
+	VMOVUPS   (DI), Z24
+	VMOVUPS.Z 64(DI), K1, Z25
+	VADDPS    Z24, Z0, Z0
+	VADDPS    Z25, Z1, Z1
+	ADDQ      SI, DI
+	MOVQ      DI, 128(R15)
+
+ready1:
 	MOVQ    64(R15), DI
 	MOVQ    72(R15), SI
 	VMOVUPS Z0, (DI)
@@ -2817,6 +3324,7 @@ store1:
 done:
 	MOVQ $+0, 16(R15)
 	MOVQ $+0, 64(R15)
+	MOVQ $+0, 128(R15)
 	VZEROUPPER
 	RET
 
@@ -3016,11 +3524,60 @@ loop6:
 	VMAXPS       Z17, Z28, Z17
 
 store6:
-	MOVQ    88(R15), CX
-	MOVQ    $0x00000001, AX
-	SHLQ    CL, AX
-	DECQ    AX
-	KMOVW   AX, K1
+	MOVQ      88(R15), CX
+	MOVQ      $0x00000001, AX
+	SHLQ      CL, AX
+	DECQ      AX
+	KMOVW     AX, K1
+	MOVQ      128(R15), DI
+	TESTQ     DI, DI
+	JEQ       ready6
+	MOVQ      136(R15), SI
+	VMOVUPS   (DI), Z24
+	VMOVUPS   64(DI), Z25
+	VMOVUPS.Z 128(DI), K1, Z26
+	VADDPS    Z24, Z0, Z0
+	VADDPS    Z25, Z1, Z1
+	VADDPS    Z26, Z2, Z2
+	ADDQ      SI, DI
+	VMOVUPS   (DI), Z24
+	VMOVUPS   64(DI), Z25
+	VMOVUPS.Z 128(DI), K1, Z26
+	VADDPS    Z24, Z3, Z3
+	VADDPS    Z25, Z4, Z4
+	VADDPS    Z26, Z5, Z5
+	ADDQ      SI, DI
+	VMOVUPS   (DI), Z24
+	VMOVUPS   64(DI), Z25
+	VMOVUPS.Z 128(DI), K1, Z26
+	VADDPS    Z24, Z6, Z6
+	VADDPS    Z25, Z7, Z7
+	VADDPS    Z26, Z8, Z8
+	ADDQ      SI, DI
+	VMOVUPS   (DI), Z24
+	VMOVUPS   64(DI), Z25
+	VMOVUPS.Z 128(DI), K1, Z26
+	VADDPS    Z24, Z9, Z9
+	VADDPS    Z25, Z10, Z10
+	VADDPS    Z26, Z11, Z11
+	ADDQ      SI, DI
+	VMOVUPS   (DI), Z24
+	VMOVUPS   64(DI), Z25
+	VMOVUPS.Z 128(DI), K1, Z26
+	VADDPS    Z24, Z12, Z12
+	VADDPS    Z25, Z13, Z13
+	VADDPS    Z26, Z14, Z14
+	ADDQ      SI, DI
+	VMOVUPS   (DI), Z24
+	VMOVUPS   64(DI), Z25
+	VMOVUPS.Z 128(DI), K1, Z26
+	VADDPS    Z24, Z15, Z15
+	VADDPS    Z25, Z16, Z16
+	VADDPS    Z26, Z17, Z17
+	ADDQ      SI, DI
+	MOVQ      DI, 128(R15)
+
+ready6:
 	MOVQ    64(R15), DI
 	MOVQ    72(R15), SI
 	VMOVUPS Z0, (DI)
@@ -3187,11 +3744,53 @@ loop5:
 	VMAXPS       Z14, Z28, Z14
 
 store5:
-	MOVQ    88(R15), CX
-	MOVQ    $0x00000001, AX
-	SHLQ    CL, AX
-	DECQ    AX
-	KMOVW   AX, K1
+	MOVQ      88(R15), CX
+	MOVQ      $0x00000001, AX
+	SHLQ      CL, AX
+	DECQ      AX
+	KMOVW     AX, K1
+	MOVQ      128(R15), DI
+	TESTQ     DI, DI
+	JEQ       ready5
+	MOVQ      136(R15), SI
+	VMOVUPS   (DI), Z24
+	VMOVUPS   64(DI), Z25
+	VMOVUPS.Z 128(DI), K1, Z26
+	VADDPS    Z24, Z0, Z0
+	VADDPS    Z25, Z1, Z1
+	VADDPS    Z26, Z2, Z2
+	ADDQ      SI, DI
+	VMOVUPS   (DI), Z24
+	VMOVUPS   64(DI), Z25
+	VMOVUPS.Z 128(DI), K1, Z26
+	VADDPS    Z24, Z3, Z3
+	VADDPS    Z25, Z4, Z4
+	VADDPS    Z26, Z5, Z5
+	ADDQ      SI, DI
+	VMOVUPS   (DI), Z24
+	VMOVUPS   64(DI), Z25
+	VMOVUPS.Z 128(DI), K1, Z26
+	VADDPS    Z24, Z6, Z6
+	VADDPS    Z25, Z7, Z7
+	VADDPS    Z26, Z8, Z8
+	ADDQ      SI, DI
+	VMOVUPS   (DI), Z24
+	VMOVUPS   64(DI), Z25
+	VMOVUPS.Z 128(DI), K1, Z26
+	VADDPS    Z24, Z9, Z9
+	VADDPS    Z25, Z10, Z10
+	VADDPS    Z26, Z11, Z11
+	ADDQ      SI, DI
+	VMOVUPS   (DI), Z24
+	VMOVUPS   64(DI), Z25
+	VMOVUPS.Z 128(DI), K1, Z26
+	VADDPS    Z24, Z12, Z12
+	VADDPS    Z25, Z13, Z13
+	VADDPS    Z26, Z14, Z14
+	ADDQ      SI, DI
+	MOVQ      DI, 128(R15)
+
+ready5:
 	MOVQ    64(R15), DI
 	MOVQ    72(R15), SI
 	VMOVUPS Z0, (DI)
@@ -3332,11 +3931,46 @@ loop4:
 	VMAXPS       Z11, Z28, Z11
 
 store4:
-	MOVQ    88(R15), CX
-	MOVQ    $0x00000001, AX
-	SHLQ    CL, AX
-	DECQ    AX
-	KMOVW   AX, K1
+	MOVQ      88(R15), CX
+	MOVQ      $0x00000001, AX
+	SHLQ      CL, AX
+	DECQ      AX
+	KMOVW     AX, K1
+	MOVQ      128(R15), DI
+	TESTQ     DI, DI
+	JEQ       ready4
+	MOVQ      136(R15), SI
+	VMOVUPS   (DI), Z24
+	VMOVUPS   64(DI), Z25
+	VMOVUPS.Z 128(DI), K1, Z26
+	VADDPS    Z24, Z0, Z0
+	VADDPS    Z25, Z1, Z1
+	VADDPS    Z26, Z2, Z2
+	ADDQ      SI, DI
+	VMOVUPS   (DI), Z24
+	VMOVUPS   64(DI), Z25
+	VMOVUPS.Z 128(DI), K1, Z26
+	VADDPS    Z24, Z3, Z3
+	VADDPS    Z25, Z4, Z4
+	VADDPS    Z26, Z5, Z5
+	ADDQ      SI, DI
+	VMOVUPS   (DI), Z24
+	VMOVUPS   64(DI), Z25
+	VMOVUPS.Z 128(DI), K1, Z26
+	VADDPS    Z24, Z6, Z6
+	VADDPS    Z25, Z7, Z7
+	VADDPS    Z26, Z8, Z8
+	ADDQ      SI, DI
+	VMOVUPS   (DI), Z24
+	VMOVUPS   64(DI), Z25
+	VMOVUPS.Z 128(DI), K1, Z26
+	VADDPS    Z24, Z9, Z9
+	VADDPS    Z25, Z10, Z10
+	VADDPS    Z26, Z11, Z11
+	ADDQ      SI, DI
+	MOVQ      DI, 128(R15)
+
+ready4:
 	MOVQ    64(R15), DI
 	MOVQ    72(R15), SI
 	VMOVUPS Z0, (DI)
@@ -3455,11 +4089,39 @@ loop3:
 	VMAXPS       Z8, Z28, Z8
 
 store3:
-	MOVQ    88(R15), CX
-	MOVQ    $0x00000001, AX
-	SHLQ    CL, AX
-	DECQ    AX
-	KMOVW   AX, K1
+	MOVQ      88(R15), CX
+	MOVQ      $0x00000001, AX
+	SHLQ      CL, AX
+	DECQ      AX
+	KMOVW     AX, K1
+	MOVQ      128(R15), DI
+	TESTQ     DI, DI
+	JEQ       ready3
+	MOVQ      136(R15), SI
+	VMOVUPS   (DI), Z24
+	VMOVUPS   64(DI), Z25
+	VMOVUPS.Z 128(DI), K1, Z26
+	VADDPS    Z24, Z0, Z0
+	VADDPS    Z25, Z1, Z1
+	VADDPS    Z26, Z2, Z2
+	ADDQ      SI, DI
+	VMOVUPS   (DI), Z24
+	VMOVUPS   64(DI), Z25
+	VMOVUPS.Z 128(DI), K1, Z26
+	VADDPS    Z24, Z3, Z3
+	VADDPS    Z25, Z4, Z4
+	VADDPS    Z26, Z5, Z5
+	ADDQ      SI, DI
+	VMOVUPS   (DI), Z24
+	VMOVUPS   64(DI), Z25
+	VMOVUPS.Z 128(DI), K1, Z26
+	VADDPS    Z24, Z6, Z6
+	VADDPS    Z25, Z7, Z7
+	VADDPS    Z26, Z8, Z8
+	ADDQ      SI, DI
+	MOVQ      DI, 128(R15)
+
+ready3:
 	MOVQ    64(R15), DI
 	MOVQ    72(R15), SI
 	VMOVUPS Z0, (DI)
@@ -3556,11 +4218,32 @@ loop2:
 	VMAXPS       Z5, Z28, Z5
 
 store2:
-	MOVQ    88(R15), CX
-	MOVQ    $0x00000001, AX
-	SHLQ    CL, AX
-	DECQ    AX
-	KMOVW   AX, K1
+	MOVQ      88(R15), CX
+	MOVQ      $0x00000001, AX
+	SHLQ      CL, AX
+	DECQ      AX
+	KMOVW     AX, K1
+	MOVQ      128(R15), DI
+	TESTQ     DI, DI
+	JEQ       ready2
+	MOVQ      136(R15), SI
+	VMOVUPS   (DI), Z24
+	VMOVUPS   64(DI), Z25
+	VMOVUPS.Z 128(DI), K1, Z26
+	VADDPS    Z24, Z0, Z0
+	VADDPS    Z25, Z1, Z1
+	VADDPS    Z26, Z2, Z2
+	ADDQ      SI, DI
+	VMOVUPS   (DI), Z24
+	VMOVUPS   64(DI), Z25
+	VMOVUPS.Z 128(DI), K1, Z26
+	VADDPS    Z24, Z3, Z3
+	VADDPS    Z25, Z4, Z4
+	VADDPS    Z26, Z5, Z5
+	ADDQ      SI, DI
+	MOVQ      DI, 128(R15)
+
+ready2:
 	MOVQ    64(R15), DI
 	MOVQ    72(R15), SI
 	VMOVUPS Z0, (DI)
@@ -3635,11 +4318,25 @@ loop1:
 	VMAXPS       Z2, Z28, Z2
 
 store1:
-	MOVQ    88(R15), CX
-	MOVQ    $0x00000001, AX
-	SHLQ    CL, AX
-	DECQ    AX
-	KMOVW   AX, K1
+	MOVQ      88(R15), CX
+	MOVQ      $0x00000001, AX
+	SHLQ      CL, AX
+	DECQ      AX
+	KMOVW     AX, K1
+	MOVQ      128(R15), DI
+	TESTQ     DI, DI
+	JEQ       ready1
+	MOVQ      136(R15), SI
+	VMOVUPS   (DI), Z24
+	VMOVUPS   64(DI), Z25
+	VMOVUPS.Z 128(DI), K1, Z26
+	VADDPS    Z24, Z0, Z0
+	VADDPS    Z25, Z1, Z1
+	VADDPS    Z26, Z2, Z2
+	ADDQ      SI, DI
+	MOVQ      DI, 128(R15)
+
+ready1:
 	MOVQ    64(R15), DI
 	MOVQ    72(R15), SI
 	VMOVUPS Z0, (DI)
@@ -3650,6 +4347,7 @@ store1:
 done:
 	MOVQ $+0, 16(R15)
 	MOVQ $+0, 64(R15)
+	MOVQ $+0, 128(R15)
 	VZEROUPPER
 	RET
 
@@ -3886,11 +4584,72 @@ loop6:
 	VMAXPS       Z23, Z28, Z23
 
 store6:
-	MOVQ    88(R15), CX
-	MOVQ    $0x00000001, AX
-	SHLQ    CL, AX
-	DECQ    AX
-	KMOVW   AX, K1
+	MOVQ      88(R15), CX
+	MOVQ      $0x00000001, AX
+	SHLQ      CL, AX
+	DECQ      AX
+	KMOVW     AX, K1
+	MOVQ      128(R15), DI
+	TESTQ     DI, DI
+	JEQ       ready6
+	MOVQ      136(R15), SI
+	VMOVUPS   (DI), Z24
+	VMOVUPS   64(DI), Z25
+	VMOVUPS   128(DI), Z26
+	VMOVUPS.Z 192(DI), K1, Z27
+	VADDPS    Z24, Z0, Z0
+	VADDPS    Z25, Z1, Z1
+	VADDPS    Z26, Z2, Z2
+	VADDPS    Z27, Z3, Z3
+	ADDQ      SI, DI
+	VMOVUPS   (DI), Z24
+	VMOVUPS   64(DI), Z25
+	VMOVUPS   128(DI), Z26
+	VMOVUPS.Z 192(DI), K1, Z27
+	VADDPS    Z24, Z4, Z4
+	VADDPS    Z25, Z5, Z5
+	VADDPS    Z26, Z6, Z6
+	VADDPS    Z27, Z7, Z7
+	ADDQ      SI, DI
+	VMOVUPS   (DI), Z24
+	VMOVUPS   64(DI), Z25
+	VMOVUPS   128(DI), Z26
+	VMOVUPS.Z 192(DI), K1, Z27
+	VADDPS    Z24, Z8, Z8
+	VADDPS    Z25, Z9, Z9
+	VADDPS    Z26, Z10, Z10
+	VADDPS    Z27, Z11, Z11
+	ADDQ      SI, DI
+	VMOVUPS   (DI), Z24
+	VMOVUPS   64(DI), Z25
+	VMOVUPS   128(DI), Z26
+	VMOVUPS.Z 192(DI), K1, Z27
+	VADDPS    Z24, Z12, Z12
+	VADDPS    Z25, Z13, Z13
+	VADDPS    Z26, Z14, Z14
+	VADDPS    Z27, Z15, Z15
+	ADDQ      SI, DI
+	VMOVUPS   (DI), Z24
+	VMOVUPS   64(DI), Z25
+	VMOVUPS   128(DI), Z26
+	VMOVUPS.Z 192(DI), K1, Z27
+	VADDPS    Z24, Z16, Z16
+	VADDPS    Z25, Z17, Z17
+	VADDPS    Z26, Z18, Z18
+	VADDPS    Z27, Z19, Z19
+	ADDQ      SI, DI
+	VMOVUPS   (DI), Z24
+	VMOVUPS   64(DI), Z25
+	VMOVUPS   128(DI), Z26
+	VMOVUPS.Z 192(DI), K1, Z27
+	VADDPS    Z24, Z20, Z20
+	VADDPS    Z25, Z21, Z21
+	VADDPS    Z26, Z22, Z22
+	VADDPS    Z27, Z23, Z23
+	ADDQ      SI, DI
+	MOVQ      DI, 128(R15)
+
+ready6:
 	MOVQ    64(R15), DI
 	MOVQ    72(R15), SI
 	VMOVUPS Z0, (DI)
@@ -4089,11 +4848,63 @@ loop5:
 	VMAXPS       Z19, Z28, Z19
 
 store5:
-	MOVQ    88(R15), CX
-	MOVQ    $0x00000001, AX
-	SHLQ    CL, AX
-	DECQ    AX
-	KMOVW   AX, K1
+	MOVQ      88(R15), CX
+	MOVQ      $0x00000001, AX
+	SHLQ      CL, AX
+	DECQ      AX
+	KMOVW     AX, K1
+	MOVQ      128(R15), DI
+	TESTQ     DI, DI
+	JEQ       ready5
+	MOVQ      136(R15), SI
+	VMOVUPS   (DI), Z24
+	VMOVUPS   64(DI), Z25
+	VMOVUPS   128(DI), Z26
+	VMOVUPS.Z 192(DI), K1, Z27
+	VADDPS    Z24, Z0, Z0
+	VADDPS    Z25, Z1, Z1
+	VADDPS    Z26, Z2, Z2
+	VADDPS    Z27, Z3, Z3
+	ADDQ      SI, DI
+	VMOVUPS   (DI), Z24
+	VMOVUPS   64(DI), Z25
+	VMOVUPS   128(DI), Z26
+	VMOVUPS.Z 192(DI), K1, Z27
+	VADDPS    Z24, Z4, Z4
+	VADDPS    Z25, Z5, Z5
+	VADDPS    Z26, Z6, Z6
+	VADDPS    Z27, Z7, Z7
+	ADDQ      SI, DI
+	VMOVUPS   (DI), Z24
+	VMOVUPS   64(DI), Z25
+	VMOVUPS   128(DI), Z26
+	VMOVUPS.Z 192(DI), K1, Z27
+	VADDPS    Z24, Z8, Z8
+	VADDPS    Z25, Z9, Z9
+	VADDPS    Z26, Z10, Z10
+	VADDPS    Z27, Z11, Z11
+	ADDQ      SI, DI
+	VMOVUPS   (DI), Z24
+	VMOVUPS   64(DI), Z25
+	VMOVUPS   128(DI), Z26
+	VMOVUPS.Z 192(DI), K1, Z27
+	VADDPS    Z24, Z12, Z12
+	VADDPS    Z25, Z13, Z13
+	VADDPS    Z26, Z14, Z14
+	VADDPS    Z27, Z15, Z15
+	ADDQ      SI, DI
+	VMOVUPS   (DI), Z24
+	VMOVUPS   64(DI), Z25
+	VMOVUPS   128(DI), Z26
+	VMOVUPS.Z 192(DI), K1, Z27
+	VADDPS    Z24, Z16, Z16
+	VADDPS    Z25, Z17, Z17
+	VADDPS    Z26, Z18, Z18
+	VADDPS    Z27, Z19, Z19
+	ADDQ      SI, DI
+	MOVQ      DI, 128(R15)
+
+ready5:
 	MOVQ    64(R15), DI
 	MOVQ    72(R15), SI
 	VMOVUPS Z0, (DI)
@@ -4260,11 +5071,54 @@ loop4:
 	VMAXPS       Z15, Z28, Z15
 
 store4:
-	MOVQ    88(R15), CX
-	MOVQ    $0x00000001, AX
-	SHLQ    CL, AX
-	DECQ    AX
-	KMOVW   AX, K1
+	MOVQ      88(R15), CX
+	MOVQ      $0x00000001, AX
+	SHLQ      CL, AX
+	DECQ      AX
+	KMOVW     AX, K1
+	MOVQ      128(R15), DI
+	TESTQ     DI, DI
+	JEQ       ready4
+	MOVQ      136(R15), SI
+	VMOVUPS   (DI), Z24
+	VMOVUPS   64(DI), Z25
+	VMOVUPS   128(DI), Z26
+	VMOVUPS.Z 192(DI), K1, Z27
+	VADDPS    Z24, Z0, Z0
+	VADDPS    Z25, Z1, Z1
+	VADDPS    Z26, Z2, Z2
+	VADDPS    Z27, Z3, Z3
+	ADDQ      SI, DI
+	VMOVUPS   (DI), Z24
+	VMOVUPS   64(DI), Z25
+	VMOVUPS   128(DI), Z26
+	VMOVUPS.Z 192(DI), K1, Z27
+	VADDPS    Z24, Z4, Z4
+	VADDPS    Z25, Z5, Z5
+	VADDPS    Z26, Z6, Z6
+	VADDPS    Z27, Z7, Z7
+	ADDQ      SI, DI
+	VMOVUPS   (DI), Z24
+	VMOVUPS   64(DI), Z25
+	VMOVUPS   128(DI), Z26
+	VMOVUPS.Z 192(DI), K1, Z27
+	VADDPS    Z24, Z8, Z8
+	VADDPS    Z25, Z9, Z9
+	VADDPS    Z26, Z10, Z10
+	VADDPS    Z27, Z11, Z11
+	ADDQ      SI, DI
+	VMOVUPS   (DI), Z24
+	VMOVUPS   64(DI), Z25
+	VMOVUPS   128(DI), Z26
+	VMOVUPS.Z 192(DI), K1, Z27
+	VADDPS    Z24, Z12, Z12
+	VADDPS    Z25, Z13, Z13
+	VADDPS    Z26, Z14, Z14
+	VADDPS    Z27, Z15, Z15
+	ADDQ      SI, DI
+	MOVQ      DI, 128(R15)
+
+ready4:
 	MOVQ    64(R15), DI
 	MOVQ    72(R15), SI
 	VMOVUPS Z0, (DI)
@@ -4403,11 +5257,45 @@ loop3:
 	VMAXPS       Z11, Z28, Z11
 
 store3:
-	MOVQ    88(R15), CX
-	MOVQ    $0x00000001, AX
-	SHLQ    CL, AX
-	DECQ    AX
-	KMOVW   AX, K1
+	MOVQ      88(R15), CX
+	MOVQ      $0x00000001, AX
+	SHLQ      CL, AX
+	DECQ      AX
+	KMOVW     AX, K1
+	MOVQ      128(R15), DI
+	TESTQ     DI, DI
+	JEQ       ready3
+	MOVQ      136(R15), SI
+	VMOVUPS   (DI), Z24
+	VMOVUPS   64(DI), Z25
+	VMOVUPS   128(DI), Z26
+	VMOVUPS.Z 192(DI), K1, Z27
+	VADDPS    Z24, Z0, Z0
+	VADDPS    Z25, Z1, Z1
+	VADDPS    Z26, Z2, Z2
+	VADDPS    Z27, Z3, Z3
+	ADDQ      SI, DI
+	VMOVUPS   (DI), Z24
+	VMOVUPS   64(DI), Z25
+	VMOVUPS   128(DI), Z26
+	VMOVUPS.Z 192(DI), K1, Z27
+	VADDPS    Z24, Z4, Z4
+	VADDPS    Z25, Z5, Z5
+	VADDPS    Z26, Z6, Z6
+	VADDPS    Z27, Z7, Z7
+	ADDQ      SI, DI
+	VMOVUPS   (DI), Z24
+	VMOVUPS   64(DI), Z25
+	VMOVUPS   128(DI), Z26
+	VMOVUPS.Z 192(DI), K1, Z27
+	VADDPS    Z24, Z8, Z8
+	VADDPS    Z25, Z9, Z9
+	VADDPS    Z26, Z10, Z10
+	VADDPS    Z27, Z11, Z11
+	ADDQ      SI, DI
+	MOVQ      DI, 128(R15)
+
+ready3:
 	MOVQ    64(R15), DI
 	MOVQ    72(R15), SI
 	VMOVUPS Z0, (DI)
@@ -4518,11 +5406,36 @@ loop2:
 	VMAXPS       Z7, Z28, Z7
 
 store2:
-	MOVQ    88(R15), CX
-	MOVQ    $0x00000001, AX
-	SHLQ    CL, AX
-	DECQ    AX
-	KMOVW   AX, K1
+	MOVQ      88(R15), CX
+	MOVQ      $0x00000001, AX
+	SHLQ      CL, AX
+	DECQ      AX
+	KMOVW     AX, K1
+	MOVQ      128(R15), DI
+	TESTQ     DI, DI
+	JEQ       ready2
+	MOVQ      136(R15), SI
+	VMOVUPS   (DI), Z24
+	VMOVUPS   64(DI), Z25
+	VMOVUPS   128(DI), Z26
+	VMOVUPS.Z 192(DI), K1, Z27
+	VADDPS    Z24, Z0, Z0
+	VADDPS    Z25, Z1, Z1
+	VADDPS    Z26, Z2, Z2
+	VADDPS    Z27, Z3, Z3
+	ADDQ      SI, DI
+	VMOVUPS   (DI), Z24
+	VMOVUPS   64(DI), Z25
+	VMOVUPS   128(DI), Z26
+	VMOVUPS.Z 192(DI), K1, Z27
+	VADDPS    Z24, Z4, Z4
+	VADDPS    Z25, Z5, Z5
+	VADDPS    Z26, Z6, Z6
+	VADDPS    Z27, Z7, Z7
+	ADDQ      SI, DI
+	MOVQ      DI, 128(R15)
+
+ready2:
 	MOVQ    64(R15), DI
 	MOVQ    72(R15), SI
 	VMOVUPS Z0, (DI)
@@ -4605,11 +5518,27 @@ loop1:
 	VMAXPS       Z3, Z28, Z3
 
 store1:
-	MOVQ    88(R15), CX
-	MOVQ    $0x00000001, AX
-	SHLQ    CL, AX
-	DECQ    AX
-	KMOVW   AX, K1
+	MOVQ      88(R15), CX
+	MOVQ      $0x00000001, AX
+	SHLQ      CL, AX
+	DECQ      AX
+	KMOVW     AX, K1
+	MOVQ      128(R15), DI
+	TESTQ     DI, DI
+	JEQ       ready1
+	MOVQ      136(R15), SI
+	VMOVUPS   (DI), Z24
+	VMOVUPS   64(DI), Z25
+	VMOVUPS   128(DI), Z26
+	VMOVUPS.Z 192(DI), K1, Z27
+	VADDPS    Z24, Z0, Z0
+	VADDPS    Z25, Z1, Z1
+	VADDPS    Z26, Z2, Z2
+	VADDPS    Z27, Z3, Z3
+	ADDQ      SI, DI
+	MOVQ      DI, 128(R15)
+
+ready1:
 	MOVQ    64(R15), DI
 	MOVQ    72(R15), SI
 	VMOVUPS Z0, (DI)
@@ -4621,6 +5550,7 @@ store1:
 done:
 	MOVQ $+0, 16(R15)
 	MOVQ $+0, 64(R15)
+	MOVQ $+0, 128(R15)
 	VZEROUPPER
 	RET
 

@@ -6,20 +6,30 @@ import (
 )
 
 // Linear is x·w + b: x [B, in], w [in, out], b [1, out] or nil.
-func (t *Tape) Linear(x, w, b *Var) *Var { return t.linear(x, w, b, false) }
+func (t *Tape) Linear(x, w, b *Var) *Var { return t.linear(x, w, b, nil, false) }
 
 // LinearReLU is ReLU of Linear, with the same bits, in one operation.
-func (t *Tape) LinearReLU(x, w, b *Var) *Var { return t.linear(x, w, b, true) }
+func (t *Tape) LinearReLU(x, w, b *Var) *Var { return t.linear(x, w, b, nil, true) }
 
-func (t *Tape) linear(x, w, b *Var, rectified bool) *Var {
+// LinearAdd is y plus Linear, with the same bits, in one operation: y [B, out].
+func (t *Tape) LinearAdd(y, x, w, b *Var) *Var {
+	checkShape("linear add", "y", y, x.Rows, w.Cols)
+	return t.linear(x, w, b, y, false)
+}
+
+// linear is LinearAdd or, without y, one of the others.
+func (t *Tape) linear(x, w, b, y *Var, rectified bool) *Var {
 	if x.Cols != w.Rows {
 		panic(fmt.Sprintf("nn: linear: x is %s, w is %s", shape(x), shape(w)))
 	}
 	if b != nil {
 		checkShape("linear", "b", b, 1, w.Cols)
 	}
-	out := t.op(x.Rows, w.Cols, record{a: x, b: w, c: b, flag: rectified, first: true, run: linearGradient})
+	out := t.op(x.Rows, w.Cols, record{a: x, b: w, c: b, d: y, flag: rectified, first: true, run: linearGradient})
 	end := epilogue{relu: rectified}
+	if y != nil {
+		end.plus = y.Value
+	}
 	if b != nil {
 		end.bias = b.Value
 	}
@@ -54,6 +64,9 @@ func linearGradient(t *Tape, r *record) {
 		add := !w.fresh()
 		gemm(&t.pack, true, false, k, n, m, x.Value, k, d, n, w.Grad, n, add)
 	}
+	if r.d != nil && r.d.Grad != nil {
+		t.give(r.d, r.out)
+	}
 }
 
 // Linear is a layer with weight [in, out] and bias [1, out].
@@ -73,6 +86,11 @@ func NewLinear(ps *Params, name string, in, out int, r *rand.Rand) *Linear {
 // Apply maps x [B, in] to [B, out].
 func (l *Linear) Apply(t *Tape, x *Var) *Var {
 	return t.Linear(x, t.Param(l.Weight), t.Param(l.Bias))
+}
+
+// ApplyAdd is y plus Apply, in one operation.
+func (l *Linear) ApplyAdd(t *Tape, y, x *Var) *Var {
+	return t.LinearAdd(y, x, t.Param(l.Weight), t.Param(l.Bias))
 }
 
 // ApplyReLU is ReLU of Apply, in one operation.

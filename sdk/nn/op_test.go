@@ -34,6 +34,7 @@ func TestTape_PanicsOnShapesThatDoNotFit(t *testing.T) {
 		"nn: leaf: 4 values for [-2, -2]":                       func() { tape.Leaf(-2, -2, make([]float32, 4)) },
 		"nn: linear: x is [2, 3], w is [4, 2]":                  func() { tape.Linear(m(2, 3), m(4, 2), nil) },
 		"nn: linear: b is [2, 1], want [1, 2]":                  func() { tape.Linear(m(2, 3), m(3, 2), m(2, 1)) },
+		"nn: linear add: y is [2, 3], want [2, 2]":              func() { tape.LinearAdd(m(2, 3), m(2, 3), m(3, 2), nil) },
 		"nn: linear of parts: they have 3 columns, w is [4, 2]": func() { tape.LinearParts(2, []nn.Part{{X: m(2, 3)}}, m(4, 2), nil) },
 		"nn: linear of parts: row 1 after row 1":                func() { tape.LinearParts(2, []nn.Part{{X: m(2, 3), Rows: []int32{1, 1}}}, m(3, 2), nil) },
 		"nn: linear of parts: 0 rows are named, want 2":         func() { tape.LinearParts(3, []nn.Part{{X: m(2, 3)}}, m(3, 2), nil) },

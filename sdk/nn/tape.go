@@ -52,7 +52,7 @@ type record struct {
 	op   backwarder     // instead of run
 	back func(out *Var) // of Op, instead of run
 
-	a, b, c      *Var // inputs
+	a, b, c, d   *Var // inputs
 	list         []*Var
 	terms        []Scaled
 	values, more []float32
@@ -303,7 +303,7 @@ func (r *record) settle() {
 	if r.first {
 		return
 	}
-	for _, v := range [...]*Var{r.a, r.b, r.c} {
+	for _, v := range [...]*Var{r.a, r.b, r.c, r.d} {
 		if v != nil {
 			v.settle()
 		}
@@ -358,7 +358,7 @@ func (v *Var) addProduct(x, y []float32) {
 
 // differentiable reports whether an input has a gradient.
 func (r *record) differentiable() bool {
-	for _, v := range [...]*Var{r.a, r.b, r.c} {
+	for _, v := range [...]*Var{r.a, r.b, r.c, r.d} {
 		if v != nil && v.Grad != nil {
 			return true
 		}

@@ -27,7 +27,7 @@ func NewFeedForward(ps *Params, name string, width, wide int, dropout float64, r
 // Apply maps x [n, width] to the same shape; nil draws nothing.
 func (l *FeedForward) Apply(t *Tape, x *Var, r *rand.Rand) *Var {
 	y := t.GELU(l.Wide.Apply(t, l.Norm.Apply(t, x)))
-	return t.Add(x, l.Narrow.Apply(t, t.Dropout(y, l.Dropout, r)))
+	return l.Narrow.ApplyAdd(t, x, t.Dropout(y, l.Dropout, r))
 }
 
 // TokenAttention is multi-head self-attention among the tokens that each row has, in
@@ -65,6 +65,9 @@ func (l *TokenAttention) Apply(t *Tape, x *Var, tokens *Tokens, keep int, r *ran
 	y := t.Gather(t.AttentionAt(q, k, v, l.Heads, tokens.PerRow, tokens.stacked(t), tokens.Seen), tokens.Place)
 	if keep >= 0 {
 		x, y = t.Rows(x, 0, keep), t.Rows(y, 0, keep)
+	}
+	if r == nil || l.Dropout == 0 {
+		return l.Merge.ApplyAdd(t, x, y)
 	}
 	return t.Add(x, t.Dropout(l.Merge.Apply(t, y), l.Dropout, r))
 }

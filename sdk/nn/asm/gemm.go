@@ -24,6 +24,7 @@ var (
 	bias               = field(10)
 	last, add, rectify = field(11), field(12), field(13)
 	ahead, aheadStep   = field(14), field(15)
+	plus, plusRow      = field(16), field(17)
 	leftRows           = []GPPhysical{R8, R9, R10, R11, R12, R13}
 	ymm                = []VecPhysical{Y0, Y1, Y2, Y3, Y4, Y5, Y6, Y7, Y8, Y9, Y10, Y11, Y12, Y13, Y14, Y15}
 	zmm                = []VecPhysical{Z0, Z1, Z2, Z3, Z4, Z5, Z6, Z7, Z8, Z9, Z10, Z11, Z12, Z13, Z14, Z15, Z16, Z17, Z18, Z19, Z20, Z21, Z22, Z23, Z24, Z25, Z26, Z27, Z28, Z29, Z30, Z31}
@@ -171,6 +172,7 @@ func kernel(name string, set instructions, vectors int) {
 	// They may point behind their matrices, where the garbage collector must not look.
 	MOVQ(I32(0), left)
 	MOVQ(I32(0), result)
+	MOVQ(I32(0), plus)
 	end()
 }
 
@@ -261,6 +263,20 @@ func tile(set instructions, n, vectors int) {
 
 	Label(label("store"))
 	set.mask()
+	MOVQ(plus, RDI)
+	TESTQ(RDI, RDI)
+	JEQ(LabelRef(label("ready")))
+	MOVQ(plusRow, RSI)
+	for i := range n {
+		set.load(RDI, row)
+		for v, r := range line(i) {
+			VADDPS(row[v], r, r)
+		}
+		ADDQ(RSI, RDI)
+	}
+	MOVQ(RDI, plus) // the row after the tile
+
+	Label(label("ready"))
 	MOVQ(result, RDI)
 	MOVQ(resultRow, RSI)
 	for i := range n {
