@@ -101,9 +101,10 @@ func TestLoops_TouchNothingOutside(t *testing.T) {
 			standardiseRow(s[0], s[1], wide(2), wide(3))
 			standardiseSums(wide(0), wide(1), s[2], s[3])
 			standardiseSpread(s[0], s[1], s[1], wide(2), wide(3), wide(2))
-			normRow(s[0], s[1], s[2], s[3], s[3])
+			normRow(s[0], s[1], s[2], s[3])
+			normHat(s[0], s[1], 1, 2)
 			normSums(s[0], s[1], s[2], s[1], s[3], s[3])
-			normSpread(s[0], s[1], s[2], 1, 2, 3)
+			normSpread(s[0], s[1], s[2], 1, 2, 3, n%2 == 0)
 			const high = 3
 			x, y, z := fences[1].slice(high*n, end), fences[2].slice(high*n, end), fences[3].slice(high*n, end)
 			addRows(s[0], x)

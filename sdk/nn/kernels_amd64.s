@@ -7208,16 +7208,15 @@ done:
 	VZEROUPPER
 	RET
 
-// func normRowAVX2(n int, hat *float32, x *float32, y *float32, gain *float32, bias *float32, size float64, epsilon float64) float32
+// func normRowAVX2(n int, x *float32, y *float32, gain *float32, bias *float32, size float64, epsilon float64, mean *float64) float32
 // Requires: AVX, AVX2, FMA3, SSE
 TEXT ·normRowAVX2(SB), NOSPLIT, $0-68
 	MOVQ   n+0(FP), R12
-	MOVQ   hat+8(FP), DI
-	MOVQ   x+16(FP), SI
-	MOVQ   y+24(FP), BX
-	MOVQ   gain+32(FP), R8
-	MOVQ   bias+40(FP), R9
-	VMOVSD size+48(FP), X13
+	MOVQ   x+8(FP), SI
+	MOVQ   y+16(FP), DI
+	MOVQ   gain+24(FP), R8
+	MOVQ   bias+32(FP), R9
+	VMOVSD size+40(FP), X13
 	MOVQ   R12, CX
 	VXORPD Y0, Y0, Y0
 	VXORPD Y1, Y1, Y1
@@ -7256,6 +7255,8 @@ done1:
 	VPERMILPD    $0x01, X0, X1
 	VADDSD       X1, X0, X0
 	VDIVSD       X13, X0, X0
+	MOVQ         mean+56(FP), AX
+	VMOVSD       X0, (AX)
 	VBROADCASTSD X0, Y12
 	MOVQ         R12, CX
 	VXORPD       Y0, Y0, Y0
@@ -7314,7 +7315,7 @@ done2:
 	VPERMILPD    $0x01, X0, X1
 	VADDSD       X1, X0, X0
 	VDIVSD       X13, X0, X0
-	VADDSD       epsilon+56(FP), X0, X0
+	VADDSD       epsilon+48(FP), X0, X0
 	VSQRTSD      X0, X0, X0
 	MOVQ         $0x3ff0000000000000, AX
 	VMOVQ        AX, X1
@@ -7330,11 +7331,10 @@ done2:
 loop3:
 	VMOVUPS     (DI)(AX*1), Y0
 	VMULPS      Y12, Y0, Y0
-	VMOVUPS     Y0, (DI)(AX*1)
 	VMOVUPS     (R9)(AX*1), Y1
 	VMOVUPS     (R8)(AX*1), Y2
 	VFMADD231PS Y2, Y0, Y1
-	VMOVUPS     Y1, (BX)(AX*1)
+	VMOVUPS     Y1, (DI)(AX*1)
 	ADDQ        $0x20, AX
 	SUBQ        $0x08, CX
 	JGE         loop3
@@ -7347,13 +7347,62 @@ tail3:
 	VMOVDQU     (DX)(CX*4), Y15
 	VMASKMOVPS  (DI)(AX*1), Y15, Y0
 	VMULPS      Y12, Y0, Y0
-	VMASKMOVPS  Y0, Y15, (DI)(AX*1)
 	VMASKMOVPS  (R9)(AX*1), Y15, Y1
 	VMASKMOVPS  (R8)(AX*1), Y15, Y2
 	VFMADD231PS Y2, Y0, Y1
-	VMASKMOVPS  Y1, Y15, (BX)(AX*1)
+	VMASKMOVPS  Y1, Y15, (DI)(AX*1)
 
 done3:
+	VZEROUPPER
+	RET
+
+// func normHatAVX2(n int, hat *float32, x *float32, mean float64, inverse float32)
+// Requires: AVX
+TEXT ·normHatAVX2(SB), NOSPLIT, $0-36
+	MOVQ         n+0(FP), CX
+	MOVQ         hat+8(FP), DI
+	MOVQ         x+16(FP), SI
+	VBROADCASTSD mean+24(FP), Y12
+	VBROADCASTSS inverse+32(FP), Y13
+	XORQ         AX, AX
+	SUBQ         $0x08, CX
+	JLT          tail1
+
+loop1:
+	VMOVUPS      (SI)(AX*1), Y4
+	VCVTPS2PD    X4, Y2
+	VEXTRACTF128 $0x01, Y4, X3
+	VCVTPS2PD    X3, Y3
+	VSUBPD       Y12, Y2, Y2
+	VSUBPD       Y12, Y3, Y3
+	VCVTPD2PSY   Y2, X4
+	VCVTPD2PSY   Y3, X3
+	VINSERTF128  $0x01, X3, Y4, Y4
+	VMULPS       Y13, Y4, Y4
+	VMOVUPS      Y4, (DI)(AX*1)
+	ADDQ         $0x20, AX
+	SUBQ         $0x08, CX
+	JGE          loop1
+
+tail1:
+	ADDQ         $0x08, CX
+	JEQ          done1
+	LEAQ         ·tileMask+64(SB), DX
+	NEGQ         CX
+	VMOVDQU      (DX)(CX*4), Y15
+	VMASKMOVPS   (SI)(AX*1), Y15, Y4
+	VCVTPS2PD    X4, Y2
+	VEXTRACTF128 $0x01, Y4, X3
+	VCVTPS2PD    X3, Y3
+	VSUBPD       Y12, Y2, Y2
+	VSUBPD       Y12, Y3, Y3
+	VCVTPD2PSY   Y2, X4
+	VCVTPD2PSY   Y3, X3
+	VINSERTF128  $0x01, X3, Y4, Y4
+	VMULPS       Y13, Y4, Y4
+	VMASKMOVPS   Y4, Y15, (DI)(AX*1)
+
+done1:
 	VZEROUPPER
 	RET
 
@@ -7462,8 +7511,8 @@ TEXT ·normSpreadAVX2(SB), NOSPLIT, $0-44
 	JLT          tail1
 
 loop1:
-	VMOVUPS     (DI)(AX*1), Y0
 	VMOVUPS     (SI)(AX*1), Y1
+	VMOVUPS     (DI)(AX*1), Y0
 	VFMADD231PS Y1, Y12, Y0
 	VADDPS      Y13, Y0, Y0
 	VMOVUPS     (BX)(AX*1), Y1
@@ -7479,9 +7528,51 @@ tail1:
 	LEAQ        ·tileMask+64(SB), DX
 	NEGQ        CX
 	VMOVDQU     (DX)(CX*4), Y15
-	VMASKMOVPS  (DI)(AX*1), Y15, Y0
 	VMASKMOVPS  (SI)(AX*1), Y15, Y1
+	VMASKMOVPS  (DI)(AX*1), Y15, Y0
 	VFMADD231PS Y1, Y12, Y0
+	VADDPS      Y13, Y0, Y0
+	VMASKMOVPS  (BX)(AX*1), Y15, Y1
+	VFMADD231PS Y1, Y14, Y0
+	VMASKMOVPS  Y0, Y15, (DI)(AX*1)
+
+done1:
+	VZEROUPPER
+	RET
+
+// func normSetAVX2(n int, dx *float32, d *float32, hat *float32, inverse float32, mean float32, along float32)
+// Requires: AVX, FMA3
+TEXT ·normSetAVX2(SB), NOSPLIT, $0-44
+	MOVQ         n+0(FP), CX
+	MOVQ         dx+8(FP), DI
+	MOVQ         d+16(FP), SI
+	MOVQ         hat+24(FP), BX
+	VBROADCASTSS inverse+32(FP), Y12
+	VBROADCASTSS mean+36(FP), Y13
+	VBROADCASTSS along+40(FP), Y14
+	XORQ         AX, AX
+	SUBQ         $0x08, CX
+	JLT          tail1
+
+loop1:
+	VMOVUPS     (SI)(AX*1), Y1
+	VMULPS      Y1, Y12, Y0
+	VADDPS      Y13, Y0, Y0
+	VMOVUPS     (BX)(AX*1), Y1
+	VFMADD231PS Y1, Y14, Y0
+	VMOVUPS     Y0, (DI)(AX*1)
+	ADDQ        $0x20, AX
+	SUBQ        $0x08, CX
+	JGE         loop1
+
+tail1:
+	ADDQ        $0x08, CX
+	JEQ         done1
+	LEAQ        ·tileMask+64(SB), DX
+	NEGQ        CX
+	VMOVDQU     (DX)(CX*4), Y15
+	VMASKMOVPS  (SI)(AX*1), Y15, Y1
+	VMULPS      Y1, Y12, Y0
 	VADDPS      Y13, Y0, Y0
 	VMASKMOVPS  (BX)(AX*1), Y15, Y1
 	VFMADD231PS Y1, Y14, Y0

@@ -8,36 +8,38 @@ const normEpsilon = 1e-5
 func (t *Tape) LayerNorm(x, g, b *Var) *Var {
 	checkShape("layer norm", "the gain", g, 1, x.Cols)
 	checkShape("layer norm", "the bias", b, 1, x.Cols)
-	hat := t.arena.alloc(len(x.Value))
-	inverse := t.arena.alloc(x.Rows)
-	out := t.op(x.Rows, x.Cols, record{a: x, b: g, c: b, values: hat, more: inverse, run: layerNormGradient})
-	if n := x.Cols; n > 0 {
+	mean, inverse := t.wide.alloc(x.Rows), t.arena.alloc(x.Rows)
+	out := t.op(x.Rows, x.Cols, record{a: x, b: g, c: b, wide: mean, more: inverse, first: true, run: layerNormGradient})
+	if x.Cols > 0 {
 		for i := range x.Rows {
-			inverse[i] = normRow(hat[i*n:(i+1)*n], x.row(i), out.row(i), g.Value, b.Value)
+			mean[i], inverse[i] = normRow(out.row(i), x.row(i), g.Value, b.Value)
 		}
 	}
 	return out
 }
 
 func layerNormGradient(t *Tape, r *record) {
-	out, x, g, b, hat, inverse := r.out, r.a, r.b, r.c, r.values, r.more
+	out, x, g, b, mean, inverse := r.out, r.a, r.b, r.c, r.wide, r.more
+	g.settle()
+	b.settle()
 	n := x.Cols
 	if n == 0 {
 		return
 	}
-	dgain, dbias, d := g.Grad, b.Grad, t.arena.alloc(n)
+	dgain, dbias, d, hat := g.Grad, b.Grad, t.arena.alloc(n), t.arena.alloc(n)
 	if dgain == nil {
 		dgain = t.Scratch(n)
 	}
 	if dbias == nil {
 		dbias = t.Scratch(n)
 	}
+	fresh := x.fresh()
 	for i := range x.Rows {
-		h := hat[i*n : (i+1)*n]
-		sum, along := normSums(d, out.gradRow(i), h, g.Value, dgain, dbias)
+		normHat(hat, x.row(i), mean[i], inverse[i])
+		sum, along := normSums(d, out.gradRow(i), hat, g.Value, dgain, dbias)
 		if x.Grad != nil {
 			f := inverse[i]
-			normSpread(x.gradRow(i), d, h, f, -f*float32(sum/float64(n)), -f*float32(along/float64(n)))
+			normSpread(x.gradRow(i), d, hat, f, -f*float32(sum/float64(n)), -f*float32(along/float64(n)), fresh)
 		}
 	}
 }

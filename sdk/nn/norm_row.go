@@ -4,26 +4,40 @@ import "math"
 
 // The loops of LayerNorm, for one row of at least one column. Sums are in float64.
 
-// normRow writes the standardised row x to hat and its affine image to y, and returns
-// the inverse of its standard deviation.
-func normRow(hat, x, y, gain, bias []float32) float32 {
-	n := len(hat)
-	x, y, gain, bias = x[:n], y[:n], gain[:n], bias[:n]
+// normRow writes the affine image of the standardised row x to y, and returns its mean
+// and the inverse of its standard deviation.
+func normRow(y, x, gain, bias []float32) (mean float64, inverse float32) {
+	n := len(y)
+	x, gain, bias = x[:n], gain[:n], bias[:n]
 	if hasAVX2 {
-		return normRowAVX2(n, &hat[0], &x[0], &y[0], &gain[0], &bias[0], float64(n), normEpsilon)
+		inverse = normRowAVX2(n, &x[0], &y[0], &gain[0], &bias[0], float64(n), normEpsilon, &mean)
+		return mean, inverse
 	}
-	mean := sum64(x) / float64(n)
+	mean = sum64(x) / float64(n)
 	var variance float64
 	for j, v := range x {
-		hat[j] = float32(float64(v) - mean)
-		variance += float64(hat[j]) * float64(hat[j])
+		y[j] = float32(float64(v) - mean)
+		variance += float64(y[j]) * float64(y[j])
 	}
-	inverse := float32(1 / math.Sqrt(variance/float64(n)+normEpsilon))
-	for j := range hat {
-		hat[j] *= inverse
-		y[j] = bias[j] + hat[j]*gain[j]
+	inverse = float32(1 / math.Sqrt(variance/float64(n)+normEpsilon))
+	for j, centred := range y {
+		hat := centred * inverse
+		y[j] = bias[j] + hat*gain[j]
 	}
-	return inverse
+	return mean, inverse
+}
+
+// normHat writes the standardised row x to hat.
+func normHat(hat, x []float32, mean float64, inverse float32) {
+	n := len(hat)
+	x = x[:n]
+	if hasAVX2 {
+		normHatAVX2(n, &hat[0], &x[0], mean, inverse)
+		return
+	}
+	for j, v := range x {
+		hat[j] = float32(float64(v)-mean) * inverse
+	}
 }
 
 // normSums writes dy·gain to d, adds dy·hat and dy to the gradients of gain and bias,
@@ -46,13 +60,19 @@ func normSums(d, dy, hat, gain, dgain, dbias []float32) (sum, along float64) {
 	return sum, along
 }
 
-// normSpread adds inverse·d + mean + along·hat to dx.
-func normSpread(dx, d, hat []float32, inverse, mean, along float32) {
+// normSpread adds inverse·d + mean + along·hat to dx, or writes it there if dx is fresh.
+func normSpread(dx, d, hat []float32, inverse, mean, along float32, fresh bool) {
 	n := len(dx)
 	d, hat = d[:n], hat[:n]
-	if hasAVX2 {
+	switch {
+	case hasAVX2 && fresh:
+		normSetAVX2(n, &dx[0], &d[0], &hat[0], inverse, mean, along)
+		return
+	case hasAVX2:
 		normSpreadAVX2(n, &dx[0], &d[0], &hat[0], inverse, mean, along)
 		return
+	case fresh:
+		clear(dx)
 	}
 	for j := range dx {
 		dx[j] = dx[j] + inverse*d[j] + mean + along*hat[j]

@@ -53,13 +53,19 @@ func dotAVX2(n int, x, y *float32) float32
 func dot64AVX2(n int, x, y *float32) float64
 
 //go:noescape
-func normRowAVX2(n int, hat, x, y, gain, bias *float32, size, epsilon float64) float32
+func normRowAVX2(n int, x, y, gain, bias *float32, size, epsilon float64, mean *float64) float32
+
+//go:noescape
+func normHatAVX2(n int, hat, x *float32, mean float64, inverse float32)
 
 //go:noescape
 func normSumsAVX2(n int, d, dy, hat, gain, dgain, dbias *float32, sums *float64)
 
 //go:noescape
 func normSpreadAVX2(n int, dx, d, hat *float32, inverse, mean, along float32)
+
+//go:noescape
+func normSetAVX2(n int, dx, d, hat *float32, inverse, mean, along float32)
 
 //go:noescape
 func adamAVX2(n int, value, grad, m, v *float32, step *adamStep)

@@ -73,7 +73,7 @@ func attendSumAVX2(int, *int, int, *int, int, int, *float32, int, int, int, *flo
 	panic(noAssembly)
 }
 
-func normRowAVX2(int, *float32, *float32, *float32, *float32, *float32, float64, float64) float32 {
+func normRowAVX2(int, *float32, *float32, *float32, *float32, float64, float64, *float64) float32 {
 	panic(noAssembly)
 }
 
@@ -81,4 +81,8 @@ func normSumsAVX2(int, *float32, *float32, *float32, *float32, *float32, *float3
 	panic(noAssembly)
 }
 
+func normHatAVX2(int, *float32, *float32, float64, float32) { panic(noAssembly) }
+
 func normSpreadAVX2(int, *float32, *float32, *float32, float32, float32, float32) { panic(noAssembly) }
+
+func normSetAVX2(int, *float32, *float32, *float32, float32, float32, float32) { panic(noAssembly) }

@@ -277,10 +277,18 @@ func TestNormRows_AgreeWithTheirDefinition(t *testing.T) {
 		for _, v := range x {
 			variance += (float64(v) - mean) * (float64(v) - mean) / float64(n)
 		}
-		inverse := normRow(hat[:n], x, y, gain, bias)
+		gotMean, inverse := normRow(y[:n], x, gain, bias)
+		normHat(hat[:n], x, gotMean, inverse)
+		near("the mean", n, 0, float32(gotMean), mean)
 		near("the inverse", n, 0, inverse, 1/math.Sqrt(variance+normEpsilon))
 		gotSum, gotAlong := normSums(d[:n], dy, hat, gain, dgain, dbias)
-		normSpread(dx[:n], d, hat, 2, 3, 4)
+		normSpread(dx[:n], d, hat, 2, 3, 4, false)
+		set, zeros := random(r, n), make([]float32, n)
+		normSpread(set, d, hat, 2, 3, 4, true)
+		normSpread(zeros, d, hat, 2, 3, 4, false)
+		if !slices.Equal(set, zeros) {
+			t.Fatalf("a fresh row of %d is not what is added to zeros", n)
+		}
 		for i := range n {
 			h := (float64(x[i]) - mean) / math.Sqrt(variance+normEpsilon)
 			slope := float64(dy[i]) * float64(gain[i])

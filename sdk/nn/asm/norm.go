@@ -8,11 +8,10 @@ import (
 
 // norm writes the loops of norm_row.go of package nn.
 func norm() {
-	function("normRowAVX2", "func(n int, hat, x, y, gain, bias *float32, size, epsilon float64) float32")
+	function("normRowAVX2", "func(n int, x, y, gain, bias *float32, size, epsilon float64, mean *float64) float32")
 	Load(Param("n"), R12)
-	Load(Param("hat"), RDI)
 	Load(Param("x"), RSI)
-	Load(Param("y"), RBX)
+	Load(Param("y"), RDI)
 	Load(Param("gain"), R8)
 	Load(Param("bias"), R9)
 	VMOVSD(argument("size"), X13)
@@ -27,7 +26,9 @@ func norm() {
 	})
 	sum64(Y1)
 	VDIVSD(X13, X0, X0)
-	VBROADCASTSD(X0, Y12) // mean
+	Load(Param("mean"), RAX)
+	VMOVSD(X0, Mem{Base: RAX})
+	VBROADCASTSD(X0, Y12)
 	MOVQ(R12, RCX)
 	VXORPD(Y0, Y0, Y0)
 	VXORPD(Y1, Y1, Y1)
@@ -59,11 +60,25 @@ func norm() {
 	loop(func(l lanes) {
 		l.load(at(RDI), Y0)
 		VMULPS(Y12, Y0, Y0)
-		l.store(Y0, at(RDI))
 		l.load(at(R9), Y1)
 		l.load(at(R8), Y2)
 		VFMADD231PS(Y2, Y0, Y1)
-		l.store(Y1, at(RBX))
+		l.store(Y1, at(RDI))
+	})
+	end()
+
+	function("normHatAVX2", "func(n int, hat, x *float32, mean float64, inverse float32)")
+	pointers("hat", "x")
+	VBROADCASTSD(argument("mean"), Y12)
+	VBROADCASTSS(argument("inverse"), Y13)
+	loop(func(l lanes) {
+		l.load(at(RSI), Y4)
+		widen(Y4, Y2, Y3)
+		VSUBPD(Y12, Y2, Y2)
+		VSUBPD(Y12, Y3, Y3)
+		narrow(Y2, Y3, Y4)
+		VMULPS(Y13, Y4, Y4)
+		l.store(Y4, at(RDI))
 	})
 	end()
 
@@ -105,21 +120,31 @@ func norm() {
 	VMOVSD(X0, Mem{Base: R11, Disp: 8})
 	end()
 
-	function("normSpreadAVX2", "func(n int, dx, d, hat *float32, inverse, mean, along float32)")
-	pointers("dx", "d", "hat")
-	VBROADCASTSS(argument("inverse"), Y12)
-	VBROADCASTSS(argument("mean"), Y13)
-	VBROADCASTSS(argument("along"), Y14)
-	loop(func(l lanes) {
-		l.load(at(RDI), Y0)
-		l.load(at(RSI), Y1)
-		VFMADD231PS(Y1, Y12, Y0)
-		VADDPS(Y13, Y0, Y0)
-		l.load(at(RBX), Y1)
-		VFMADD231PS(Y1, Y14, Y0)
-		l.store(Y0, at(RDI))
-	})
-	end()
+	for _, fresh := range []bool{false, true} {
+		name := "normSpreadAVX2"
+		if fresh {
+			name = "normSetAVX2"
+		}
+		function(name, "func(n int, dx, d, hat *float32, inverse, mean, along float32)")
+		pointers("dx", "d", "hat")
+		VBROADCASTSS(argument("inverse"), Y12)
+		VBROADCASTSS(argument("mean"), Y13)
+		VBROADCASTSS(argument("along"), Y14)
+		loop(func(l lanes) {
+			l.load(at(RSI), Y1)
+			if fresh {
+				VMULPS(Y1, Y12, Y0)
+			} else {
+				l.load(at(RDI), Y0)
+				VFMADD231PS(Y1, Y12, Y0)
+			}
+			VADDPS(Y13, Y0, Y0)
+			l.load(at(RBX), Y1)
+			VFMADD231PS(Y1, Y14, Y0)
+			l.store(Y0, at(RDI))
+		})
+		end()
+	}
 }
 
 // widen converts eight values to float64, the first four to low.
