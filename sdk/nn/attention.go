@@ -70,7 +70,7 @@ func (t *Tape) attend(op *attention, heads, batch int) *Var {
 	a.scale = float32(1 / math.Sqrt(float64(a.shape.width)))
 	a.weights = t.arena.alloc(batch * a.size())
 	a.from, a.to, a.keys = t.ints.alloc(a.queries)[:0], t.ints.alloc(a.queries)[:0], t.ints.alloc(a.tokens)[:0]
-	out := t.op(batch*a.queries, a.q.Cols, record{a: a.q, b: a.k, c: a.v, op: a})
+	out := t.op(batch*a.queries, a.q.Cols, record{a: a.q, b: a.k, c: a.v, op: a, first: true})
 	if out.Cols > 0 {
 		a.forward(out)
 	}
@@ -92,8 +92,14 @@ type attention struct {
 	from, to, keys []int
 }
 
+// whole reports whether every row of the matrices is there, once.
+func (a *attention) whole() bool { return a.rows == nil && a.mask == nil }
+
 func (a *attention) forward(out *Var) {
-	clear(out.Value)
+	whole := a.whole()
+	if !whole {
+		clear(out.Value)
+	}
 	for row := range a.batch {
 		if !a.look(row) {
 			continue
@@ -101,29 +107,42 @@ func (a *attention) forward(out *Var) {
 		weights := a.row(row)
 		a.shape.scores(weights, a.q.Value, a.from, a.k.Value, a.keys, a.scale)
 		softmaxRows(weights, weights, len(a.keys))
-		a.shape.mix(out.Value, a.to, weights, a.v.Value, a.keys)
+		a.shape.mix(out.Value, a.to, weights, a.v.Value, a.keys, whole)
 	}
 }
 
 func (a *attention) backward(t *Tape, out *Var) {
+	// Gradients that are fresh are written row by row, if there is every row.
+	var fresh [3]bool
+	for i, x := range [...]*Var{a.v, a.q, a.k} {
+		if a.whole() {
+			fresh[i] = x.fresh()
+		}
+		x.settle()
+	}
 	scratch := t.arena.alloc(a.size())
 	size := a.queries * out.Cols
 	for row := range a.batch {
 		if zero(out.Grad[row*size:(row+1)*size]) || !a.look(row) {
+			for i, x := range [...]*Var{a.v, a.q, a.k} {
+				if rows := x.Rows / a.batch * x.Cols; fresh[i] {
+					clear(x.Grad[row*rows : (row+1)*rows])
+				}
+			}
 			continue
 		}
 		weights := a.row(row)
 		if a.v.Grad != nil {
-			a.shape.spread(a.v.Grad, a.keys, weights, out.Grad, a.to)
+			a.shape.spread(a.v.Grad, a.keys, weights, out.Grad, a.to, fresh[0])
 		}
 		slopes := scratch[:len(weights)]
 		a.shape.scores(slopes, out.Grad, a.to, a.v.Value, a.keys, 1)
 		attendSlopes(slopes, weights, len(a.keys), a.scale)
 		if a.q.Grad != nil {
-			a.shape.mix(a.q.Grad, a.from, slopes, a.k.Value, a.keys)
+			a.shape.mix(a.q.Grad, a.from, slopes, a.k.Value, a.keys, fresh[1])
 		}
 		if a.k.Grad != nil {
-			a.shape.spread(a.k.Grad, a.keys, slopes, a.q.Value, a.from)
+			a.shape.spread(a.k.Grad, a.keys, slopes, a.q.Value, a.from, fresh[2])
 		}
 	}
 }

@@ -31,26 +31,33 @@ func (s attendShape) scores(scores []float32, x []float32, queries []int, y []fl
 	}
 }
 
-// mix adds the rows of y, times their weights, to each row of x.
-func (s attendShape) mix(x []float32, queries []int, weights, y []float32, keys []int) {
-	s.sum(x, queries, s.heads*len(keys), weights, y, keys, 1, len(keys))
+// mix adds the rows of y, times their weights, to each row of x, or to zero if x is
+// fresh.
+func (s attendShape) mix(x []float32, queries []int, weights, y []float32, keys []int, fresh bool) {
+	s.sum(x, queries, s.heads*len(keys), weights, y, keys, 1, len(keys), fresh)
 }
 
-// spread adds the rows of x, times their weights, to each row of y.
-func (s attendShape) spread(y []float32, keys []int, weights, x []float32, queries []int) {
-	s.sum(y, keys, 1, weights, x, queries, s.heads*len(keys), len(keys))
+// spread adds the rows of x, times their weights, to each row of y, or to zero if y is
+// fresh.
+func (s attendShape) spread(y []float32, keys []int, weights, x []float32, queries []int, fresh bool) {
+	s.sum(y, keys, 1, weights, x, queries, s.heads*len(keys), len(keys), fresh)
 }
 
 // sum adds the rows of x at from, one after the other, times their weights to each row of
 // sum. The distances are those of weights from row to row of sum, from term to term and
-// from head to head.
-func (s attendShape) sum(sum []float32, to []int, distTo int, weights, x []float32, from []int, distFrom, distHead int) {
+// from head to head. The rows of a fresh sum differ.
+func (s attendShape) sum(sum []float32, to []int, distTo int, weights, x []float32, from []int, distFrom, distHead int, fresh bool) {
 	if hasAVX2 {
 		s.check(sum, to)
 		s.check(x, from)
 		_ = weights[len(to)*s.heads*len(from)-1]
-		attendSumAVX2(len(to), &to[0], len(from), &from[0], s.heads, s.width, &weights[0], 4*distTo, 4*distFrom, 4*distHead, &sum[0], &x[0])
+		attendSumAVX2(len(to), &to[0], len(from), &from[0], s.heads, s.width, &weights[0], 4*distTo, 4*distFrom, 4*distHead, &sum[0], &x[0], flag(fresh))
 		return
+	}
+	if fresh {
+		for _, row := range to {
+			clear(sum[row : row+s.heads*s.width])
+		}
 	}
 	for h := range s.heads {
 		for i, row := range to {

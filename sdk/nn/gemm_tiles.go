@@ -140,13 +140,6 @@ func gemmTiles(w *workspace, transA, transB bool, m, n, k int, a []float32, lda 
 	}
 }
 
-func flag(b bool) int {
-	if b {
-		return 1
-	}
-	return 0
-}
-
 // packPanel copies width columns of x [depth, ...], whose rows are stride apart,
 // to panel [depth, cols], with zeros in the columns from width on.
 func packPanel(panel, x []float32, width, depth, stride, cols int) {

@@ -112,6 +112,11 @@ func TestTape_GradientsOfOperations(t *testing.T) {
 		{"attention", []int{6, 4, 6, 4, 6, 4}, false, func(t *nn.Tape, v vars) *nn.Var {
 			return t.Attention(v[0], v[1], v[2], 2, 3, nil)
 		}},
+		{"attention of itself", []int{9, 4}, false, func(t *nn.Tape, v vars) *nn.Var {
+			x := t.Tanh(v[0])
+			y := t.Attention(x, x, x, 2, 3, nil)
+			return t.Mul(y, t.MulRows(y, t.Const(9, 1, []float32{1, 1, 2, 0, 0, 0, 1, 0, 3})))
+		}},
 		{"attention with a mask", []int{9, 4, 9, 4, 9, 4}, false, func(t *nn.Tape, v vars) *nn.Var {
 			return t.Attention(v[0], v[1], v[2], 2, 3, keys)
 		}},

@@ -7070,9 +7070,9 @@ next:
 	VZEROUPPER
 	RET
 
-// func attendSumAVX2(sums int, to *int, terms int, from *int, heads int, width int, w *float32, wTo int, wFrom int, wHead int, sum *float32, x *float32)
+// func attendSumAVX2(sums int, to *int, terms int, from *int, heads int, width int, w *float32, wTo int, wFrom int, wHead int, sum *float32, x *float32, fresh int)
 // Requires: AVX, FMA3
-TEXT ·attendSumAVX2(SB), NOSPLIT, $0-96
+TEXT ·attendSumAVX2(SB), NOSPLIT, $0-104
 	MOVQ    w+48(FP), DI
 	MOVQ    sum+80(FP), SI
 	MOVQ    x+88(FP), BX
@@ -7097,13 +7097,21 @@ rows32:
 	MOVQ    (R9), R8
 	LEAQ    (SI)(R8*4), R8
 	ADDQ    AX, R8
+	VXORPS  Y0, Y0, Y0
+	VXORPS  Y1, Y1, Y1
+	VXORPS  Y2, Y2, Y2
+	VXORPS  Y3, Y3, Y3
+	CMPQ    fresh+96(FP), $0x00
+	JNE     rows32begin
 	VMOVUPS (R8), Y0
 	VMOVUPS 32(R8), Y1
 	VMOVUPS 64(R8), Y2
 	VMOVUPS 96(R8), Y3
-	MOVQ    from+24(FP), R11
-	MOVQ    terms+16(FP), R12
-	MOVQ    R13, R14
+
+rows32begin:
+	MOVQ from+24(FP), R11
+	MOVQ terms+16(FP), R12
+	MOVQ R13, R14
 
 rows32term:
 	MOVQ         (R11), DX
@@ -7143,10 +7151,15 @@ rows8:
 	MOVQ    (R9), R8
 	LEAQ    (SI)(R8*4), R8
 	ADDQ    AX, R8
+	VXORPS  Y0, Y0, Y0
+	CMPQ    fresh+96(FP), $0x00
+	JNE     rows8begin
 	VMOVUPS (R8), Y0
-	MOVQ    from+24(FP), R11
-	MOVQ    terms+16(FP), R12
-	MOVQ    R13, R14
+
+rows8begin:
+	MOVQ from+24(FP), R11
+	MOVQ terms+16(FP), R12
+	MOVQ R13, R14
 
 rows8term:
 	MOVQ         (R11), DX
@@ -7177,10 +7190,15 @@ rowsTail:
 	MOVQ       (R9), R8
 	LEAQ       (SI)(R8*4), R8
 	ADDQ       AX, R8
+	VXORPS     Y0, Y0, Y0
+	CMPQ       fresh+96(FP), $0x00
+	JNE        rowsTailbegin
 	VMASKMOVPS (R8), Y15, Y0
-	MOVQ       from+24(FP), R11
-	MOVQ       terms+16(FP), R12
-	MOVQ       R13, R14
+
+rowsTailbegin:
+	MOVQ from+24(FP), R11
+	MOVQ terms+16(FP), R12
+	MOVQ R13, R14
 
 rowsTailterm:
 	MOVQ         (R11), DX

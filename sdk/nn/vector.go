@@ -313,3 +313,11 @@ func gelu(out, slope, x []float32) {
 		out[i], slope[i] = gelu32(v)
 	}
 }
+
+// flag is b for the assembly.
+func flag(b bool) int {
+	if b {
+		return 1
+	}
+	return 0
+}

@@ -98,7 +98,7 @@ func sigmoidSlopeAVX2(n int, sum, d, y *float32)
 func attendScoresAVX2(queries int, from *int, keys int, rows *int, heads, width int, scores, x, k *float32, scale float32)
 
 //go:noescape
-func attendSumAVX2(sums int, to *int, terms int, from *int, heads, width int, w *float32, wTo, wFrom, wHead int, sum, x *float32)
+func attendSumAVX2(sums int, to *int, terms int, from *int, heads, width int, w *float32, wTo, wFrom, wHead int, sum, x *float32, fresh int)
 
 //go:noescape
 func unstepAVX2(n int, din, last, dh, gates, previous, product *float32)

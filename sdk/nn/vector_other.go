@@ -69,7 +69,7 @@ func attendScoresAVX2(int, *int, int, *int, int, int, *float32, *float32, *float
 	panic(noAssembly)
 }
 
-func attendSumAVX2(int, *int, int, *int, int, int, *float32, int, int, int, *float32, *float32) {
+func attendSumAVX2(int, *int, int, *int, int, int, *float32, int, int, int, *float32, *float32, int) {
 	panic(noAssembly)
 }
 

@@ -101,8 +101,16 @@ func TestAttentionRows(t *testing.T) {
 		scores, slopes := make([]float32, len(weights)), random(r, len(weights))
 		mixed, spread, given := slices.Clone(x), slices.Clone(y), slices.Clone(slopes)
 		shape.scores(scores, x, queries, y, keys, 0.5)
-		shape.mix(mixed, queries, weights, y, keys)
-		shape.spread(spread, keys, weights, x, queries)
+		shape.mix(mixed, queries, weights, y, keys, false)
+		shape.spread(spread, keys, weights, x, queries, false)
+		set, zeros := random(r, len(y)), make([]float32, len(y))
+		shape.spread(set, keys, weights, x, queries, true)
+		shape.spread(zeros, keys, weights, x, queries, false)
+		for _, key := range keys {
+			if !slices.Equal(set[key:key+shape.heads*width], zeros[key:key+shape.heads*width]) {
+				t.Fatalf("a fresh sum at width %d is not what is added to zeros", width)
+			}
+		}
 		attendSlopes(slopes, weights, len(keys), 0.5)
 		wantMixed, wantSpread := slices.Clone(x), slices.Clone(y)
 		for i, query := range queries {

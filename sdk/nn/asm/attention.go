@@ -124,7 +124,7 @@ func products(name string, keys []GPPhysical) {
 // AX and CX are the offset and the number of columns. R9 and R10 count rows of the sum,
 // R11 and R12 terms.
 func attendSum() {
-	function("attendSumAVX2", "func(sums int, to *int, terms int, from *int, heads, width int, w *float32, wTo, wFrom, wHead int, sum, x *float32)")
+	function("attendSumAVX2", "func(sums int, to *int, terms int, from *int, heads, width int, w *float32, wTo, wFrom, wHead int, sum, x *float32, fresh int)")
 	Load(Param("w"), RDI)
 	Load(Param("sum"), RSI)
 	Load(Param("x"), RBX)
@@ -143,8 +143,14 @@ func attendSum() {
 		LEAQ(Mem{Base: RSI, Index: R8, Scale: 4}, R8)
 		ADDQ(RAX, R8)
 		for i := range vectors {
+			VXORPS(ymm[i], ymm[i], ymm[i])
+		}
+		CMPQ(argument("fresh"), Imm(0))
+		JNE(LabelRef(name + "begin"))
+		for i := range vectors {
 			l.load(Mem{Base: R8, Disp: 32 * i}, ymm[i])
 		}
+		Label(name + "begin")
 		Load(Param("from"), R11)
 		Load(Param("terms"), R12)
 		MOVQ(R13, R14)
