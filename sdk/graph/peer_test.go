@@ -271,11 +271,17 @@ func newPeerEncoder(ps *nn.Params, c backbone.Config, m int) peerEncoder {
 	}
 }
 
+// hide is the hidden layer of the rows where the modality is observed.
+func (e peerEncoder) hide(t *nn.Tape, b *backbone.Batch) (x *nn.Var, rows []int32) {
+	rows = b.Observed(e.modality)
+	x = t.Const(len(rows), peerModalities[e.modality], b.Features(e.modality, rows))
+	return e.hidden.ApplyReLU(t, x), rows
+}
+
 // part computes observed rows only; others have the learned embedding.
 func (e peerEncoder) part(t *nn.Tape, b *backbone.Batch) nn.Part {
-	rows := b.Observed(e.modality)
-	x := t.Const(len(rows), peerModalities[e.modality], b.Features(e.modality, rows))
-	return nn.Part{X: e.out.Apply(t, e.hidden.ApplyReLU(t, x)), Rows: rows, Missing: t.Param(e.missing)}
+	x, rows := e.hide(t, b)
+	return nn.Part{X: e.out.Apply(t, x), Rows: rows, Missing: t.Param(e.missing)}
 }
 
 // apply is part as a matrix with all rows.
@@ -349,22 +355,23 @@ func (m *peerAttention) Params() *nn.Params { return &m.params }
 func (m *peerAttention) Forward(t *nn.Tape, b *backbone.Batch) (*nn.Var, []backbone.Term) {
 	tokens := len(m.encoders)
 	var parts []nn.Part
+	var hidden, weights, biases []*nn.Var
 	whole := true
 	for _, e := range m.encoders {
-		p := e.part(t, b)
-		whole = whole && len(p.Rows) == b.Size
-		parts = append(parts, p)
+		h, rows := e.hide(t, b)
+		whole = whole && len(rows) == b.Size
+		hidden, weights, biases = append(hidden, h), append(weights, t.Param(e.out.Weight)), append(biases, t.Param(e.out.Bias))
+		parts = append(parts, nn.Part{X: h, Rows: rows, Missing: t.Param(e.missing)})
 	}
 	var x, y *nn.Var
 	if whole {
-		var columns []*nn.Var
-		for _, p := range parts {
-			columns = append(columns, p.X)
-		}
-		x = t.Reshape(t.Concat(columns...), b.Size*tokens, peerWidth)
+		x = t.Reshape(t.LinearColumns(hidden, weights, biases), b.Size*tokens, peerWidth)
 		y = m.norm1.Apply(t, x)
 		y = t.Attention(m.query.Apply(t, y), m.key.Apply(t, y), m.value.Apply(t, y), peerHeads, tokens, nil)
 	} else {
+		for i, e := range m.encoders {
+			parts[i].X = e.out.Apply(t, hidden[i])
+		}
 		stack, place := stackParts(b.Size, parts)
 		z := t.Stack(stack...)
 		y = m.norm1.Apply(t, z)

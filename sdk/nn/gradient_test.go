@@ -54,6 +54,9 @@ func TestTape_GradientsOfOperations(t *testing.T) {
 			x := t.Tanh(v[0])
 			return t.LinearAdd(x, x, v[1], nil)
 		}},
+		{"linear columns", []int{5, 3, 3, 4, 1, 4, 5, 2, 2, 3}, false, func(t *nn.Tape, v vars) *nn.Var {
+			return t.LinearColumns([]*nn.Var{v[0], v[3]}, []*nn.Var{v[1], v[4]}, []*nn.Var{v[2], nil})
+		}},
 		{"linear without bias", []int{5, 3, 3, 4}, false, func(t *nn.Tape, v vars) *nn.Var { return t.Linear(v[0], v[1], nil) }},
 		{"add", []int{3, 4, 3, 4}, false, func(t *nn.Tape, v vars) *nn.Var { return t.Add(v[0], v[1]) }},
 		{"add itself", []int{3, 4}, false, func(t *nn.Tape, v vars) *nn.Var { return t.Add(v[0], v[0]) }},

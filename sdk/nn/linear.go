@@ -69,6 +69,64 @@ func linearGradient(t *Tape, r *record) {
 	}
 }
 
+// LinearColumns is Concat of Linear of every x, with the same bits, in one operation:
+// x_i [B, in_i], w_i [in_i, out_i], b_i [1, out_i] or nil.
+func (t *Tape) LinearColumns(xs, ws, bs []*Var) *Var {
+	if len(xs) == 0 || len(ws) != len(xs) || len(bs) != len(xs) {
+		panic(fmt.Sprintf("nn: linear columns: %d matrices, %d weights and %d biases", len(xs), len(ws), len(bs)))
+	}
+	cols := 0
+	list := t.lists.alloc(3 * len(xs))
+	for i, x := range xs {
+		w, b := ws[i], bs[i]
+		if x.Cols != w.Rows || x.Rows != xs[0].Rows {
+			panic(fmt.Sprintf("nn: linear columns: x is %s, w is %s", shape(x), shape(w)))
+		}
+		if b != nil {
+			checkShape("linear columns", "b", b, 1, w.Cols)
+		}
+		cols += w.Cols
+		list[3*i], list[3*i+1], list[3*i+2] = x, w, b
+	}
+	out := t.op(xs[0].Rows, cols, record{list: list, first: true, run: linearColumnsGradient})
+	at := 0
+	for ; len(list) > 0; list = list[3:] {
+		x, w, b := list[0], list[1], list[2]
+		var end epilogue
+		if b != nil {
+			end.bias = b.Value
+		}
+		if len(out.Value) > 0 {
+			gemmWith(&t.pack, false, false, x.Rows, w.Cols, x.Cols, x.Value, x.Cols, w.Value, w.Cols, out.Value[at:], cols, false, end)
+		}
+		at += w.Cols
+	}
+	return out
+}
+
+func linearColumnsGradient(t *Tape, r *record) {
+	rows, cols, at := r.out.Rows, r.out.Cols, 0
+	for list := r.list; len(list) > 0 && len(r.out.Grad) > 0; list = list[3:] {
+		x, w, b := list[0], list[1], list[2]
+		n, k, d := w.Cols, x.Cols, r.out.Grad[at:]
+		at += n
+		if b != nil && b.Grad != nil {
+			b.settle()
+			for i := range rows {
+				addTo(b.Grad, d[i*cols:i*cols+n])
+			}
+		}
+		if x.Grad != nil {
+			add := !x.fresh()
+			gemm(&t.pack, false, true, rows, k, n, d, cols, w.Value, n, x.Grad, k, add)
+		}
+		if w.Grad != nil {
+			add := !w.fresh()
+			gemm(&t.pack, true, false, k, n, rows, x.Value, k, d, cols, w.Grad, n, add)
+		}
+	}
+}
+
 // Linear is a layer with weight [in, out] and bias [1, out].
 type Linear struct {
 	Weight, Bias *Param

@@ -35,6 +35,10 @@ func TestTape_PanicsOnShapesThatDoNotFit(t *testing.T) {
 		"nn: linear: x is [2, 3], w is [4, 2]":                  func() { tape.Linear(m(2, 3), m(4, 2), nil) },
 		"nn: linear: b is [2, 1], want [1, 2]":                  func() { tape.Linear(m(2, 3), m(3, 2), m(2, 1)) },
 		"nn: linear add: y is [2, 3], want [2, 2]":              func() { tape.LinearAdd(m(2, 3), m(2, 3), m(3, 2), nil) },
+		"nn: linear columns: 1 matrices, 1 weights and 0 biase": func() { tape.LinearColumns([]*nn.Var{m(2, 3)}, []*nn.Var{m(3, 2)}, nil) },
+		"nn: linear columns: x is [3, 3], w is [3, 2]": func() {
+			tape.LinearColumns([]*nn.Var{m(2, 3), m(3, 3)}, []*nn.Var{m(3, 2), m(3, 2)}, make([]*nn.Var, 2))
+		},
 		"nn: linear of parts: they have 3 columns, w is [4, 2]": func() { tape.LinearParts(2, []nn.Part{{X: m(2, 3)}}, m(4, 2), nil) },
 		"nn: linear of parts: row 1 after row 1":                func() { tape.LinearParts(2, []nn.Part{{X: m(2, 3), Rows: []int32{1, 1}}}, m(3, 2), nil) },
 		"nn: linear of parts: 0 rows are named, want 2":         func() { tape.LinearParts(3, []nn.Part{{X: m(2, 3)}}, m(3, 2), nil) },

@@ -79,6 +79,45 @@ func TestLayers_GradientsAtOddSizes(t *testing.T) {
 	}
 }
 
+// Columns give the bits of the layers side by side, and the same gradients.
+func TestLinearColumns_GivesBitsOfConcat(t *testing.T) {
+	r := rng.Stream(6)
+	for _, width := range []int{1, 6, 17, 70, 300} {
+		for _, rows := range []int{0, 1, 9} {
+			ps := &nn.Params{}
+			a, b := nn.NewLinear(ps, "a", width, 2*width, r), nn.NewLinear(ps, "b", 3, width, r)
+			nn.Normal(r, 1)(a.Bias)
+			x, y := make([]float32, rows*width), make([]float32, rows*3)
+			for _, s := range [][]float32{x, y} {
+				for i := range s {
+					s[i] = float32(r.NormFloat64())
+				}
+			}
+			run := func(combine func(t *nn.Tape, x, y *nn.Var) *nn.Var) [][]float32 {
+				tape := nn.NewSeededTape()
+				ps.ZeroGrad()
+				left, right := tape.Leaf(rows, width, x), tape.Leaf(rows, 3, y)
+				out := combine(tape, left, right)
+				tape.BackwardFrom(tape.SumAll(tape.Square(out)))
+				all := [][]float32{out.Value, left.Grad, right.Grad}
+				for _, p := range ps.All() {
+					all = append(all, slices.Clone(p.Grad))
+				}
+				return all
+			}
+			want := run(func(t *nn.Tape, x, y *nn.Var) *nn.Var { return t.Concat(a.Apply(t, x), b.Apply(t, y)) })
+			got := run(func(t *nn.Tape, x, y *nn.Var) *nn.Var {
+				return t.LinearColumns([]*nn.Var{x, y}, []*nn.Var{t.Param(a.Weight), t.Param(b.Weight)}, []*nn.Var{t.Param(a.Bias), t.Param(b.Bias)})
+			})
+			for i := range want {
+				if !slices.Equal(got[i], want[i]) {
+					t.Errorf("width %d, %d rows: matrix %d has other bits", width, rows, i)
+				}
+			}
+		}
+	}
+}
+
 // Parts give the bits of the matrix with zeros in their place, and rows the same alone.
 func TestLinearParts_GivesBitsOfLinear(t *testing.T) {
 	r := rng.Stream(5)

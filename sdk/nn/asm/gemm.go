@@ -221,6 +221,17 @@ func tile(set instructions, n, vectors int) {
 			}
 			ADDQ(RSI, RDI)
 		}
+		MOVQ(plus, RDI)
+		TESTQ(RDI, RDI)
+		JEQ(LabelRef(label("left")))
+		MOVQ(plusRow, RSI)
+		for range n {
+			for v := range vectors {
+				PREFETCHT0(Mem{Base: RDI, Disp: set.size() * v})
+			}
+			ADDQ(RSI, RDI)
+		}
+		Label(label("left"))
 	}
 	MOVQ(left, R8)
 	MOVQ(leftRow, RAX)
