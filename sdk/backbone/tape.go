@@ -31,8 +31,9 @@ type Term struct {
 }
 
 // FromTape makes a Model of a TapeModel, with the [Stateful] and io.Closer methods
-// that m may have.
+// that m may have. It flattens the parameters; see [nn.Params.Flatten].
 func FromTape(m TapeModel) Model {
+	m.Params().Flatten()
 	t := &tapeModel{model: m, tape: nn.NewSeededTape()}
 	if s, ok := m.(Stateful); ok {
 		return struct {

@@ -31,13 +31,12 @@ func (a *adam) Step() {
 		epsilon: float32(c.Epsilon),
 		rate:    float32(c.LearningRate / correction1),
 	}
-	for n, p := range a.params {
-		p.settle()
-		step.decay, step.shrink = float32(a.decay(p)), 1
+	for _, r := range a.passes() {
+		step.decay, step.shrink = float32(r.decay), 1
 		if a.decoupled {
-			step.decay, step.shrink = 0, float32(1-c.LearningRate*a.decay(p))
+			step.decay, step.shrink = 0, float32(1-c.LearningRate*r.decay)
 		}
-		step.apply(p.Value, p.Grad, a.moments[0][n], a.moments[1][n])
+		step.apply(r.value, r.grad, r.moments[0], r.moments[1])
 	}
 }
 

@@ -17,7 +17,7 @@ type arena[T any] struct {
 
 // alloc returns n values with undefined contents; never nil.
 func (a *arena[T]) alloc(n int) []T {
-	need := (n + arenaStep - 1) / arenaStep * arenaStep
+	need := padded(n)
 	last := len(a.chunks) - 1
 	if last < 0 || len(a.chunks[last])-a.used < need {
 		a.grow(need)
@@ -27,6 +27,9 @@ func (a *arena[T]) alloc(n int) []T {
 	a.used += need
 	return s
 }
+
+// padded is n values and what is left of their last cache line.
+func padded(n int) int { return (n + arenaStep - 1) / arenaStep * arenaStep }
 
 func (a *arena[T]) grow(need int) {
 	size := max(need, a.least(), a.size)

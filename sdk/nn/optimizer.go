@@ -84,8 +84,21 @@ type optimizer struct {
 	params []*Param
 	config OptimizerConfig
 	steps  uint64
-	// moments are the running values of every parameter, by kind and parameter.
+	// moments are the running values of every parameter, by kind and parameter; those
+	// of a kind lie one behind the other.
 	moments [][][]float32
+	kinds   [][]float32 // all moments of a kind
+	runs    []run
+}
+
+// run are parameters that are updated in one pass: they lie one behind the other in
+// flat, and have the same weight decay.
+type run struct {
+	from, to    int // in the list of parameters
+	flat        *flat
+	decay       float64
+	value, grad []float32
+	moments     [2][]float32
 }
 
 func (o *optimizer) SetLearningRate(rate float64) { o.config.LearningRate = rate }
@@ -100,11 +113,62 @@ func (o *optimizer) Reset() {
 }
 
 func (o *optimizer) newMoments(kinds int) {
-	o.moments = make([][][]float32, kinds)
+	size := 0
+	for _, p := range o.params {
+		size += padded(len(p.Value))
+	}
+	o.moments, o.kinds = make([][][]float32, kinds), make([][]float32, kinds)
 	for kind := range o.moments {
+		o.kinds[kind] = make([]float32, size)
+		at := 0
 		for _, p := range o.params {
-			o.moments[kind] = append(o.moments[kind], make([]float32, len(p.Value)))
+			end := at + len(p.Value)
+			o.moments[kind] = append(o.moments[kind], o.kinds[kind][at:end:end])
+			at += padded(len(p.Value))
 		}
+	}
+}
+
+// passes are the runs, whose gradients are ready.
+func (o *optimizer) passes() []run {
+	stale := len(o.runs) == 0
+	for _, r := range o.runs {
+		for _, p := range o.params[r.from:r.to] {
+			p.settle()
+			stale = stale || p.flat != r.flat || o.decay(p) != r.decay
+		}
+	}
+	if stale {
+		o.divide()
+	}
+	return o.runs
+}
+
+// divide finds the runs.
+func (o *optimizer) divide() {
+	o.runs = o.runs[:0]
+	at := 0 // of the moments
+	for n, p := range o.params {
+		p.settle()
+		size := padded(len(p.Value))
+		if last := len(o.runs) - 1; last >= 0 && p.flat != nil {
+			r := &o.runs[last]
+			if r.flat == p.flat && r.decay == o.decay(p) && o.params[n-1].at+padded(len(o.params[n-1].Value)) == p.at {
+				first := o.params[r.from].at
+				r.to, r.value, r.grad = n+1, p.flat.values[first:p.at+size], p.flat.grads[first:p.at+size]
+				for kind := range o.kinds {
+					r.moments[kind] = o.kinds[kind][at-(p.at-first) : at+size]
+				}
+				at += size
+				continue
+			}
+		}
+		r := run{from: n, to: n + 1, flat: p.flat, decay: o.decay(p), value: p.Value, grad: p.Grad}
+		for kind := range o.kinds {
+			r.moments[kind] = o.moments[kind][n]
+		}
+		o.runs = append(o.runs, r)
+		at += size
 	}
 }
 

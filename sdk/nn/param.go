@@ -3,7 +3,7 @@ package nn
 import "fmt"
 
 // Param is a trained matrix. Value and Grad are row-major, [Rows*Cols], and keep
-// their memory for the life of the parameter.
+// their memory for the life of the parameter, but for Params.Flatten.
 type Param struct {
 	Name       string
 	Rows, Cols int
@@ -15,7 +15,12 @@ type Param struct {
 	NoDecay bool
 
 	unset bool // Grad is zero, and has not been written yet
+	flat  *flat
+	at    int // of Value and Grad in flat
 }
+
+// flat is the memory of parameters that lie one behind the other.
+type flat struct{ values, grads []float32 }
 
 // Params are the parameters of a model in the order in which they were made. The
 // zero value is ready to use.
@@ -43,6 +48,28 @@ func (p *Params) New(name string, rows, cols int, init Init) *Param {
 	}
 	p.all = append(p.all, n)
 	return n
+}
+
+// Flatten moves the values of all parameters, in order, to one slice, and their
+// gradients to another, so that an optimiser goes through them in one pass. Each
+// begins on a cache line; zeros lie between. What was taken of Value and Grad before,
+// by a tape or otherwise, is not the parameter's any more: call it once, when the
+// model is made.
+func (p *Params) Flatten() (values, grads []float32) {
+	size := 0
+	for _, n := range p.all {
+		size += padded(len(n.Value))
+	}
+	f := &flat{make([]float32, size), make([]float32, size)}
+	at := 0
+	for _, n := range p.all {
+		end := at + len(n.Value)
+		copy(f.values[at:], n.Value)
+		copy(f.grads[at:], n.Grad)
+		n.Value, n.Grad, n.flat, n.at = f.values[at:end:end], f.grads[at:end:end], f, at
+		at += padded(len(n.Value))
+	}
+	return f.values, f.grads
 }
 
 // All returns the parameters in order. The slice belongs to the caller.

@@ -2,6 +2,7 @@ package nn_test
 
 import (
 	"math"
+	"slices"
 	"testing"
 
 	"github.com/deconfound/deconfound/sdk/nn"
@@ -26,6 +27,82 @@ func TestParams_KeepsOrderAndRefusesTakenNames(t *testing.T) {
 	ps.ZeroGrad()
 	if b.Grad[0] != 0 {
 		t.Error("the gradient is not zero")
+	}
+}
+
+// Flat parameters follow their gradients as others do, with the same bits and the same
+// state.
+func TestParams_FlattenChangesNoBits(t *testing.T) {
+	for _, config := range []nn.OptimizerConfig{
+		{Name: "adam", LearningRate: 1e-2, WeightDecay: 0.1, ClipNorm: 1},
+		{Name: "adamw", LearningRate: 1e-2, WeightDecay: 0.1},
+		{Name: "sgd", LearningRate: 1e-2, Momentum: 0.9},
+	} {
+		train := func(flatten bool) (values [][]float32, state []byte) {
+			ps, r := &nn.Params{}, rng.Stream(1)
+			mlp := nn.NewMLP(ps, "m", []int{3, 7, 33, 1}, nil, 0, r)
+			ps.New("empty", 0, 3, nil)
+			all := ps.All()
+			if flatten {
+				before := all[0].Value[0]
+				flat, grads := ps.Flatten()
+				if flat[0] != before || &flat[0] != &all[0].Value[0] || &grads[0] != &all[0].Grad[0] || len(flat) < ps.Count() {
+					t.Fatalf("%s: the flat slices are not the parameters", config.Name)
+				}
+			}
+			// In another order than that of the memory, too.
+			o, err := nn.NewOptimizer(append(all[2:], all[:2]...), config)
+			if err != nil {
+				t.Fatalf("new optimizer: %v", err)
+			}
+			x := make([]float32, 5*3)
+			for i := range x {
+				x[i] = float32(r.NormFloat64())
+			}
+			tape := nn.NewSeededTape()
+			for range 3 {
+				tape.Reset()
+				tape.ZeroGrad(ps.All())
+				tape.BackwardFrom(tape.SumAll(tape.Square(mlp.Apply(tape, tape.Const(5, 3, x), nil))))
+				o.Step()
+			}
+			for _, p := range ps.All() {
+				values = append(values, p.Value)
+			}
+			return values, o.State()
+		}
+		want, wantState := train(false)
+		got, gotState := train(true)
+		for i := range want {
+			if !slices.Equal(got[i], want[i]) {
+				t.Errorf("%s: parameter %d has other bits", config.Name, i)
+			}
+		}
+		if !slices.Equal(gotState, wantState) {
+			t.Errorf("%s: the state has other bits", config.Name)
+		}
+	}
+}
+
+// An optimiser made before notices that its parameters moved.
+func TestParams_FlattenAfterSteps(t *testing.T) {
+	ps := &nn.Params{}
+	a, b := ps.New("a", 1, 2, nn.Ones), ps.New("b", 2, 2, nn.Ones)
+	o, err := nn.NewOptimizer(ps.All(), nn.OptimizerConfig{Name: "sgd", LearningRate: 0.5})
+	if err != nil {
+		t.Fatalf("new optimizer: %v", err)
+	}
+	for range 2 {
+		for _, p := range ps.All() {
+			for i := range p.Grad {
+				p.Grad[i] = 1
+			}
+		}
+		o.Step()
+		ps.Flatten()
+	}
+	if want := []float32{0, 0}; !slices.Equal(a.Value, want) || b.Value[3] != 0 {
+		t.Errorf("got %v and %v after two steps, want zeros", a.Value, b.Value)
 	}
 }
 

@@ -17,10 +17,9 @@ func (s *sgd) Step() {
 	s.steps++
 	scale := s.clip()
 	step := sgdStep{scale: scale, momentum: float32(s.config.Momentum), rate: float32(s.config.LearningRate)}
-	for n, p := range s.params {
-		p.settle()
-		step.decay = float32(s.decay(p))
-		step.apply(p.Value, p.Grad, s.moments[0][n])
+	for _, r := range s.passes() {
+		step.decay = float32(r.decay)
+		step.apply(r.value, r.grad, r.moments[0])
 	}
 }
 
