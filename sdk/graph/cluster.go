@@ -3,12 +3,12 @@ package graph
 import (
 	"fmt"
 	"hash"
-	"unsafe"
 
 	"github.com/chewxy/hm"
 	"gorgonia.org/gorgonia"
 	"gorgonia.org/tensor"
 
+	"github.com/deconfound/deconfound/sdk/backbone"
 	"github.com/deconfound/deconfound/sdk/nn"
 )
 
@@ -23,10 +23,13 @@ type cluster struct {
 	own     []operand // read where they lie: parameters and inputs of the Builder
 	steps   []step
 
-	tape *nn.Tape
-	vars []*nn.Var // inputs, own, then one for every step
-	args []*nn.Var // of the step under way
-	out  *nn.Var
+	tape   *nn.Tape
+	values []value // inputs, own, then one for every step
+	args   []*nn.Var
+	parts  []nn.Part
+	out    *nn.Var
+	lists  [][]int32 // of integers
+	taken  int       // of the lists
 }
 
 // operand is a matrix that a cluster reads.
@@ -37,11 +40,12 @@ type operand struct {
 	differentiable bool      // of gorgonia's inputs: a gradient must pass
 }
 
-// step is one operation: record of the vars at the places in.
+// step is one operation: record of the values at the places in.
 type step struct {
-	op     *fused
-	record func(*nn.Tape, []*nn.Var) *nn.Var
-	in     []int
+	op        *fused
+	record    func(*nn.Tape, []*nn.Var) *nn.Var
+	rectified bool // with the ReLU after it
+	in        []int
 }
 
 func (c *cluster) Arity() int            { return len(c.inputs) }
@@ -60,81 +64,77 @@ func (c *cluster) InferShape(...gorgonia.DimSizer) (tensor.Shape, error) {
 	return tensor.Shape{c.last().rows, c.last().cols}, nil
 }
 
-func (c *cluster) Do(values ...gorgonia.Value) (_ gorgonia.Value, err error) {
-	running := c.last()
-	defer func() { recovered(running, recover(), &err) }()
+// Do is not called: see run.
+func (c *cluster) Do(...gorgonia.Value) (gorgonia.Value, error) { return nil, errElsewhere(c) }
+
+func (c *cluster) run(in []*register, out *register) error {
 	batch := c.builder.current
 	if batch.Train {
 		c.tape.Reset()
 	} else {
 		c.tape.ResetForward()
 	}
-	c.vars = c.vars[:0]
-	for i, v := range values {
-		data, err := floats(v)
+	c.values, c.taken = c.values[:0], 0
+	for i, r := range in {
+		data, err := r.floats()
 		if err != nil {
-			return nil, err
+			return err
 		}
 		if c.inputs[i].differentiable {
-			c.vars = append(c.vars, c.tape.Leaf(c.inputs[i].rows, c.inputs[i].cols, data))
+			c.add(value{full: c.tape.Leaf(c.inputs[i].rows, c.inputs[i].cols, data)})
 		} else {
-			c.vars = append(c.vars, c.tape.Const(c.inputs[i].rows, c.inputs[i].cols, data))
+			c.add(value{full: c.tape.Const(c.inputs[i].rows, c.inputs[i].cols, data)})
 		}
 	}
 	for _, o := range c.own {
 		if o.param != nil {
-			c.vars = append(c.vars, c.tape.Param(o.param))
+			c.add(value{full: c.tape.Param(o.param)})
 		} else {
-			c.vars = append(c.vars, c.tape.Const(o.rows, o.cols, o.data))
+			c.add(value{full: c.tape.Const(o.rows, o.cols, o.data)})
 		}
 	}
 	for _, s := range c.steps {
-		running = s.op
-		c.args = c.args[:0]
-		for _, at := range s.in {
-			c.args = append(c.args, c.vars[at])
+		v, err := c.step(s, batch)
+		if err != nil {
+			return fmt.Errorf("%s: %w", s.op, err)
 		}
-		out := s.record(c.tape, c.args)
-		rows := s.op.rows
-		if s.op.block {
-			rows = batch.Size
-		}
-		if out.Rows != rows || out.Cols != s.op.cols {
-			return nil, fmt.Errorf("%s is [%d, %d], want [%d, %d]", s.op.name, out.Rows, out.Cols, rows, s.op.cols)
-		}
-		if missing := s.op.rows - rows; missing > 0 {
-			out = c.tape.Stack(out, c.tape.Const(missing, s.op.cols, c.tape.Scratch(missing*s.op.cols)))
-		}
-		c.vars = append(c.vars, out)
+		c.add(v)
 	}
-	c.out = c.vars[len(c.vars)-1]
-	if c.shares() {
-		c.out = c.tape.Sum(c.out)
-	}
-	return dense(c.out.Rows, c.out.Cols, c.out.Value), nil
+	c.out = c.full(len(c.values) - 1)
+	out.set(c.out.Value)
+	return nil
 }
 
-// shares reports whether the output is a view of what the cluster reads. The output
-// of others is handed to gorgonia as it is; a view must be copied, because gorgonia
-// may write over an input that nobody else reads, and because the gradient of a
-// view is that of a parameter.
-func (c *cluster) shares() bool {
-	for _, v := range c.vars[:len(c.inputs)+len(c.own)] {
-		if overlap(v.Value, c.out.Value) {
-			return true
+func (c *cluster) add(v value) { c.values = append(c.values, v) }
+
+// step runs one step and returns its value.
+func (c *cluster) step(s step, batch *backbone.Batch) (_ value, err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			err = fmt.Errorf("panic: %v", r)
 		}
+	}()
+	if v, ok, err := c.sparse(s, batch); ok || err != nil {
+		return v, err
 	}
-	return false
+	out := s.record(c.tape, c.matrices(s.in))
+	rows := s.op.rows
+	if s.op.block {
+		rows = batch.Size
+	}
+	if out.Rows != rows || out.Cols != s.op.cols {
+		return value{}, fmt.Errorf("the value is [%d, %d], want [%d, %d]", out.Rows, out.Cols, rows, s.op.cols)
+	}
+	return value{full: c.pad(out, s.op.rows)}, nil
 }
 
-// overlap reports whether two slices have an element in common.
-func overlap(a, b []float32) bool {
-	if len(a) == 0 || len(b) == 0 {
-		return false
+// pad is x with zeros in rows that it lacks.
+func (c *cluster) pad(x *nn.Var, rows int) *nn.Var {
+	missing := rows - x.Rows
+	if missing == 0 {
+		return x
 	}
-	const size = unsafe.Sizeof(a[0])
-	from, to := uintptr(unsafe.Pointer(&a[0])), uintptr(unsafe.Pointer(&b[0]))
-	return from < to+uintptr(len(b))*size && to < from+uintptr(len(a))*size
+	return c.tape.Stack(x, c.tape.Const(missing, x.Cols, c.tape.Scratch(missing*x.Cols)))
 }
 
 // DiffWRT says which inputs have a gradient.
@@ -195,17 +195,20 @@ func (op *gradient) InferShape(...gorgonia.DimSizer) (tensor.Shape, error) {
 	return tensor.Shape{o.rows, o.cols}, nil
 }
 
-func (op *gradient) Do(values ...gorgonia.Value) (_ gorgonia.Value, err error) {
-	defer func() { recovered(op, recover(), &err) }()
+// Do is not called: see run.
+func (op *gradient) Do(...gorgonia.Value) (gorgonia.Value, error) { return nil, errElsewhere(op) }
+
+func (op *gradient) run(in []*register, out *register) error {
 	c := op.of
 	if op.arity > 1 {
-		d, err := floats(values[0])
+		d, err := in[0].floats()
 		if err != nil {
-			return nil, err
+			return err
 		}
-		copy(c.out.Grad, d) // nothing has been added to it yet
+		c.tape.Seed(c.out, d)
 		c.tape.Backward()
 	}
 	// The tape is not used again before the next run.
-	return dense(c.inputs[op.input].rows, c.inputs[op.input].cols, c.vars[op.input].Grad), nil
+	out.set(c.values[op.input].full.Grad)
+	return nil
 }

@@ -150,7 +150,7 @@ func (c *compiler) stock(n *gorgonia.Node) (err error) {
 
 // cluster applies all operations of the cluster whose output is root.
 func (c *compiler) cluster(root *gorgonia.Node) error {
-	cl := &cluster{key: c.clusters, builder: c.b, tape: nn.NewTape()}
+	cl := &cluster{key: c.clusters, builder: c.b, tape: nn.NewSeededTape()}
 	c.clusters++
 	// Gorgonia has no operations without inputs, and does not differentiate one for
 	// parameters that it does not see: hence the anchor.
@@ -177,7 +177,7 @@ func (c *compiler) cluster(root *gorgonia.Node) error {
 			}
 		}
 	}
-	place := map[*gorgonia.Node]int{} // in cluster.vars
+	place := map[*gorgonia.Node]int{} // in cluster.values
 	for _, n := range through {
 		place[n] = len(cl.inputs)
 		s := n.Shape()
@@ -195,7 +195,8 @@ func (c *compiler) cluster(root *gorgonia.Node) error {
 		}
 		s, from := step{op: fusedOf(n), record: fusedOf(n).record}, n
 		if before := c.inputs(n)[0]; c.rectified(before) != nil {
-			s.record, from = c.rectified(before), before
+			from = before
+			s.op, s.record, s.rectified = fusedOf(before), c.rectified(before), true
 		}
 		for _, child := range c.inputs(from) {
 			s.in = append(s.in, place[child])

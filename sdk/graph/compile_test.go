@@ -150,10 +150,14 @@ func TestBuilder_Keys(t *testing.T) {
 				return t.Const(batch.Size, 4, slices.Repeat([]float32{f}, batch.Size*4))
 			}
 		}
+		parts := func(f float32) func(*nn.Tape, *backbone.Batch) nn.Part {
+			return func(t *nn.Tape, batch *backbone.Batch) nn.Part { return nn.Part{X: constant(f)(t, batch)} }
+		}
 		var all []*gorgonia.Node
 		for name, pair := range map[string][2]*gorgonia.Node{
 			"fused":     {b.Fused("scale", 4, 4, scaled(2), x), b.Fused("scale", 4, 4, scaled(3), x)},
 			"block":     {b.Block("constant", 4, constant(2)), b.Block("constant", 4, constant(3))},
+			"part":      {b.Part("part", 4, parts(2)), b.Part("part", 4, parts(3))},
 			"slice":     {b.Slice(x, 0, 2), b.Slice(x, 2, 4)},
 			"attention": {b.Attention(x, y, w, 1, 2, nil), b.Attention(x, y, w, 2, 2, nil)},
 			"tokens":    {b.Attention(x, y, w, 2, 4, nil), b.Attention(x, y, w, 2, 1, nil)},
@@ -182,7 +186,7 @@ func TestBuilder_Keys(t *testing.T) {
 		}
 		return b.Sum(x, y, w)
 	})
-	if len(seen) != 32 || err == nil || !strings.Contains(err.Error(), "does not influence h") {
+	if len(seen) != 34 || err == nil || !strings.Contains(err.Error(), "does not influence h") {
 		t.Errorf("%d operations, %v; want 32 of which some do not lead to h", len(seen), err)
 	}
 }

@@ -24,8 +24,12 @@ func (b *Builder) Encode(width, hidden int, dropout float64) []*gorgonia.Node {
 	})
 	var nodes []*gorgonia.Node
 	for m, modality := range b.config.Modalities {
-		nodes = append(nodes, b.Block("encoder "+modality.Name, width, func(t *nn.Tape, batch *backbone.Batch) *nn.Var {
-			return set.Modality(t, batch, m)
+		nodes = append(nodes, b.Part("encoder "+modality.Name, width, func(t *nn.Tape, batch *backbone.Batch) nn.Part {
+			x, rows := set.Observed(t, batch, m)
+			if x == nil {
+				x = t.Const(0, width, nil)
+			}
+			return nn.Part{X: x, Rows: rows}
 		}))
 	}
 	return nodes

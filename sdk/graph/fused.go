@@ -25,15 +25,28 @@ func (b *Builder) Fused(name string, rows, cols int, record func(tape *nn.Tape, 
 // encoder: record reads the batch itself, uses parameters of Builder.Params, and
 // returns a matrix [batch.Size, cols].
 func (b *Builder) Block(name string, cols int, record func(tape *nn.Tape, batch *backbone.Batch) *nn.Var) *gorgonia.Node {
+	return b.block(&fused{name: name, cols: cols, record: func(tape *nn.Tape, _ []*nn.Var) *nn.Var {
+		return record(tape, b.current)
+	}})
+}
+
+// Part is Block for a matrix that lacks rows: record returns those that there are,
+// [n, cols] with n places in the batch, in ascending order, and one row for all others
+// or nil for zeros. Linear maps, activations and normalisations that read it, and
+// attention to tokens that are a Reshape of the Columns of parts, compute each
+// different row once.
+func (b *Builder) Part(name string, cols int, record func(tape *nn.Tape, batch *backbone.Batch) nn.Part) *gorgonia.Node {
+	return b.block(&fused{name: name, cols: cols, part: record})
+}
+
+func (b *Builder) block(op *fused) *gorgonia.Node {
 	// Gorgonia has no operations without inputs.
 	source := b.names["batch"]
 	if source == nil {
 		source = b.leaf("batch", 1, 1, make([]float32, 1))
 	}
-	return b.apply(&fused{
-		name: name, rows: b.config.MaxBatch, cols: cols, block: true,
-		record: func(tape *nn.Tape, _ []*nn.Var) *nn.Var { return record(tape, b.current) },
-	}, gorgonia.Nodes{source})
+	op.rows, op.block = b.config.MaxBatch, true
+	return b.apply(op, gorgonia.Nodes{source})
 }
 
 func (b *Builder) apply(op *fused, inputs gorgonia.Nodes) *gorgonia.Node {
@@ -62,6 +75,16 @@ type fused struct {
 	// no such operation. relu says that this one is a ReLU.
 	rectified func(*nn.Tape, []*nn.Var) *nn.Var
 	relu      bool
+
+	// part records a Part, instead of record.
+	part func(*nn.Tape, *backbone.Batch) nn.Part
+	// rowwise says that row i of the output is a function of row i of the first input
+	// and of nothing else that differs between rows.
+	rowwise bool
+	// attend is attention to rows of stacks, see nn.Tape.AttentionAt.
+	attend func(t *nn.Tape, in []*nn.Var, rows []int32) *nn.Var
+	// linear, columns and reshape say which operation it is.
+	linear, columns, reshape bool
 }
 
 func (op *fused) Arity() int           { return op.arity }
@@ -81,8 +104,11 @@ func (op *fused) InferShape(...gorgonia.DimSizer) (tensor.Shape, error) {
 
 // Do is not called: graphs run as New compiles them.
 func (op *fused) Do(...gorgonia.Value) (gorgonia.Value, error) {
-	return nil, fmt.Errorf("%s runs in a model of New only", op.name)
+	return nil, errElsewhere(op)
 }
+
+// errElsewhere says that an operation is run by a program and not by gorgonia.
+func errElsewhere(op gorgonia.Op) error { return fmt.Errorf("%s runs in a model of New only", op) }
 
 // matrices is the type of a function of n matrices to a matrix.
 func matrices(n int) hm.Type {
@@ -113,12 +139,4 @@ func hashOf(op gorgonia.Op) uint32 {
 	h := fnv.New32a()
 	op.WriteHash(h)
 	return h.Sum32()
-}
-
-// recovered turns a panic of an operation into an error: operations run on
-// goroutines of gorgonia's, where a panic would end the process.
-func recovered(op gorgonia.Op, panicked any, err *error) {
-	if panicked != nil {
-		*err = fmt.Errorf("%s: panic: %v", op, panicked)
-	}
 }

@@ -127,3 +127,49 @@ func TestModel_Memory(t *testing.T) {
 	}
 	t.Logf("resident %d to %d bytes, objects %d to %d, %d and %d allocations a step", start.resident, end.resident, start.objects, end.objects, first, last)
 }
+
+// TestModel_Allocations checks that a steady step of fused operations allocates
+// nothing, with rows missing and without, in batches as large as the graph and smaller.
+func TestModel_Allocations(t *testing.T) {
+	const rows = 8
+	c := config(rows, sdk.Modality{Name: "a", Kind: sdk.Tabular, Width: 3}, sdk.Modality{Name: "b", Kind: sdk.Tabular, Width: 2})
+	m, err := graph.New(c, func(b *graph.Builder) *gorgonia.Node {
+		parts := b.Encode(16, 5, 0.25)
+		x := b.Reshape(b.Columns(parts...), rows*2, 16)
+		y := b.LayerNorm("norm", x)
+		y = b.Attention(b.Dense("query", y, 16), b.Dense("key", y, 16), b.Dense("value", y, 16), 2, 2, b.Availability())
+		y = b.Reshape(b.Sum(x, b.GELU(b.Dense("wide", y, 16))), rows, 32)
+		gate := b.MaskedSoftmax(b.Dense("gate", b.Columns(parts...), 2), b.Availability())
+		y = b.MulRows(b.Dropout(b.Tanh(b.Dense("z", y, 9)), 0.5), b.Slice(gate, 0, 1))
+		return b.Dense("h", b.Mul(y, b.Sigmoid(b.ReLU(b.Dense("w", parts[0], 9)))), c.Width)
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	loader := backbone.NewLoader(c.Modalities, &ramp{rows: rows, width: 3})
+	dh := make([]float32, rows*c.Width)
+	for name, seen := range map[string][]uint64{
+		"whole": {3, 3, 3, 3, 3, 3, 3, 3}, "missing": {3, 1, 2, 0, 1, 2, 3, 2}, "few": {3, 1, 2},
+	} {
+		positions := []int32{0, 1, 2, 3, 4, 5, 6, 7}[:len(seen)]
+		r := rng.Stream(1)
+		step := func() {
+			batch, err := loader.Train(positions, seen, nil, r)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if _, err := m.Forward(batch); err != nil {
+				t.Fatal(err)
+			}
+			backbone.ZeroGrad(m)
+			if _, err := m.Backward(dh[:len(seen)*c.Width]); err != nil {
+				t.Fatal(err)
+			}
+		}
+		step()
+		step()
+		if n := testing.AllocsPerRun(20, step); n != 0 {
+			t.Errorf("%s: a step makes %v allocations", name, n)
+		}
+	}
+}

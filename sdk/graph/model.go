@@ -2,6 +2,7 @@ package graph
 
 import (
 	"fmt"
+	"slices"
 	"sync"
 
 	"gorgonia.org/gorgonia"
@@ -52,7 +53,7 @@ func New(config backbone.Config, build func(*Builder) (h *gorgonia.Node)) (_ bac
 	if s := h.Shape(); len(s) != 2 || s[0] != config.MaxBatch || s[1] != config.Width {
 		return nil, fmt.Errorf("build graph: h has shape %v, want (%d, %d): max batch and width", s, config.MaxBatch, config.Width)
 	}
-	m := &model{builder: b, exchange: newExchange(config.MaxBatch, config.Width)}
+	m := &model{builder: b, params: b.params.All()}
 	if err := m.compile(h); err != nil {
 		return nil, err
 	}
@@ -60,17 +61,15 @@ func New(config backbone.Config, build func(*Builder) (h *gorgonia.Node)) (_ bac
 }
 
 type model struct {
-	builder  *Builder
-	exchange *exchange
-	machine  gorgonia.VM
-	size     int  // rows of the batch under way
-	running  *run // the run that waits in the exchange, nil if none
-}
-
-// run is one run of the machine; err is set when done is closed.
-type run struct {
-	done chan struct{}
-	err  error
+	builder *Builder
+	params  []*nn.Param
+	program *program
+	dh      []float32 // of batches smaller than the graph
+	running bool      // a Forward in training has had no Backward
+	// last is the tape that runs backwards after all others, nil if none does. It zeroes
+	// the gradients of all parameters but those that added are added to after it.
+	last        *nn.Tape
+	lazy, added []*nn.Param
 }
 
 // compile writes the graph that is run, with the exchange, the gradient and the
@@ -87,99 +86,96 @@ func (m *model) compile(h *gorgonia.Node) error {
 	if err != nil {
 		return err
 	}
-	dh, err := gorgonia.ApplyOp(m.exchange, h)
+	dh, err := gorgonia.ApplyOp(exchange{b.config.MaxBatch, b.config.Width}, h)
 	if err != nil {
 		return fmt.Errorf("build graph: exchange: %w", err)
 	}
+	var targets gorgonia.Nodes
 	if len(c.wrt) > 0 {
 		gradients, err := gorgonia.Backpropagate(gorgonia.Nodes{h}, gorgonia.Nodes{dh}, c.wrt)
 		if err != nil {
 			return fmt.Errorf("build graph: differentiate: %w", err)
 		}
 		for i, p := range c.params {
-			if p == nil {
-				continue
+			target := gradients[i]
+			if p != nil {
+				if target, err = gorgonia.ApplyOp(accumulate{p}, target); err != nil {
+					return fmt.Errorf("build graph: gradient of %s: %w", p.Name, err)
+				}
+				m.added = append(m.added, p)
 			}
-			if _, err := gorgonia.ApplyOp(accumulate{p}, gradients[i]); err != nil {
-				return fmt.Errorf("build graph: gradient of %s: %w", p.Name, err)
-			}
+			targets = append(targets, target)
 		}
 	}
 	if err := checkSlices(c.g); err != nil {
 		return err
 	}
-	m.machine = gorgonia.NewTapeMachine(c.g)
+	m.program = newProgram(c.g, h, dh, targets)
+	for _, i := range m.program.backward {
+		if op, ok := i.op.(*gradient); ok && op.arity > 1 {
+			m.last = op.of.tape
+		}
+	}
+	for _, p := range m.params {
+		switch {
+		case slices.Contains(m.added, p):
+		case m.last == nil:
+			m.added = append(m.added, p)
+		default:
+			m.lazy = append(m.lazy, p)
+		}
+	}
 	return nil
 }
 
-func (m *model) Params() []*nn.Param { return m.builder.params.All() }
+func (m *model) Params() []*nn.Param { return m.params }
+
+// ZeroGrad implements backbone.ZeroGrader.
+func (m *model) ZeroGrad() {
+	for _, p := range m.added {
+		clear(p.Grad)
+	}
+	if m.last != nil {
+		m.last.ZeroGrad(m.lazy)
+	}
+}
 
 func (m *model) Forward(batch *backbone.Batch) ([]float32, error) {
-	m.abandon()
-	b, x := m.builder, m.exchange
-	b.current = batch
+	b := m.builder
+	b.current, m.running = batch, false
 	for _, in := range b.inputs {
 		in.fill(in.data, batch)
 	}
 	if err := batch.Err(); err != nil {
 		return nil, err
 	}
-	x.train, x.stopped = batch.Train, false
-	m.size = batch.Size
-	if !batch.Train {
-		err := m.machine.RunAll()
-		m.machine.Reset()
-		if err != nil && !x.stopped {
-			return nil, fmt.Errorf("run graph: %w", err)
-		}
-		return m.h(), batch.Err()
+	if err := run(m.program.forward); err != nil {
+		return nil, err
 	}
-	r := &run{done: make(chan struct{})}
-	go func() {
-		defer close(r.done)
-		r.err = m.machine.RunAll()
-	}()
-	select {
-	case <-x.ready:
-		m.running = r
-		return m.h(), batch.Err()
-	case <-r.done:
-		m.machine.Reset()
-		return nil, fmt.Errorf("run graph: %w", r.err)
+	if err := batch.Err(); err != nil {
+		return nil, err
 	}
+	h, err := m.program.h.floats()
+	if err != nil {
+		return nil, fmt.Errorf("run graph: h: %w", err)
+	}
+	m.running = batch.Train
+	return h[:batch.Size*b.config.Width], nil
 }
-
-func (m *model) h() []float32 { return m.exchange.h[:m.size*m.exchange.cols] }
 
 func (m *model) Backward(dh []float32) ([]sdk.Term, error) {
-	if m.running == nil {
+	if !m.running {
 		return nil, sdk.Errorf(sdk.CodeBadRequest, "backward without a forward in train mode just before it")
 	}
-	clear(m.exchange.dh[copy(m.exchange.dh, dh):])
-	m.exchange.answer <- true
-	r := m.running
-	<-r.done
-	m.running = nil
-	m.machine.Reset()
-	if r.err != nil {
-		return nil, fmt.Errorf("run graph: %w", r.err)
+	whole := m.builder.config.MaxBatch * m.builder.config.Width
+	if len(dh) < whole {
+		if m.dh == nil {
+			m.dh = make([]float32, whole)
+		}
+		clear(m.dh[copy(m.dh, dh):])
+		dh = m.dh
 	}
-	return nil, nil
-}
-
-// Close ends a run that waits for its Backward.
-func (m *model) Close() error {
-	m.abandon()
-	return m.machine.Close()
-}
-
-// abandon ends a run that waits for its Backward.
-func (m *model) abandon() {
-	if m.running == nil {
-		return
-	}
-	m.exchange.answer <- false
-	<-m.running.done
-	m.running = nil
-	m.machine.Reset()
+	m.running = false
+	m.program.dh.set(dh)
+	return nil, run(m.program.backward)
 }

@@ -293,12 +293,6 @@ func TestModel_Abandoned(t *testing.T) {
 	if got := gradient(); !slices.Equal(got, want) {
 		t.Error("an eval forward changes the next gradient")
 	}
-	if _, err := m.Forward(train(t, loader, 4, 2)); err != nil {
-		t.Fatal(err)
-	}
-	if err := m.(interface{ Close() error }).Close(); err != nil {
-		t.Fatal(err)
-	}
 }
 
 // TestModel_ErrPanic checks that a panic in an author's operation is an error of

@@ -25,7 +25,7 @@ func (b *Builder) Linear(x, w, bias *gorgonia.Node) *gorgonia.Node {
 		inputs = append(inputs, bias)
 	}
 	return b.apply(&fused{
-		name: "linear", rows: x.Shape()[0], cols: w.Shape()[1],
+		name: "linear", rows: x.Shape()[0], cols: w.Shape()[1], rowwise: true, linear: true,
 		record: record((*nn.Tape).Linear), rectified: record((*nn.Tape).LinearReLU),
 	}, inputs)
 }
@@ -46,7 +46,7 @@ func (b *Builder) ReLU(x *gorgonia.Node) *gorgonia.Node {
 		return nil
 	}
 	return b.apply(&fused{
-		name: "relu", rows: x.Shape()[0], cols: x.Shape()[1], relu: true,
+		name: "relu", rows: x.Shape()[0], cols: x.Shape()[1], relu: true, rowwise: true,
 		record: func(t *nn.Tape, in []*nn.Var) *nn.Var { return t.ReLU(in[0]) },
 	}, gorgonia.Nodes{x})
 }
@@ -77,9 +77,10 @@ func (b *Builder) LayerNorm(name string, x *gorgonia.Node) *gorgonia.Node {
 	if gain != nil {
 		b.values[len(b.values)-1].NoDecay = true
 	}
-	return b.Fused("layer norm", rows, cols, func(t *nn.Tape, in []*nn.Var) *nn.Var {
-		return t.LayerNorm(in[0], in[1], in[2])
-	}, x, gain, b.Bias(name+".bias", cols))
+	return b.apply(&fused{
+		name: "layer norm", rows: rows, cols: cols, rowwise: true,
+		record: func(t *nn.Tape, in []*nn.Var) *nn.Var { return t.LayerNorm(in[0], in[1], in[2]) },
+	}, gorgonia.Nodes{x, gain, b.Bias(name+".bias", cols)})
 }
 
 // Attention is scaled dot-product attention with heads, see nn.Tape.Attention:
@@ -102,12 +103,22 @@ func (b *Builder) Attention(q, k, v *gorgonia.Node, heads, tokens int, mask *gor
 		}
 		inputs, keys = append(inputs, mask), make([]bool, rows)
 	}
-	return b.Fused("attention", rows, cols, func(t *nn.Tape, in []*nn.Var) *nn.Var {
+	look := func(in []*nn.Var) {
 		for i := range keys {
 			keys[i] = in[3].Value[i] != 0
 		}
-		return t.Attention(in[0], in[1], in[2], heads, tokens, keys)
-	}, inputs...)
+	}
+	return b.apply(&fused{
+		name: "attention", rows: rows, cols: cols,
+		record: func(t *nn.Tape, in []*nn.Var) *nn.Var {
+			look(in)
+			return t.Attention(in[0], in[1], in[2], heads, tokens, keys)
+		},
+		attend: func(t *nn.Tape, in []*nn.Var, at []int32) *nn.Var {
+			look(in)
+			return t.AttentionAt(in[0], in[1], in[2], heads, tokens, at, keys)
+		},
+	}, inputs)
 }
 
 // Reshape is x as [rows, cols] with the same elements in row-major order: rows of
@@ -119,9 +130,10 @@ func (b *Builder) Reshape(x *gorgonia.Node, rows, cols int) *gorgonia.Node {
 	if s := x.Shape(); rows < 1 || cols < 1 || rows*cols != s[0]*s[1] {
 		return b.fail("reshape of %v to [%d, %d]", s, rows, cols)
 	}
-	return b.Fused("reshape", rows, cols, func(t *nn.Tape, in []*nn.Var) *nn.Var {
-		return t.Reshape(in[0], rows, cols)
-	}, x)
+	return b.apply(&fused{
+		name: "reshape", rows: rows, cols: cols, reshape: true,
+		record: func(t *nn.Tape, in []*nn.Var) *nn.Var { return t.Reshape(in[0], rows, cols) },
+	}, gorgonia.Nodes{x})
 }
 
 // Softmax is the softmax of every row.
@@ -199,9 +211,7 @@ func (b *Builder) Columns(xs ...*gorgonia.Node) *gorgonia.Node {
 		}
 		cols += x.Shape()[1]
 	}
-	return b.Fused("columns", xs[0].Shape()[0], cols, func(t *nn.Tape, in []*nn.Var) *nn.Var {
-		return t.Concat(in...)
-	}, xs...)
+	return b.apply(&fused{name: "columns", rows: xs[0].Shape()[0], cols: cols, columns: true}, xs)
 }
 
 // Slice takes the columns from (inclusive) to (exclusive).
@@ -212,9 +222,10 @@ func (b *Builder) Slice(x *gorgonia.Node, from, to int) *gorgonia.Node {
 	if from < 0 || to <= from || to > x.Shape()[1] {
 		return b.fail("slice %d:%d of %d columns", from, to, x.Shape()[1])
 	}
-	return b.Fused("slice", x.Shape()[0], to-from, func(t *nn.Tape, in []*nn.Var) *nn.Var {
-		return t.Slice(in[0], from, to)
-	}, x)
+	return b.apply(&fused{
+		name: "slice", rows: x.Shape()[0], cols: to - from, rowwise: true,
+		record: func(t *nn.Tape, in []*nn.Var) *nn.Var { return t.Slice(in[0], from, to) },
+	}, gorgonia.Nodes{x})
 }
 
 // Dropout sets values to zero with probability rate in training and scales the
@@ -253,9 +264,10 @@ func (b *Builder) unary(name string, x *gorgonia.Node, f func(*nn.Tape, *nn.Var)
 	if !b.given(name, x) {
 		return nil
 	}
-	return b.Fused(name, x.Shape()[0], x.Shape()[1], func(t *nn.Tape, in []*nn.Var) *nn.Var {
-		return f(t, in[0])
-	}, x)
+	return b.apply(&fused{
+		name: name, rows: x.Shape()[0], cols: x.Shape()[1], rowwise: true,
+		record: func(t *nn.Tape, in []*nn.Var) *nn.Var { return f(t, in[0]) },
+	}, gorgonia.Nodes{x})
 }
 
 // given reports whether the operation can go on: no mistake so far and all nodes

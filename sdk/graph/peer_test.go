@@ -284,23 +284,6 @@ func (e peerEncoder) part(t *nn.Tape, b *backbone.Batch) nn.Part {
 	return nn.Part{X: e.out.Apply(t, x), Rows: rows, Missing: t.Param(e.missing)}
 }
 
-// apply is part as a matrix with all rows.
-func (e peerEncoder) apply(t *nn.Tape, b *backbone.Batch) *nn.Var {
-	p := e.part(t, b)
-	x, rows := p.X, p.Rows
-	if len(rows) == b.Size {
-		return x
-	}
-	order := make([]int32, b.Size) // of a row in [observed; missing]
-	for i := range order {
-		order[i] = int32(len(rows))
-	}
-	for i, row := range rows {
-		order[row] = int32(i)
-	}
-	return t.Gather(t.Stack(x, p.Missing), order)
-}
-
 // peerConcat is the model concat on a tape.
 type peerConcat struct {
 	params   nn.Params
@@ -402,26 +385,26 @@ func stackParts(n int, parts []nn.Part) (stack []*nn.Var, place []int32) {
 	return stack, place
 }
 
-// peerBlocks are the encoders as operations of a graph.
-func peerBlocks(b *graph.Builder) []*gorgonia.Node {
+// peerParts are the encoders as operations of a graph.
+func peerParts(b *graph.Builder) []*gorgonia.Node {
 	var parts []*gorgonia.Node
 	for i := range peerModalities {
 		e := newPeerEncoder(b.Params(), b.Config(), i)
-		parts = append(parts, b.Block(fmt.Sprintf("encoder %d", i), peerWidth, e.apply))
+		parts = append(parts, b.Part(fmt.Sprintf("encoder %d", i), peerWidth, e.part))
 	}
 	return parts
 }
 
 // peerConcatGraph is the model concat as a graph.
 func peerConcatGraph(b *graph.Builder) *gorgonia.Node {
-	x := b.Columns(peerBlocks(b)...)
+	x := b.Columns(peerParts(b)...)
 	return b.ReLU(b.Dense("fusion", x, peerFused))
 }
 
 // peerAttentionGraph is the model attention as a graph.
 func peerAttentionGraph(b *graph.Builder) *gorgonia.Node {
 	tokens := len(peerModalities)
-	x := b.Reshape(b.Columns(peerBlocks(b)...), peerBatch*tokens, peerWidth)
+	x := b.Reshape(b.Columns(peerParts(b)...), peerBatch*tokens, peerWidth)
 	y := b.LayerNorm("norm1", x)
 	y = b.Attention(b.Dense("query", y, peerWidth), b.Dense("key", y, peerWidth), b.Dense("value", y, peerWidth), peerHeads, tokens, nil)
 	x = b.Sum(x, b.Dense("merge", y, peerWidth))
