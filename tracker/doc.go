@@ -24,10 +24,11 @@
 //
 // # Liveness
 //
-// There are no leases that expire and no heartbeats. A [Worker] holds a session
-// advisory lock on a connection of its own; PostgreSQL lets go of it when the
-// process or the machine dies, and [Store.Reap] finds the runs whose worker's
-// lock is gone. Session locks need session pooling: a PgBouncer in transaction
+// A [Worker] holds a session advisory lock on a connection of its own, which
+// PostgreSQL lets go of when the process ends, and every few seconds puts off the
+// moment from which it counts as dead, for a process that is stopped, hangs or is
+// cut off keeps its lock. [Store.Reap] finds the runs of dead workers. All times are
+// those of the server: no machine's clock need be right. Session locks need session pooling: a PgBouncer in transaction
 // mode must not stand between a worker and the server.
 //
 // # The SQL side

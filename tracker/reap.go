@@ -9,15 +9,16 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// liveWorker is the condition that the worker named by the column holds its
-// advisory lock in this database.
-const liveWorker = `exists (select from pg_locks l where l.locktype = 'advisory' and l.classid = %d and l.objid = %s::oid
+// liveWorker is the condition that the worker named by the column has been heard of
+// within its lease and holds its advisory lock in this database.
+const liveWorker = `exists (select from worker heard where heard.worker_id = %[2]s and heard.alive_until > now())
+	and exists (select from pg_locks l where l.locktype = 'advisory' and l.classid = %[1]d and l.objid = %[2]s::oid
 	and l.objsubid = 2 and l.granted and l.database = (select oid from pg_database where datname = current_database()))`
 
 // LostRuns lists the running runs whose worker is dead.
 func (r Reader) LostRuns(ctx context.Context) ([]Run, error) {
 	rows, err := r.db.Query(ctx, `select `+runColumns+` from run r join dataset d using (dataset_id)
-		where r.state = 'running' and not `+fmt.Sprintf(liveWorker, lockClass, "r.worker_id")+` order by r.run_id`)
+		where r.state = 'running' and not (`+fmt.Sprintf(liveWorker, lockClass, "r.worker_id")+`) order by r.run_id`)
 	if err != nil {
 		return nil, fmt.Errorf("find lost runs: %w", err)
 	}

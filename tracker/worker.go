@@ -19,10 +19,31 @@ const lockClass = 0x44434E46
 const (
 	reconnectFirst = 50 * time.Millisecond
 	reconnectLast  = 2 * time.Second
+	// reconnectGrace is how long a worker that was cut off itself leaves others the
+	// time to come back before it takes their runs: the server may have been away.
+	reconnectGrace = 5 * time.Second
 )
 
+// LeaseDefault is how long a worker may be silent before it counts as dead. It
+// says so beatsPerLease times in that time.
+const (
+	LeaseDefault  = time.Minute
+	beatsPerLease = 6
+)
+
+// Registration is what a worker says of itself.
+type Registration struct {
+	Name   string
+	Lease  time.Duration     // LeaseDefault when 0
+	Labels map[string]string // compared with what sweeps require; may be nil
+	Memory int64             // bytes it may use; 0 is not known
+	Cores  int               // 0 is not known
+}
+
 // Worker is a process that trains runs. It counts as alive while it holds its
-// advisory lock, on a connection that it uses for nothing else.
+// advisory lock, on a connection that it uses for nothing else, and has been
+// heard of within its lease, by the clock of the server: the lock tells at once
+// that a process has ended, the lease that one is stopped, hangs or is cut off.
 type Worker struct {
 	// Provenance is stamped on every run that the worker claims. Set it before
 	// the first Claim.
@@ -30,20 +51,35 @@ type Worker struct {
 
 	id     int32
 	name   string
+	lease  time.Duration
 	config *pgx.ConnConfig
 	cancel context.CancelFunc
 	done   chan struct{}
 
-	mu   sync.Mutex
-	held bool
+	mu    sync.Mutex
+	held  bool
+	since time.Time // of the last reconnection; zero before
+	heard time.Time // of the last beat
 }
 
-// RegisterWorker makes a worker known. It lives until Close or until the process
-// dies; ctx is for the call only.
+// RegisterWorker is Register with a name and nothing else.
 func (s *Store) RegisterWorker(ctx context.Context, name string) (*Worker, error) {
+	return s.Register(ctx, Registration{Name: name})
+}
+
+// Register makes a worker known. It lives until Close or until the process dies;
+// ctx is for the call only.
+func (s *Store) Register(ctx context.Context, r Registration) (*Worker, error) {
+	name := r.Name
+	if r.Lease <= 0 {
+		r.Lease = LeaseDefault
+	}
+	if r.Labels == nil {
+		r.Labels = map[string]string{}
+	}
 	config := s.pool.Config().ConnConfig.Copy()
-	// A machine that vanishes is noticed by the server within a minute, not
-	// after the two hours of its default.
+	// The session of a machine that vanishes ends within a minute, not after the
+	// two hours of the server's default.
 	config.RuntimeParams["tcp_keepalives_idle"] = "30"
 	config.RuntimeParams["tcp_keepalives_interval"] = "10"
 	config.RuntimeParams["tcp_keepalives_count"] = "3"
@@ -52,9 +88,9 @@ func (s *Store) RegisterWorker(ctx context.Context, name string) (*Worker, error
 	if err != nil {
 		host = "unknown"
 	}
-	w := &Worker{name: name, config: config, done: make(chan struct{})}
-	const insert = `insert into worker (name, host, pid) values ($1, $2, $3) returning worker_id`
-	if err := s.pool.QueryRow(ctx, insert, name, host, os.Getpid()).Scan(&w.id); err != nil {
+	w := &Worker{name: name, lease: r.Lease, config: config, done: make(chan struct{})}
+	const insert = `insert into worker (name, host, pid, labels, memory, cores, alive_until) values ($1, $2, $3, $4, $5, $6, now() + $7) returning worker_id`
+	if err := s.pool.QueryRow(ctx, insert, name, host, os.Getpid(), r.Labels, r.Memory, r.Cores, r.Lease).Scan(&w.id); err != nil {
 		return nil, fmt.Errorf("register worker %q: %w", name, err)
 	}
 	conn, err := w.connect(ctx)
@@ -82,6 +118,15 @@ func (w *Worker) Held() bool {
 	return w.held
 }
 
+// MayReap says whether the worker may take runs away from others: its own
+// connection stands and has not just come back, and the server has heard of it, as
+// it has not of a process that was stopped and goes on.
+func (w *Worker) MayReap() bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.held && time.Since(w.heard) < w.lease && (w.since.IsZero() || time.Since(w.since) >= min(reconnectGrace, w.lease))
+}
+
 // Close lets go of the lock. Runs that the worker still holds can be reaped from
 // then on.
 func (w *Worker) Close() {
@@ -105,7 +150,7 @@ func (w *Worker) connect(ctx context.Context) (*pgx.Conn, error) {
 		err = errLockTaken
 	}
 	if err == nil {
-		_, err = conn.Exec(ctx, `update worker set last_seen = now() where worker_id = $1`, w.id)
+		err = w.beat(ctx, conn)
 	}
 	if err != nil {
 		conn.Close(ctx)
@@ -114,16 +159,43 @@ func (w *Worker) connect(ctx context.Context) (*pgx.Conn, error) {
 	return conn, nil
 }
 
+// beat says that the worker lives.
+func (w *Worker) beat(ctx context.Context, conn *pgx.Conn) error {
+	ctx, cancel := context.WithTimeout(ctx, w.lease/2)
+	defer cancel()
+	begin := time.Now()
+	_, err := conn.Exec(ctx, `update worker set last_seen = now(), alive_until = now() + $2 where worker_id = $1`, w.id, w.lease)
+	if err == nil {
+		w.mu.Lock()
+		w.heard = begin
+		w.mu.Unlock()
+	}
+	return err
+}
+
+// watch beats until the connection breaks or ctx ends.
+func (w *Worker) watch(ctx context.Context, conn *pgx.Conn) {
+	for {
+		pause, cancel := context.WithTimeout(ctx, w.lease/beatsPerLease)
+		// Nobody notifies this connection: the call ends when it breaks, or when the
+		// next beat is due.
+		_, err := conn.WaitForNotification(pause)
+		due := pause.Err() != nil && ctx.Err() == nil && !conn.IsClosed()
+		cancel()
+		if !due && err != nil {
+			return
+		}
+		if due && w.beat(ctx, conn) != nil {
+			return
+		}
+	}
+}
+
 // keep waits for the connection to break and makes a new one, until ctx ends.
 func (w *Worker) keep(ctx context.Context, conn *pgx.Conn) {
 	defer close(w.done)
 	for {
-		for {
-			// Nobody notifies this connection: the call ends when it breaks.
-			if _, err := conn.WaitForNotification(ctx); err != nil {
-				break
-			}
-		}
+		w.watch(ctx, conn)
 		last, stop := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
 		if ctx.Err() != nil && !conn.IsClosed() {
 			// By name: after a Close alone the server lets go of it a little later.
@@ -136,7 +208,9 @@ func (w *Worker) keep(ctx context.Context, conn *pgx.Conn) {
 			if ctx.Err() != nil {
 				return
 			}
-			next, err := w.connect(ctx)
+			attempt, cancel := context.WithTimeout(ctx, w.lease/2)
+			next, err := w.connect(attempt)
+			cancel()
 			if err == nil {
 				conn = next
 				break
@@ -153,6 +227,8 @@ func (w *Worker) keep(ctx context.Context, conn *pgx.Conn) {
 
 func (w *Worker) setHeld(held bool) {
 	w.mu.Lock()
-	w.held = held
+	if w.held = held; held {
+		w.since = time.Now()
+	}
 	w.mu.Unlock()
 }

@@ -133,6 +133,62 @@ func TestReap_Concurrent(t *testing.T) {
 	}
 }
 
+// A worker whose lock stands and that has not been heard of is dead: what it still
+// writes under its lease is refused, and when it goes on it takes nothing away
+// before the server has heard of it again.
+func TestReap_Silent(t *testing.T) {
+	b := setup(t)
+	p := planned(1)
+	p.MaxAttempts = 2
+	l := b.claim(b.plan(true, p)[0])
+	if got := b.reap(); len(got) != 0 {
+		t.Fatalf("the worker was heard of, reaped %+v", got)
+	}
+	b.rows(`update worker set alive_until = now() - interval '1 second' where worker_id = $1`, b.worker.ID())
+	if workers, err := b.store.Workers(t.Context()); err != nil || len(workers) != 1 || workers[0].Alive {
+		t.Errorf("workers: got %+v, %v", workers, err)
+	}
+	if got := b.reap(); len(got) != 1 || got[0].State != tracker.Queued || got[0].Attempt != 2 {
+		t.Fatalf("got %+v, want the run queued", got)
+	}
+	if !b.worker.Held() {
+		t.Error("the lock is gone, so that the test shows nothing")
+	}
+	points := []tracker.Point{point(1, 1)}
+	wantErr(t, b.store.AppendPoints(t.Context(), l, points), tracker.ErrFenced)
+	wantErr(t, b.store.InTx(t.Context(), func(tx pgx.Tx) error {
+		_, err := b.store.CommitSlice(t.Context(), tx, l, tracker.Slice{Epoch: 1, Points: points})
+		return err
+	}), tracker.ErrFenced)
+	wantErr(t, b.store.SetProgress(t.Context(), l, 1), tracker.ErrFenced)
+	if n := strings.TrimSpace(b.rows(`select count(*) from point`)); n != "0" {
+		t.Errorf("%s points of the dead worker", n)
+	}
+}
+
+// A worker with a short lease is heard of again and again: its runs stay with it
+// for many times the lease.
+func TestWorker_Beats(t *testing.T) {
+	b := setup(t)
+	w, err := b.store.Register(t.Context(), tracker.Registration{Name: "quick", Lease: 600 * time.Millisecond, Labels: map[string]string{"gpu": "no"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer w.Close()
+	const until = `select alive_until from worker where name = 'quick'`
+	first := b.rows(until)
+	for range 3 {
+		b.eventually("the worker beats", func() bool { return b.rows(until) != first })
+		first = b.rows(until)
+	}
+	if !w.MayReap() {
+		t.Error("a worker that beats may not reap")
+	}
+	if got := strings.TrimSpace(b.rows(`select labels->>'gpu' from worker where name = 'quick'`)); got != "no" {
+		t.Errorf("got label %q", got)
+	}
+}
+
 const workerVariable = "DECONFOUND_TEST_WORKER"
 
 // TestWorkerProcess is not a test but the process that TestReap_Killed kills.
