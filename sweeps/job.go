@@ -76,7 +76,13 @@ func (q *queue) later(ctx context.Context, tx pgx.Tx, run, fence int64, wait tim
 	if wait <= 0 {
 		return q.slice(ctx, tx, run, fence, continued)
 	}
-	opts := &river.InsertOpts{Queue: queueSlices, Priority: continued, ScheduledAt: time.Now().Add(wait)}
+	// By the clock of the server, which decides when a job is due: the one of this
+	// machine may be wrong.
+	var now time.Time
+	if err := tx.QueryRow(ctx, `select clock_timestamp()`).Scan(&now); err != nil {
+		return fmt.Errorf("enqueue run %d: %w", run, err)
+	}
+	opts := &river.InsertOpts{Queue: queueSlices, Priority: continued, ScheduledAt: now.Add(wait)}
 	if _, err := q.client.InsertTx(ctx, tx, sliceArgs{Run: run, Fence: fence}, opts); err != nil {
 		return fmt.Errorf("enqueue run %d: %w", run, err)
 	}
@@ -102,6 +108,12 @@ func (q *queue) slices(ctx context.Context, tx pgx.Tx, runs []tracker.Run) error
 		return fmt.Errorf("enqueue %d runs: %w", len(params), err)
 	}
 	return nil
+}
+
+// putBack gives a job back to the queue, where it was: River adds the time to the
+// clock of this machine, which may be wrong.
+func putBack(job *river.Job[sliceArgs]) error {
+	return &river.JobSnoozeError{Duration: time.Until(job.ScheduledAt)}
 }
 
 func (q *queue) advance(ctx context.Context, tx pgx.Tx, sweep int64) error {

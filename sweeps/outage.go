@@ -23,6 +23,10 @@ const (
 type outage struct {
 	reconnect func(context.Context) error // may be nil
 	wait      func(context.Context, time.Duration) error
+	// limit is how long an attempt may take: a connection over which nothing comes
+	// any more does not say so. 0 is for ever.
+	limit time.Duration
+	tell  func(error) // is called when the database goes away; may be nil
 
 	mu sync.Mutex
 }
@@ -40,10 +44,19 @@ func Survive(ctx context.Context, reconnect, f func(context.Context) error) erro
 // database, or ctx ends. f must be safe to repeat when its first outcome is
 // unknown; a fenced transaction is.
 func (o *outage) survive(ctx context.Context, f func(context.Context) error) error {
+	return o.surviveWithin(ctx, o.limit, f)
+}
+
+// surviveWithin is survive with another limit for an attempt.
+func (o *outage) surviveWithin(ctx context.Context, limit time.Duration, f func(context.Context) error) error {
 	for pause := outageFirst; ; pause = min(2*pause, outageLast) {
-		err := f(ctx)
-		if err == nil || !absent(err) || ctx.Err() != nil {
+		err := within(ctx, limit, f)
+		late := limit > 0 && errors.Is(err, context.DeadlineExceeded)
+		if err == nil || !absent(err) && !late || ctx.Err() != nil {
 			return err
+		}
+		if o.tell != nil && pause == outageFirst {
+			o.tell(err)
 		}
 		if o.reconnect != nil {
 			o.mu.Lock()
@@ -57,8 +70,19 @@ func (o *outage) survive(ctx context.Context, f func(context.Context) error) err
 	}
 }
 
-// absent reports whether err means that the database cannot be reached or is
-// starting or stopping, and not that it refused the statement.
+// within calls f with a deadline; 0 is none.
+func within(ctx context.Context, limit time.Duration, f func(context.Context) error) error {
+	if limit > 0 {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, limit)
+		defer cancel()
+	}
+	return f(ctx)
+}
+
+// absent reports whether err means that the database cannot be reached, is
+// starting or stopping, or has no room at the moment, and not that it refused the
+// statement.
 func absent(err error) bool {
 	if errors.Is(err, tracker.ErrStale) || errors.Is(err, tracker.ErrFenced) || errors.Is(err, tracker.ErrNotFound) {
 		return false
@@ -66,8 +90,9 @@ func absent(err error) bool {
 	var pg *pgconn.PgError
 	if errors.As(err, &pg) {
 		// 08: connection exception; 57P01-57P03, 57P05: shutdown, crash, cannot
-		// connect now, idle timeout; 53300: too many connections.
-		return strings.HasPrefix(pg.Code, "08") || strings.HasPrefix(pg.Code, "57P") || pg.Code == "53300"
+		// connect now, idle timeout; 53: disk full, out of memory, too many
+		// connections.
+		return strings.HasPrefix(pg.Code, "08") || strings.HasPrefix(pg.Code, "57P") || strings.HasPrefix(pg.Code, "53")
 	}
 	var connect *pgconn.ConnectError
 	if errors.As(err, &connect) || pgconn.SafeToRetry(err) || pgconn.Timeout(err) {

@@ -18,7 +18,9 @@ import (
 
 // Intervals of a worker process.
 const (
-	reapInterval   = 5 * time.Second        // between looks for lost and forgotten runs
+	reapInterval   = 5 * time.Second        // between looks for lost and forgotten runs, at most
+	reapsPerLease  = 4                      // and at least so many in the time of a lease
+	callLeases     = 2                      // leases in which the database must have answered
 	watchInterval  = 400 * time.Millisecond // between looks whether own leases still hold
 	policyLifetime = 5 * time.Second        // of cached sweep settings
 	fetchCooldown  = 20 * time.Millisecond
@@ -50,7 +52,10 @@ type Options struct {
 	// Hurry ends the grace early when it is done; nil never does.
 	Hurry   context.Context
 	Refresh time.Duration // RefreshDefault when 0
-	Logger  *slog.Logger  // nil: silent
+	// Lease is how long this worker may be silent before its runs are given to
+	// others; tracker.LeaseDefault when 0.
+	Lease  time.Duration
+	Logger *slog.Logger // nil: silent
 	// Progress is called by Run, from one goroutine, whenever the status changes.
 	Progress func(Status)
 }
@@ -105,6 +110,9 @@ func newProcess(store *tracker.Store, run RunFunc, opts Options) *process {
 	if opts.Refresh == 0 {
 		opts.Refresh = RefreshDefault
 	}
+	if opts.Lease <= 0 {
+		opts.Lease = tracker.LeaseDefault
+	}
 	if opts.Logger == nil {
 		opts.Logger = slog.New(slog.DiscardHandler)
 	}
@@ -117,12 +125,13 @@ func newProcess(store *tracker.Store, run RunFunc, opts Options) *process {
 	}
 	p := &process{
 		store: store, run: run, opts: opts, log: opts.Logger,
-		outage:  outage{reconnect: opts.Reconnect, wait: sleep},
+		outage:  outage{reconnect: opts.Reconnect, wait: sleep, limit: callLeases * opts.Lease},
 		seats:   newSeats(opts.Workers, opts.Room),
 		stop:    make(chan struct{}),
 		changed: make(chan struct{}, 1),
 		active:  map[leaseKey]context.CancelCauseFunc{}, refused: map[leaseKey]string{}, policies: map[int64]policy{}, settled: map[int64]settledSweep{},
 	}
+	p.outage.tell = func(err error) { p.log.Warn("the database is away; what was trained waits here", "error", err) }
 	p.work, p.endWork = context.WithCancelCause(context.Background())
 	p.last, p.endLast = context.WithCancel(context.Background())
 	return p
@@ -131,7 +140,7 @@ func newProcess(store *tracker.Store, run RunFunc, opts Options) *process {
 // start registers the worker and begins to work. After an error there is
 // nothing to shut down.
 func (p *process) start(ctx context.Context) (err error) {
-	if p.worker, err = p.store.RegisterWorker(ctx, p.opts.Name); err != nil {
+	if p.worker, err = p.store.Register(ctx, tracker.Registration{Name: p.opts.Name, Lease: p.opts.Lease}); err != nil {
 		return err
 	}
 	p.worker.Provenance = p.opts.Provenance
@@ -167,7 +176,7 @@ func (p *process) start(ctx context.Context) (err error) {
 		p.worker.Close()
 		return fmt.Errorf("start queue: %w", err)
 	}
-	p.loop(reapInterval, p.reap)
+	p.loop(min(reapInterval, p.opts.Lease/reapsPerLease), p.reap)
 	p.loop(watchInterval, p.watch)
 	return nil
 }

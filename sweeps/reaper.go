@@ -12,10 +12,10 @@ import (
 
 // reap brings back what fell through: runs of dead workers, waiting runs whose
 // job is gone, runs that this worker holds without training them, and sweeps
-// whose next step was not taken. It does nothing while the own lock is not
-// held, else it would take its own runs for lost.
+// whose next step was not taken. It does nothing while the server has not heard of
+// this worker, else it would take its own runs for lost.
 func (p *process) reap(ctx context.Context) {
-	if !p.worker.Held() {
+	if !p.worker.MayReap() {
 		return
 	}
 	for _, step := range []struct {
@@ -27,7 +27,10 @@ func (p *process) reap(ctx context.Context) {
 		{"find stranded runs", p.releaseStranded},
 		{"advance settled sweeps", p.advanceSettled},
 	} {
-		if err := step.do(ctx); err != nil && ctx.Err() == nil {
+		bounded, cancel := context.WithTimeout(ctx, p.outage.limit)
+		err := step.do(bounded)
+		cancel()
+		if err != nil && ctx.Err() == nil {
 			p.log.Warn("could not "+step.doing, "error", err)
 		}
 	}

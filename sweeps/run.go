@@ -20,7 +20,7 @@ var ErrStopped = errors.New("stopped before the sweep had finished")
 func Run(ctx context.Context, store *tracker.Store, plan *Plan, run RunFunc, opts Options) (Status, error) {
 	p := newProcess(store, run, opts)
 	var report Report
-	err := p.outage.survive(ctx, func(ctx context.Context) (err error) {
+	err := p.outage.surviveWithin(ctx, 0, func(ctx context.Context) (err error) { // however large it is
 		report, err = Enqueue(ctx, store, plan)
 		return err
 	})

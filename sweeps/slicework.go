@@ -34,13 +34,16 @@ func (w *sliceWorker) Work(ctx context.Context, job *river.Job[sliceArgs]) error
 	p := w.process
 	give, ok := p.seats.take(ctx, p.stop)
 	if !ok {
-		return river.JobSnooze(0)
+		return putBack(job)
 	}
 	defer give()
 	s := &stint{key: leaseKey{job.Args.Run, job.Args.Fence}, give: give, until: time.Now().Add(stayLimit)}
 	for first := true; first || s.again; first = false {
 		s.again = false
 		if err := p.slice(ctx, s); err != nil {
+			if first && errors.Is(err, errNotNow) {
+				return putBack(job)
+			}
 			if first {
 				return err
 			}
@@ -50,6 +53,9 @@ func (w *sliceWorker) Work(ctx context.Context, job *river.Job[sliceArgs]) error
 	}
 	return nil
 }
+
+// errNotNow says that a run could not be claimed before the process stopped.
+var errNotNow = errors.New("the worker stops")
 
 // stint is what one job does: the slices of a run that follow each other here.
 type stint struct {
@@ -80,7 +86,7 @@ func (p *process) slice(ctx context.Context, s *stint) error {
 	case errors.Is(err, tracker.ErrStale):
 		return nil
 	case claim.Err() != nil && err != nil:
-		return river.JobSnooze(0)
+		return errNotNow
 	case err != nil:
 		p.log.Error("run could not be claimed", "run", key.run, "error", err)
 		return err
@@ -309,7 +315,10 @@ type advanceWorker struct {
 func (w *advanceWorker) Work(ctx context.Context, job *river.Job[advanceArgs]) error {
 	p := w.process
 	defer p.poke()
-	err := advanceSweep(ctx, p.store, p.queue, job.Args.Sweep)
+	// Planning a large sweep takes its time.
+	err := p.outage.surviveWithin(ctx, 0, func(ctx context.Context) error {
+		return advanceSweep(ctx, p.store, p.queue, job.Args.Sweep)
+	})
 	if errors.Is(err, tracker.ErrNotFound) {
 		return nil // deleted in the meantime
 	}

@@ -44,6 +44,13 @@ func Open(ctx context.Context, dsn string, options ...Option) (*Store, error) {
 	if config.ConnConfig.RuntimeParams["application_name"] == "" {
 		config.ConnConfig.RuntimeParams["application_name"] = "deconfound"
 	}
+	// A link that is cut must be noticed, whatever waits on it: without this a
+	// connection attempt, or an answer, is waited for until the kernel gives up,
+	// which takes a quarter of an hour.
+	if config.ConnConfig.ConnectTimeout == 0 {
+		config.ConnConfig.ConnectTimeout = connectTimeout
+	}
+	config.ConnConfig.DialFunc = dialer.DialContext
 	pool, err := pgxpool.NewWithConfig(ctx, config)
 	if err != nil {
 		return nil, fmt.Errorf("open tracker: %w", err)
