@@ -31,6 +31,7 @@ type home struct {
 	t       testing.TB
 	dir     string // everything below; also HOME and the mark of its processes
 	plugins string // overrides those beside the program
+	env     []string
 }
 
 // newHome makes an installation in a directory with a short name that
@@ -106,6 +107,7 @@ func (h *home) command(ctx context.Context, args ...string) *exec.Cmd {
 			cmd.Env = append(cmd.Env, name+"="+v)
 		}
 	}
+	cmd.Env = append(cmd.Env, h.env...)
 	if h.plugins != "" {
 		cmd.Env = append(cmd.Env, "DECONFOUND_PLUGIN_PATH="+h.plugins)
 	}

@@ -48,14 +48,14 @@ func run(m *testing.M) int {
 
 // build compiles everything with one call, as make build does, and lays it out
 // as an installation.
-func build(dir string) error {
+func build(dir string, flags ...string) error {
 	const root = "../.."
 	flat := filepath.Join(dir, "bin")
 	if err := os.Mkdir(flat, 0o755); err != nil {
 		return err
 	}
-	cmd := exec.Command("go", "build", "-trimpath", "-buildvcs=false", "-o", flat+"/",
-		"./host/cmd/deconfound", "./plugins/backbone/concat", "./plugins/strategy/...", "./host/e2e/testdata/crash")
+	args := append([]string{"build", "-trimpath", "-buildvcs=false", "-o", flat + "/"}, flags...)
+	cmd := exec.Command("go", append(args, "./host/cmd/deconfound", "./plugins/backbone/concat", "./plugins/strategy/...", "./host/e2e/testdata/crash")...)
 	cmd.Dir = root
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
 	if out, err := cmd.CombinedOutput(); err != nil {

@@ -4,9 +4,11 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"log/slog"
 	"os/exec"
 	"runtime"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -18,6 +20,7 @@ func newWorker(a *app) *cobra.Command {
 	var workers int
 	var memory memoryLimit
 	var name string
+	var lease time.Duration
 	cmd := &cobra.Command{
 		Use:   "worker",
 		Short: "Train runs of every sweep in the database until stopped",
@@ -38,7 +41,8 @@ their content hashes check.`,
 			defer r.close()
 			options := a.workerOptions(cmd.Context(), workers)
 			options.Room = r.room(memory)
-			options.Name = name
+			options.Name, options.Lease = name, lease
+			options.Logger = slog.New(slog.NewTextHandler(a.errs, nil))
 			defer a.announceStop(cmd.Context())()
 			fmt.Fprintf(a.errs, "worker with %d slots is waiting for runs; Ctrl-C stops it\n", workers)
 			return sweeps.Work(cmd.Context(), store, r.runSlice, options)
@@ -47,7 +51,13 @@ their content hashes check.`,
 	cmd.Flags().IntVar(&workers, "workers", defaultWorkers(), "runs trained at the same time")
 	addMemory(cmd, &memory)
 	cmd.Flags().StringVar(&name, "name", "", "name of the worker (default: host and process id)")
+	addLease(cmd, &lease)
 	return cmd
+}
+
+// addLease adds the flag --lease.
+func addLease(cmd *cobra.Command, lease *time.Duration) {
+	cmd.Flags().DurationVar(lease, "lease", tracker.LeaseDefault, "silence after which this worker counts as dead and its runs are given to others; a process that ends is noticed at once")
 }
 
 // announceStop says what happens when ctx ends, until the returned function is
