@@ -34,9 +34,20 @@ type Hyperparameter struct {
 	Values []string
 	// Log advises to search on a logarithmic scale.
 	Log bool
+	// Unit is what a number counts, if that is a part of training: the host warns of
+	// a value that a run does not reach.
+	Unit Unit
 	// Text says what it does, in one sentence.
 	Text string
 }
+
+// Unit is a measure of the length of training.
+type Unit string
+
+const (
+	Steps  Unit = "steps"  // batches
+	Epochs Unit = "epochs" // passes over the training rows
+)
 
 // Values are hyperparameters by name, in canonical Go types. A session gets them
 // checked and complete, so the accessors never fail there; for a name that was
@@ -73,6 +84,9 @@ func (h Hyperparameter) Validate() error {
 	case Bool, String:
 	default:
 		return Errorf(CodeBadRequest, "hyperparameter %s has unknown type %q", h.Name, h.Type)
+	}
+	if h.Unit != "" && (h.Unit != Steps && h.Unit != Epochs || h.Type != Float && h.Type != Int) {
+		return Errorf(CodeBadRequest, "hyperparameter %s of type %s counts unknown %q", h.Name, h.Type, h.Unit)
 	}
 	if h.Default == nil {
 		return Errorf(CodeBadRequest, "hyperparameter %s has no default", h.Name)

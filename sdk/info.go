@@ -55,6 +55,12 @@ type Capabilities struct {
 	// Erasure promises that a backbone applies Scaling.Erasure. One that reads its
 	// features through package sdk/backbone or sdk/features does.
 	Erasure bool
+	// Stages says that the session of a strategy is a [Stager].
+	Stages bool
+	// Mixes says that the session of a strategy is a [Mixer].
+	Mixes bool
+	// PostHoc says that the session of a strategy is a [Fitter], and of what.
+	PostHoc PostHoc
 	// ModalityKinds are the kinds a backbone accepts; empty means all.
 	ModalityKinds []ModalityKind
 	// Tasks are the task kinds a plugin accepts; empty means all.
@@ -77,6 +83,12 @@ func (i Info) Validate() error {
 	}
 	if i.Version == "" {
 		return Errorf(CodeBadRequest, "plugin %s has no version", i.Name)
+	}
+	switch c := i.Capabilities; {
+	case c.PostHoc != NoPostHoc && c.PostHoc != PostHocScores && c.PostHoc != PostHocRepresentation:
+		return Errorf(CodeBadRequest, "plugin %s declares unknown post-hoc fitting %q; there are %s and %s", i.Name, c.PostHoc, PostHocScores, PostHocRepresentation)
+	case i.Kind != KindStrategy && (c.Stages || c.Mixes || c.PostHoc != NoPostHoc):
+		return Errorf(CodeBadRequest, "plugin %s is no strategy, and declares stages, mixing or post-hoc fitting", i.Name)
 	}
 	seen := map[string]bool{}
 	for _, h := range i.Hyperparameters {

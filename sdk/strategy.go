@@ -12,7 +12,8 @@ type Strategy interface {
 }
 
 // StrategySession is one strategy in use by one run. It is used by one call at a
-// time. Embed [Unchanged] and [Stateless] for what a strategy does not do.
+// time. Embed [Unchanged] and [Stateless] for what a strategy does not do. Optional
+// interfaces, each with its capability: [Stager], [Mixer] and [Fitter].
 type StrategySession interface {
 	// Augment may take modalities away from the rows of a training batch.
 	Augment(context.Context, AugmentRequest, *AugmentResponse) error

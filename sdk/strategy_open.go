@@ -24,6 +24,8 @@ type StrategyOpenRequest struct {
 	Seed      uint64
 	// Width is the width of the representation h.
 	Width int
+	// Epochs is the planned length of training.
+	Epochs int
 }
 
 // StrategyOpenResponse is the answer.

@@ -52,10 +52,8 @@ func (s *session) checkObjective(req sdk.ObjectiveRequest) error {
 		return sdk.Errorf(sdk.CodeBadShape, "objective of %d rows has %d losses, %d labels and %d groups",
 			n, len(req.RowLoss), len(req.Labels), len(req.Groups))
 	}
-	for _, g := range req.Groups {
-		if g < 0 || g >= s.groups {
-			return sdk.Errorf(sdk.CodeBadRequest, "group %d is not one of the %d groups of the training rows", g, s.groups)
-		}
+	if err := s.checkGroups(req.Groups); err != nil {
+		return err
 	}
 	if err := req.H.Check("h", n, s.width); err != nil {
 		return err
@@ -70,4 +68,14 @@ func (s *session) checkObjective(req sdk.ObjectiveRequest) error {
 		return err
 	}
 	return sdk.CheckFinite("row loss", req.RowLoss, 1)
+}
+
+// checkGroups refuses groups that no training row is in.
+func (s *session) checkGroups(groups []int32) error {
+	for _, g := range groups {
+		if g < 0 || g >= s.groups {
+			return sdk.Errorf(sdk.CodeBadRequest, "group %d is not one of the %d groups of the training rows", g, s.groups)
+		}
+	}
+	return nil
 }

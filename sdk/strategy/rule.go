@@ -14,6 +14,12 @@ import (
 //	Resetter     has the optimisers start anew at a step
 //	Stateful     has state that a checkpoint must keep
 //
+// and, if the Info declares the capability, of
+//
+//	Stager       trains in stages (Stages)
+//	Mixer        mixes rows of a batch (Mixes)
+//	Fitter       corrects predictions after training (PostHoc)
+//
 // Methods are called by one goroutine at a time.
 type Rule any
 
@@ -50,6 +56,46 @@ type Resetter interface {
 type Stateful interface {
 	State() ([]byte, error)
 	SetState([]byte) error
+}
+
+// Stager is a rule that trains in stages.
+type Stager interface {
+	// Stages are the stages after the first; see [sdk.Stage].
+	Stages() []sdk.Stage
+	// Begin is called once before the first step of a stage, counted from 1;
+	// predictions are the probabilities of all training rows, [N * outputs], valid
+	// during the call.
+	Begin(stage int, predictions []float32) ([]sdk.Term, error)
+}
+
+// Mixer is a rule that mixes rows of a batch; see [sdk.MixResponse] for what that
+// does. What the rule has of weights and penalties then sees the 2B labelled halves.
+type Mixer interface {
+	// Mix answers for every row a place in the batch and the share that the row
+	// keeps of itself. H, Logits and RowLoss of the batch are empty. r is keyed by
+	// the session's seed and the step.
+	Mix(batch Batch, r *rand.Rand) (partner []int32, share []float32)
+}
+
+// Fitter is a rule that corrects predictions after training.
+type Fitter interface {
+	// Fit learns from validation rows and forgets an earlier fit.
+	Fit(rows Held) ([]sdk.Term, error)
+	// Adjust answers probabilities, [rows * outputs], each of its own row alone. It
+	// is called after Fit; Labels and Groups are nil.
+	Adjust(rows Held) ([]float32, []sdk.Term, error)
+}
+
+// Held are rows that were not trained on. The slices belong to the session and are
+// valid during the call.
+type Held struct {
+	// Predictions are the model's probabilities, [rows, outputs].
+	Predictions sdk.Tensor
+	// H is [rows, width], absent unless the rule predicts from it.
+	H            sdk.Tensor
+	Availability []uint64
+	Labels       []float32
+	Groups       []int32
 }
 
 // Batch is what a rule sees of one training step. The slices belong to the

@@ -43,12 +43,32 @@ func (p *plugin) Open(_ context.Context, req sdk.StrategyOpenRequest, resp *sdk.
 	if err != nil {
 		return err
 	}
+	if err := p.checkRule(rule); err != nil {
+		return err
+	}
 	groups := int32(0)
 	for _, g := range req.Groups {
 		groups = max(groups, g+1)
 	}
 	resp.Session = &session{
 		rule: rule, seed: req.Seed, rows: len(req.Availability), groups: groups, task: req.Task, width: req.Width,
+		postHoc: p.info.Capabilities.PostHoc,
+	}
+	if stager, ok := rule.(Stager); ok {
+		return sdk.CheckStages(stager.Stages(), req.Epochs)
+	}
+	return nil
+}
+
+// checkRule holds a rule to what its Info declares: the host asks for no more.
+func (p *plugin) checkRule(rule Rule) error {
+	_, stages := rule.(Stager)
+	_, mixes := rule.(Mixer)
+	_, fits := rule.(Fitter)
+	c := p.info.Capabilities
+	if stages != c.Stages || mixes != c.Mixes || fits != (c.PostHoc != sdk.NoPostHoc) {
+		return sdk.Errorf(sdk.CodeInternal, "the rule is a Stager, Mixer, Fitter: %t, %t, %t, and its Info declares Stages, Mixes, PostHoc: %t, %t, %q",
+			stages, mixes, fits, c.Stages, c.Mixes, c.PostHoc)
 	}
 	return nil
 }
@@ -61,7 +81,15 @@ type session struct {
 	groups int32 // all group numbers are below
 	task   sdk.Task
 	width  int
+
+	postHoc sdk.PostHoc
 }
+
+var (
+	_ sdk.Stager = (*session)(nil)
+	_ sdk.Mixer  = (*session)(nil)
+	_ sdk.Fitter = (*session)(nil)
+)
 
 // Augment asks the rule, if it augments, for the availability to train with.
 func (s *session) Augment(_ context.Context, req sdk.AugmentRequest, resp *sdk.AugmentResponse) error {

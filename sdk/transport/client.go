@@ -35,6 +35,10 @@ func (c *Client) Info(ctx context.Context) (sdk.Info, error) {
 	if err != nil {
 		return sdk.Info{}, streamError(err)
 	}
+	if m.GetContract() > Minor {
+		return sdk.Info{}, sdk.Errorf(sdk.CodeUnsupported, "the plugin is built for contract %d.%d, this program speaks up to %d.%d; update the program, or build the plugin with an older SDK",
+			Version, m.GetContract(), Version, Minor)
+	}
 	return unpackInfo(m), nil
 }
 
@@ -46,7 +50,7 @@ func (c *Client) OpenBackbone(ctx context.Context, req sdk.OpenRequest) (*Backbo
 		m := packOpenBackbone(w, req)
 		m.Channel = channel
 		return &pb.HostMessage{Request: &pb.HostMessage_OpenBackbone{OpenBackbone: m}}
-	})
+	}, func(*pb.OpenResponse) {})
 	if s == nil {
 		return nil, err
 	}
@@ -55,20 +59,21 @@ func (c *Client) OpenBackbone(ctx context.Context, req sdk.OpenRequest) (*Backbo
 
 // OpenStrategy opens a session of a strategy plugin, as OpenBackbone does.
 func (c *Client) OpenStrategy(ctx context.Context, req sdk.StrategyOpenRequest) (*StrategySession, error) {
+	var stages []sdk.Stage
 	s, err := c.open(ctx, func(w *writer, channel *pb.Channel) *pb.HostMessage {
 		m := packOpenStrategy(w, req)
 		m.Channel = channel
 		return &pb.HostMessage{Request: &pb.HostMessage_OpenStrategy{OpenStrategy: m}}
-	})
+	}, func(m *pb.OpenResponse) { stages = unpackStages(m.GetStages()) })
 	if s == nil {
 		return nil, err
 	}
-	return &StrategySession{s}, err
+	return &StrategySession{session: s, stages: stages}, err
 }
 
 // open starts a stream whose life does not depend on ctx and sends the first
 // message, which has no slot yet on the plugin's side and so carries bytes.
-func (c *Client) open(ctx context.Context, pack func(*writer, *pb.Channel) *pb.HostMessage) (*session, error) {
+func (c *Client) open(ctx context.Context, pack func(*writer, *pb.Channel) *pb.HostMessage, opened func(*pb.OpenResponse)) (*session, error) {
 	stream, cancel, err := c.stream(ctx)
 	if err != nil {
 		return nil, err
@@ -81,6 +86,7 @@ func (c *Client) open(ctx context.Context, pack func(*writer, *pb.Channel) *pb.H
 		if m.GetOpen() == nil {
 			return unexpected("open", m)
 		}
+		opened(m.GetOpen())
 		return nil
 	})
 	if err != nil {

@@ -54,8 +54,44 @@ func (h *handler) handle(ctx context.Context, m *pb.HostMessage, reply *pb.Plugi
 				reply.Reply = &pb.PluginMessage_Objective{Objective: packObjected(w, resp)}
 			})
 		}
+		if handled, err := h.handleOptional(ctx, m, reply); handled {
+			return err
+		}
 	}
 	return sdk.Errorf(sdk.CodeUnsupported, "this session does not take %T", m.GetRequest())
+}
+
+// handleOptional handles what only some strategies take; handled says whether this
+// one does.
+func (h *handler) handleOptional(ctx context.Context, m *pb.HostMessage, reply *pb.PluginMessage) (handled bool, err error) {
+	n := m.GetSequence()
+	switch r := m.GetRequest().(type) {
+	case *pb.HostMessage_Stage:
+		if s, ok := h.strategy.(sdk.Stager); ok {
+			return true, exchange(h, n, r.Stage, unpackStage, bind(ctx, s.Stage), func(_ *writer, resp sdk.StageResponse) {
+				reply.Reply = &pb.PluginMessage_Stage{Stage: &pb.StageResponse{Terms: packTerms(resp.Terms)}}
+			})
+		}
+	case *pb.HostMessage_Mix:
+		if s, ok := h.strategy.(sdk.Mixer); ok {
+			return true, exchange(h, n, r.Mix, unpackMix, bind(ctx, s.Mix), func(w *writer, resp sdk.MixResponse) {
+				reply.Reply = &pb.PluginMessage_Mix{Mix: packMixed(w, resp)}
+			})
+		}
+	case *pb.HostMessage_Fit:
+		if s, ok := h.strategy.(sdk.Fitter); ok {
+			return true, exchange(h, n, r.Fit, unpackFit, bind(ctx, s.Fit), func(_ *writer, resp sdk.FitResponse) {
+				reply.Reply = &pb.PluginMessage_Fit{Fit: &pb.FitResponse{Terms: packTerms(resp.Terms)}}
+			})
+		}
+	case *pb.HostMessage_Adjust:
+		if s, ok := h.strategy.(sdk.Fitter); ok {
+			return true, exchange(h, n, r.Adjust, unpackAdjust, bind(ctx, s.Adjust), func(w *writer, resp sdk.AdjustResponse) {
+				reply.Reply = &pb.PluginMessage_Adjust{Adjust: packAdjusted(w, resp)}
+			})
+		}
+	}
+	return false, nil
 }
 
 // exchange is one call of the author's code between two conversions. The
@@ -143,7 +179,11 @@ func (h *handler) handleOpenStrategy(ctx context.Context, m *pb.OpenStrategyRequ
 		return sdk.Errorf(sdk.CodeInternal, "the plugin's Open returned neither a session nor an error")
 	}
 	h.strategy = resp.Session
-	reply.Reply = &pb.PluginMessage_Open{Open: &pb.OpenResponse{}}
+	opened := &pb.OpenResponse{}
+	if stager, ok := resp.Session.(sdk.Stager); ok {
+		opened.Stages = packStages(stager.Stages())
+	}
+	reply.Reply = &pb.PluginMessage_Open{Open: opened}
 	return nil
 }
 

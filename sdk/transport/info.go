@@ -18,6 +18,7 @@ func packInfo(i sdk.Info) *pb.InfoResponse {
 		Licence:  text(i.Licence),
 		Citation: text(i.Citation),
 		Text:     text(i.Text),
+		Contract: Minor,
 		Capabilities: &pb.Capabilities{
 			NeedsLabels:         i.Capabilities.NeedsLabels,
 			BatchIndependent:    i.Capabilities.BatchIndependent,
@@ -25,6 +26,9 @@ func packInfo(i sdk.Info) *pb.InfoResponse {
 			ModalityEmbeddings:  i.Capabilities.ModalityEmbeddings,
 			RevealsAvailability: i.Capabilities.RevealsAvailability,
 			Erasure:             i.Capabilities.Erasure,
+			Stages:              i.Capabilities.Stages,
+			Mixes:               i.Capabilities.Mixes,
+			PostHoc:             string(i.Capabilities.PostHoc),
 		},
 	}
 	for _, k := range i.Capabilities.ModalityKinds {
@@ -43,6 +47,7 @@ func packInfo(i sdk.Info) *pb.InfoResponse {
 			Values:  h.Values,
 			Log:     h.Log,
 			Text:    text(h.Text),
+			Unit:    string(h.Unit),
 		})
 	}
 	return out
@@ -63,6 +68,9 @@ func unpackInfo(m *pb.InfoResponse) sdk.Info {
 			ModalityEmbeddings:  m.GetCapabilities().GetModalityEmbeddings(),
 			RevealsAvailability: m.GetCapabilities().GetRevealsAvailability(),
 			Erasure:             m.GetCapabilities().GetErasure(),
+			Stages:              m.GetCapabilities().GetStages(),
+			Mixes:               m.GetCapabilities().GetMixes(),
+			PostHoc:             sdk.PostHoc(m.GetCapabilities().GetPostHoc()),
 		},
 	}
 	for _, k := range m.GetCapabilities().GetModalityKinds() {
@@ -81,6 +89,7 @@ func unpackInfo(m *pb.InfoResponse) sdk.Info {
 			Values:  h.GetValues(),
 			Log:     h.GetLog(),
 			Text:    h.GetText(),
+			Unit:    sdk.Unit(h.GetUnit()),
 		})
 	}
 	return i

@@ -109,6 +109,7 @@ func packOpenStrategy(w *writer, r sdk.StrategyOpenRequest) *pb.OpenStrategyRequ
 		Optimizer:       packOptimizer(r.Optimizer),
 		Seed:            r.Seed,
 		Width:           int64(r.Width),
+		Epochs:          int64(r.Epochs),
 	}
 }
 
@@ -121,6 +122,7 @@ func unpackOpenStrategy(r *reader, m *pb.OpenStrategyRequest) (sdk.StrategyOpenR
 		Optimizer:       unpackOptimizer(m.GetOptimizer()),
 		Seed:            m.GetSeed(),
 		Width:           int(m.GetWidth()),
+		Epochs:          int(m.GetEpochs()),
 	}
 	var err error
 	if out.Availability, err = numbersOf[uint64]("availability", m.GetAvailability()); err != nil {

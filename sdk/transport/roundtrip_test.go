@@ -70,12 +70,13 @@ func TestInfo_roundTrip(t *testing.T) {
 		Kind: sdk.KindBackbone, Name: "concat", Version: "1.2.0", Licence: "MIT", Citation: "doi:10.1/x", Text: "Über text.",
 		Hyperparameters: []sdk.Hyperparameter{
 			{Name: "dropout", Type: sdk.Float, Default: 0.1, Max: 0.9, Text: "rate"},
-			{Name: "heads", Type: sdk.Int, Default: int64(4), Min: 1, Max: math.Inf(1), Log: true},
+			{Name: "heads", Type: sdk.Int, Default: int64(4), Min: 1, Max: math.Inf(1), Log: true, Unit: sdk.Steps},
 			{Name: "gated", Type: sdk.Bool, Default: true},
 			{Name: "pool", Type: sdk.String, Default: "mean", Values: []string{"mean", "max"}},
 		},
 		Capabilities: sdk.Capabilities{
 			NeedsLabels: true, BatchIndependent: true, Deterministic: true, ModalityEmbeddings: true, RevealsAvailability: true, Erasure: true,
+			Stages: true, Mixes: true, PostHoc: sdk.PostHocScores,
 			ModalityKinds: []sdk.ModalityKind{sdk.Tabular, sdk.Sequence}, Tasks: []sdk.TaskKind{sdk.Binary},
 		},
 	}
@@ -123,6 +124,7 @@ func TestOpenBackbone_roundTrip(t *testing.T) {
 func TestOpenStrategy_roundTrip(t *testing.T) {
 	eachWay(t, func(t *testing.T, w way) {
 		want := sdk.StrategyOpenRequest{
+			Epochs:       30,
 			Availability: []uint64{1, math.MaxUint64}, Labels: []float32{0, 1}, Covariates: ramp(2, 3),
 			Groups: []int32{0, -1}, Prior: map[uint64]float64{1: 0.25, math.MaxUint64: 0.75}, Modalities: 64,
 			Task: sdk.Task{Kind: sdk.Binary}, Hyperparameters: sdk.Values{"eta": 0.01},
