@@ -57,3 +57,59 @@ func (r MixResponse) Check(rows int) error {
 	}
 	return nil
 }
+
+// Mixed are the rows of the mixed batch, [2B, width], of x, [B, width]: h' twice.
+func (r MixResponse) Mixed(x []float32, width int) []float32 {
+	n := len(r.Partner) * width
+	out := make([]float32, 2*n)
+	for i, j := range r.Partner {
+		share := r.Share[i]
+		own, other, to := x[i*width:(i+1)*width], x[int(j)*width:(int(j)+1)*width], out[i*width:(i+1)*width]
+		for k := range to {
+			to[k] = share*own[k] + (1-share)*other[k]
+		}
+	}
+	copy(out[n:], out[:n])
+	return out
+}
+
+// Unmixed takes a gradient with respect to the rows of the mixed batch, [2B, width],
+// back to those of the batch, [B, width].
+func (r MixResponse) Unmixed(gradient []float32, width int) []float32 {
+	n := len(r.Partner) * width
+	out := make([]float32, n)
+	for i, j := range r.Partner {
+		share := r.Share[i]
+		own, other := out[i*width:(i+1)*width], out[int(j)*width:(int(j)+1)*width]
+		for k := range own {
+			g := gradient[i*width+k] + gradient[n+i*width+k]
+			own[k] += share * g
+			other[k] += (1 - share) * g
+		}
+	}
+	return out
+}
+
+// Halves are the weights of the rows of the mixed batch, [2B]: shares, times weights
+// [2B] unless they are nil.
+func (r MixResponse) Halves(weights []float32) []float32 {
+	n := len(r.Share)
+	out := make([]float32, 2*n)
+	for i, share := range r.Share {
+		out[i], out[n+i] = share, 1-share
+	}
+	for i, w := range weights {
+		out[i] *= w
+	}
+	return out
+}
+
+// Doubled are values of the rows of the mixed batch, width a row: those of the batch,
+// then those of the partners.
+func Doubled[T any](values []T, width int, partner []int32) []T {
+	out := append(make([]T, 0, 2*len(values)), values...)
+	for _, j := range partner {
+		out = append(out, values[int(j)*width:(int(j)+1)*width]...)
+	}
+	return out
+}

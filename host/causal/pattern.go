@@ -14,13 +14,12 @@ type patterns struct {
 	of     map[uint64]int32
 }
 
-// PatternGroups numbers the availability pattern of every row, rare patterns
-// merged as the strata of Missingness are with MinRows = minimum.
-func PatternGroups(availability []uint64, minimum int) []int32 {
-	if len(availability) == 0 {
-		return nil
-	}
-	return newPatterns(availability, minimum).strata(availability)
+// PatternGroups numbers the availability pattern of every row of availability. The
+// patterns are those of the training rows, of which there must be one; rare ones
+// are merged as the strata of Missingness are with MinRows = minimum, and one that
+// training never saw goes to its nearest.
+func PatternGroups(training, availability []uint64, minimum int) []int32 {
+	return newPatterns(training, minimum).strata(availability)
 }
 
 // newPatterns keeps the patterns with at least minimum rows; if there is none, the

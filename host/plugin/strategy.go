@@ -10,7 +10,8 @@ import (
 
 // StrategySession is a session of a strategy whose answers are checked: an
 // augmented availability is a subset of the data's, weights are finite and not
-// negative, gradients have the asked shape and are finite. After an error it
+// negative, gradients have the asked shape and are finite, adjusted predictions are
+// probabilities. After an error it
 // behaves as a BackboneSession does.
 type StrategySession struct {
 	session
@@ -40,7 +41,22 @@ func OpenStrategy(ctx context.Context, p *Process, req sdk.StrategyOpenRequest) 
 		return nil, err
 	}
 	s.session.wire = s.wire
+	if err := s.checkStages(); err != nil {
+		_ = s.Close(context.WithoutCancel(ctx), sdk.CloseRequest{}, &sdk.CloseResponse{})
+		return nil, err
+	}
 	return s, nil
+}
+
+// checkStages refuses stages that do not fit into the run or were not declared.
+func (s *StrategySession) checkStages() error {
+	if len(s.Stages()) > 0 && !s.process.info.Capabilities.Stages {
+		return s.process.failure(sdk.CodeProtocol, "its answer to open has stages, and its capabilities have none")
+	}
+	if err := sdk.CheckStages(s.Stages(), s.open.Epochs); err != nil {
+		return s.process.failure(sdk.CodeBadShape, "its answer to open cannot be used: "+err.Error())
+	}
+	return nil
 }
 
 // checkStrategyOpen checks and completes the request.

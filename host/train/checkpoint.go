@@ -25,6 +25,10 @@ type checkpoint struct {
 	Backbone []byte
 	Strategy []byte
 	Head     []byte
+	// Stage is the number of stages begun after the first, Fitted that the
+	// strategy's state has what it fitted after training.
+	Stage  int
+	Fitted bool
 }
 
 // Checkpoint returns the exact state of the run: host, backbone and strategy.
@@ -36,6 +40,8 @@ func (r *Run) Checkpoint(ctx context.Context) ([]byte, error) {
 		Stale:   r.stale,
 		Ended:   r.ended,
 		Best:    r.best,
+		Stage:   r.optional.stage,
+		Fitted:  r.optional.fitted,
 	}
 	var err error
 	if c.Backbone, err = snapshotBackbone(ctx, r.backbone); err != nil {
@@ -78,6 +84,10 @@ func (r *Run) Restore(ctx context.Context, data []byte) error {
 			return fmt.Errorf("restore strategy: %w", err)
 		}
 	}
+	if err := r.enterStage(c.Stage); err != nil {
+		return err
+	}
+	r.optional.fitted = c.Fitted
 	if err := r.head.Restore(c.Head); err != nil {
 		return fmt.Errorf("restore head: %w", err)
 	}

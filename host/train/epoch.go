@@ -13,18 +13,21 @@ import (
 // trainEpoch trains one epoch, measures the validation rows and keeps the best
 // candidate. It returns the values of the epoch and advances r.epoch.
 func (r *Run) trainEpoch(ctx context.Context) (Values, error) {
-	if r.head.NeedsRepresentations(r.epoch) {
+	means := newMeans()
+	if err := r.beginStage(ctx, means); err != nil {
+		return nil, err
+	}
+	if r.head.NeedsRepresentations(r.headEpoch()) {
 		h, err := r.represent(ctx, r.data.Split.Train, nil)
 		if err != nil {
 			return nil, fmt.Errorf("represent training rows: %w", err)
 		}
 		own := gather(r.availability, r.data.Split.Train, 1)
 		h = r.reveal(h, r.data.Split.Train, own, own)
-		if err := r.head.Refresh(r.epoch, h); err != nil {
+		if err := r.head.Refresh(r.headEpoch(), h); err != nil {
 			return nil, fmt.Errorf("refresh dictionary: %w", err)
 		}
 	}
-	means := newMeans()
 	for _, positions := range batches(len(r.data.Split.Train), r.cfg.BatchSize, r.cfg.InitSeed, r.epoch) {
 		// The backbone gets this forward while it is at the backward of the last
 		// step, whose result comes first.
@@ -74,7 +77,7 @@ func (r *Run) forward(ctx context.Context, positions []int32) (batch, error) {
 		rows:      rows,
 		own:       gather(r.availability, rows, 1),
 		labels:    gather(r.labels, rows, r.labelWidth),
-		frozen:    r.head.Frozen(r.epoch),
+		frozen:    r.head.Frozen(r.headEpoch()),
 	}
 	b.seen = b.own
 	if r.strategy != nil {
@@ -107,10 +110,14 @@ func (r *Run) forward(ctx context.Context, positions []int32) (batch, error) {
 // learn has head, strategy and backbone learn from a batch. The backbone may
 // still be at it afterwards; settle waits.
 func (r *Run) learn(ctx context.Context, b batch, means *means) error {
-	rows := len(b.positions)
+	m, err := r.mix(ctx, b)
+	if err != nil {
+		return err
+	}
+	seen := r.asHeadSees(b, m)
 	// The head sees the data's own availability: an intervened mask says nothing
 	// about the confounder, the observed one does.
-	out, err := r.head.Forward(r.reveal(b.h, b.rows, b.seen, b.own), causal.Batch{Positions: b.positions, Availability: b.own, Labels: b.labels}, r.epoch, r.step)
+	out, err := r.head.Forward(seen.input, causal.Batch{Positions: seen.positions, Availability: seen.own, Labels: seen.labels}, r.headEpoch(), r.step)
 	if err != nil {
 		return fmt.Errorf("head forward: %w", err)
 	}
@@ -121,18 +128,19 @@ func (r *Run) learn(ctx context.Context, b batch, means *means) error {
 		}
 	}
 
+	rows := len(seen.positions)
 	var weights, dlogits, dh []float32
 	var reset bool
 	if r.strategy != nil {
 		var objective sdk.ObjectiveResponse
 		if err := r.strategy.Objective(ctx, sdk.ObjectiveRequest{
-			Rows:         b.positions,
-			H:            sdk.Tensor{Shape: []int{rows, r.cfg.Width}, Data: b.h},
+			Rows:         seen.positions,
+			H:            sdk.Tensor{Shape: []int{rows, r.cfg.Width}, Data: seen.h},
 			Logits:       sdk.Tensor{Shape: []int{rows, len(out.Logits) / rows}, Data: out.Logits},
 			RowLoss:      out.RowLoss,
-			Labels:       b.labels,
-			Availability: b.own,
-			Groups:       gather(r.groups, b.positions, 1),
+			Labels:       seen.labels,
+			Availability: seen.own,
+			Groups:       gather(r.groups, seen.positions, 1),
 			Step:         r.step,
 		}, &objective); err != nil {
 			return fmt.Errorf("objective: %w", err)
@@ -146,15 +154,20 @@ func (r *Run) learn(ctx context.Context, b batch, means *means) error {
 			means.add("strategy/"+term.Name, term.Value, 1)
 		}
 	}
+	own := weights // of the rows of the batch
+	if m != nil {
+		own = weights[:min(len(weights), len(b.positions))]
+		weights = m.Halves(weights)
+	}
 
 	gradient, terms, err := r.head.Gradient(weights, dlogits)
 	if err != nil {
 		return fmt.Errorf("head gradient: %w", err)
 	}
 	defer r.head.Update() // while the backbone works on its gradient
-	means.add("loss", weightedMean(out.RowLoss, weights), float64(rows))
+	means.add("loss", weightedMean(out.RowLoss, weights), float64(len(b.positions)))
 	for _, term := range terms {
-		means.add(term.Name, term.Value, float64(rows))
+		means.add(term.Name, term.Value, float64(len(b.positions)))
 	}
 	if b.frozen {
 		return nil
@@ -164,9 +177,12 @@ func (r *Run) learn(ctx context.Context, b batch, means *means) error {
 	for i := range dh {
 		gradient[i] += dh[i]
 	}
+	if m != nil {
+		gradient = m.Unmixed(gradient, r.cfg.Width)
+	}
 	return r.startBackward(ctx, sdk.BackwardRequest{
-		DH:      sdk.Tensor{Shape: []int{rows, r.cfg.Width}, Data: gradient},
-		Weights: weights,
+		DH:      sdk.Tensor{Shape: []int{len(b.positions), r.cfg.Width}, Data: gradient},
+		Weights: own,
 
 		ResetOptimizer: reset,
 	}, means)

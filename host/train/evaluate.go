@@ -16,10 +16,14 @@ const PatternGroup = "pattern"
 // validate measures the validation rows, adds the values to those of the epoch
 // and keeps the state if the epoch is the best candidate so far.
 func (r *Run) validate(ctx context.Context, values Values) error {
-	if _, err := r.measureValidation(ctx, values); err != nil {
+	s, err := r.predict(ctx, r.data.Split.Validation, nil)
+	if err != nil {
+		return fmt.Errorf("score validation rows: %w", err)
+	}
+	if err := r.measureValidation(values, s); err != nil {
 		return err
 	}
-	if !r.head.Settled(r.epoch) {
+	if !r.optional.last() || !r.head.Settled(r.headEpoch()) {
 		return nil
 	}
 	value, defined := values[r.cfg.Select.Metric()]
@@ -44,23 +48,19 @@ func (r *Run) validate(ctx context.Context, values Values) error {
 	return nil
 }
 
-// measureValidation adds the metrics of the validation rows and returns their scores.
-func (r *Run) measureValidation(ctx context.Context, values Values) (scores, error) {
+// measureValidation adds the metrics of the scored validation rows.
+func (r *Run) measureValidation(values Values, s scores) error {
 	rows := r.data.Split.Validation
-	s, err := r.predict(ctx, rows, nil)
-	if err != nil {
-		return s, fmt.Errorf("score validation rows: %w", err)
-	}
 	if err := r.measure(values, dataset.TestSet{Name: "val", Rows: rows}, gather(r.availability, rows, 1), s, []string{PatternGroup}); err != nil || !r.cfg.Select.Observed {
-		return s, err
+		return err
 	}
 	sample := stats.Sample{Scores: widen(s.Observed), Labels: widen(gather(r.labels, rows, r.labelWidth))}
 	report, err := stats.Evaluate(stats.Task{Kind: stats.Kind(r.task.Kind), Classes: r.task.Classes}, sample)
 	if err != nil {
-		return s, fmt.Errorf("measure val without adjustment: %w", err)
+		return fmt.Errorf("measure val without adjustment: %w", err)
 	}
 	values.add("val", observedGroup, "", sample.Metrics(), report)
-	return s, nil
+	return nil
 }
 
 // measure adds the metrics of scored rows to values: all rows together, the

@@ -118,7 +118,7 @@ func (r *Run) examine(ctx context.Context, test dataset.TestSet) (*Examination, 
 	if e.H, err = r.represent(ctx, e.Rows, e.Availability); err != nil {
 		return nil, err
 	}
-	own, err := r.answer(e.H, e.Rows, e.Availability, e.Availability)
+	own, err := r.answer(ctx, e.H, e.Rows, e.Availability, e.Availability)
 	if err != nil {
 		return nil, err
 	}
@@ -146,21 +146,29 @@ type answered struct{ score, observed []float64 }
 
 // answer has the head predict rows from their h; told is the availability that it
 // is shown.
-func (r *Run) answer(h []float32, rows []int32, told, observed []uint64) (answered, error) {
+func (r *Run) answer(ctx context.Context, h []float32, rows []int32, told, observed []uint64) (answered, error) {
 	p, err := r.head.Predict(r.reveal(h, rows, told, observed), told)
 	if err != nil {
 		return answered{}, fmt.Errorf("predict: %w", err)
 	}
-	return r.ofEvent(p), nil
+	return r.ofEvent(ctx, p, h, told)
 }
 
-func (r *Run) ofEvent(p causal.Prediction) answered {
+// ofEvent are the predictions of the event, with what a strategy fitted on top.
+func (r *Run) ofEvent(ctx context.Context, p causal.Prediction, h []float32, told []uint64) (answered, error) {
 	var a answered
+	if r.optional.fitted {
+		s := scores{Do: p.Do, Observed: p.Observed, H: h, Terms: newMeans()}
+		if err := r.adjust(ctx, &s, told); err != nil {
+			return a, err
+		}
+		p.Do, p.Observed = s.Do, s.Observed
+	}
 	outputs, at := r.task.Outputs(), r.event()
 	for i := at; i < len(p.Do); i += outputs {
 		a.score, a.observed = append(a.score, float64(p.Do[i])), append(a.observed, float64(p.Observed[i]))
 	}
-	return a
+	return a, nil
 }
 
 // ask has backbone and head predict rows under an availability.
@@ -169,7 +177,7 @@ func (r *Run) ask(ctx context.Context, rows []int32, availability []uint64) (ans
 	if err != nil {
 		return answered{}, err
 	}
-	return r.answer(h, rows, availability, availability)
+	return r.answer(ctx, h, rows, availability, availability)
 }
 
 // hide hides one modality at a time.
@@ -268,7 +276,7 @@ func (r *Run) tell(ctx context.Context, e *Examination, _ lateFusion, draw *rand
 		for i, from := range other {
 			told[i] = e.Availability[from]
 		}
-		a, err := r.answer(e.H, e.Rows, told, e.Availability)
+		a, err := r.answer(ctx, e.H, e.Rows, told, e.Availability)
 		if err != nil {
 			return err
 		}
@@ -289,7 +297,7 @@ func (r *Run) tell(ctx context.Context, e *Examination, _ lateFusion, draw *rand
 		if err != nil {
 			return fmt.Errorf("claim modalities that rows lack: %w", err)
 		}
-		a, err := r.answer(h, e.Rows, c.told, e.Availability)
+		a, err := r.answer(ctx, h, e.Rows, c.told, e.Availability)
 		if err != nil {
 			return err
 		}
@@ -299,7 +307,7 @@ func (r *Run) tell(ctx context.Context, e *Examination, _ lateFusion, draw *rand
 }
 
 // swap exchanges branches between rows.
-func (r *Run) swap(_ context.Context, e *Examination, _ lateFusion, draw *rand.Rand) error {
+func (r *Run) swap(ctx context.Context, e *Examination, _ lateFusion, draw *rand.Rand) error {
 	revealed := r.reveal(e.H, e.Rows, e.Availability, e.Availability)
 	var err error
 	if e.Causal, e.Biased, err = r.head.Branches(revealed); err != nil || e.Causal == nil {
@@ -318,7 +326,14 @@ func (r *Run) swap(_ context.Context, e *Examination, _ lateFusion, draw *rand.R
 	if err != nil {
 		return fmt.Errorf("swap biased branches: %w", err)
 	}
-	c, b := r.ofEvent(causal), r.ofEvent(biased)
+	c, err := r.ofEvent(ctx, causal, e.H, e.Availability)
+	if err != nil {
+		return err
+	}
+	b, err := r.ofEvent(ctx, biased, e.H, e.Availability)
+	if err != nil {
+		return err
+	}
 	e.CausalSwapped, e.CausalObserved = c.score, c.observed
 	e.BiasedSwapped, e.BiasedObserved = b.score, b.observed
 	return nil

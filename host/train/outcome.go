@@ -14,7 +14,8 @@ type Outcome struct {
 	BestEpoch int
 	// Values are the final metrics: every test set, all rows together, by group
 	// and by pattern, each with n and events; and the validation metrics of the
-	// best epoch, which model selection uses.
+	// best epoch, which model selection uses. Where a strategy fits after training,
+	// those are of rows that it was not fitted to.
 	Values Values
 	// Predictions holds one entry for every test set, row and output.
 	Predictions []Prediction
@@ -43,7 +44,8 @@ type Prediction struct {
 	Class   int   // output; 1 for a binary task
 	Label   float32
 	// Score is what the variant reports; Observed is the same model without the
-	// adjustment (equal to Score where nothing is adjusted).
+	// adjustment (equal to Score where nothing is adjusted). Where a strategy fits
+	// after training, both are what it makes of them.
 	Score, Observed float32
 	// Pattern is the availability the row was scored with.
 	Pattern uint64
@@ -70,8 +72,11 @@ func (r *Run) Test(ctx context.Context) (Outcome, error) {
 	}
 
 	outcome := Outcome{BestEpoch: r.best.Epoch, Values: Values{}}
-	validated, err := r.measureValidation(ctx, outcome.Values)
+	validated, err := r.fit(ctx, outcome.Values)
 	if err != nil {
+		return Outcome{}, fmt.Errorf("score validation rows: %w", err)
+	}
+	if err := r.measureValidation(outcome.Values, validated); err != nil {
 		return Outcome{}, err
 	}
 	if err := r.measureInverse(outcome.Values, validated); err != nil {

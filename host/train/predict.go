@@ -15,6 +15,8 @@ type scores struct {
 	Observed []float32
 	// Terms say what the adjustment did to the rows; see causal.Prediction.
 	Terms *means
+	// H is the representation, [rows, width].
+	H []float32
 }
 
 // represent returns h [len(rows), width] in evaluation mode. availability
@@ -37,8 +39,20 @@ func (r *Run) represent(ctx context.Context, rows []int32, availability []uint64
 	return h, nil
 }
 
-// predict scores rows under the given availability, or their own when nil.
+// predict is score, and what a strategy has fitted to validation rows on top.
 func (r *Run) predict(ctx context.Context, rows []int32, availability []uint64) (scores, error) {
+	s, err := r.score(ctx, rows, availability)
+	if err != nil || !r.optional.fitted {
+		return s, err
+	}
+	if availability == nil {
+		availability = gather(r.availability, rows, 1)
+	}
+	return s, r.adjust(ctx, &s, availability)
+}
+
+// score has the model predict rows under the given availability, or their own when nil.
+func (r *Run) score(ctx context.Context, rows []int32, availability []uint64) (scores, error) {
 	if availability == nil {
 		availability = gather(r.availability, rows, 1)
 	}
@@ -51,6 +65,7 @@ func (r *Run) predict(ctx context.Context, rows []int32, availability []uint64) 
 		Do:       make([]float32, 0, len(rows)*outputs),
 		Observed: make([]float32, 0, len(rows)*outputs),
 		Terms:    newMeans(),
+		H:        h,
 	}
 	for from := 0; from < len(rows); from += r.cfg.BatchSize {
 		to := min(from+r.cfg.BatchSize, len(rows))

@@ -63,6 +63,8 @@ type Run struct {
 	groups       []int32             // of the training rows, by position; nil without a strategy
 	represented  sdk.ForwardResponse // of the last training step; its memory serves the next
 
+	optional optional // what the strategy can beyond weights and penalties
+
 	epoch   int
 	step    uint64
 	pending *backward // of the last step; nil between epochs
@@ -107,27 +109,8 @@ func Open(ctx context.Context, cfg Config, data Data, plugins Plugins) (_ *Run, 
 	if r.separation, err = r.separate(); err != nil {
 		return nil, fmt.Errorf("part features by availability: %w", err)
 	}
-	r.head, err = causal.New(causal.Config{
-		Task:        r.task,
-		Width:       cfg.Width + r.beside(),
-		Biased:      r.beside() - r.revealed,
-		Modalities:  len(store.Modalities()),
-		Missingness: cfg.Missingness,
-		DualBranch:  r.separation.branch(cfg.DualBranch),
-		Hidden:      cfg.HeadHidden,
-		Dropout:     cfg.HeadDropout,
-		Optimizer:   cfg.Optimizer,
-		Epochs:      cfg.Epochs,
-		Seed:        rng.Derive(cfg.InitSeed, "head"),
-	}, causal.Training{
-		Availability:   gather(r.availability, train, 1),
-		Labels:         gather(r.labels, train, r.labelWidth),
-		Covariates:     r.covariates(train),
-		CovariateWidth: store.CovariateWidth(),
-		Biased:         r.separation.of(train, gather(r.availability, train, 1)),
-	})
-	if err != nil {
-		return nil, fmt.Errorf("build head: %w", err)
+	if r.head, err = r.newHead(); err != nil {
+		return nil, err
 	}
 
 	r.backbone, err = plugins.Opener.OpenBackbone(ctx, r.openRequest())
@@ -140,15 +123,55 @@ func Open(ctx context.Context, cfg Config, data Data, plugins Plugins) (_ *Run, 
 		}
 	}()
 	if plugins.Strategy != nil {
-		if r.groups, err = r.trainingGroups(); err != nil {
+		if r.groups, err = r.groupsOf(train); err != nil {
 			return nil, err
 		}
 		r.strategy, err = plugins.Opener.OpenStrategy(ctx, r.strategyRequest())
 		if err != nil {
 			return nil, fmt.Errorf("open strategy %s: %w", plugins.Strategy.Name, err)
 		}
+		if err := r.openOptional(ctx, *plugins.Strategy); err != nil {
+			return nil, err
+		}
 	}
 	return r, nil
+}
+
+// newHead builds the head of the present stage. Its own schedule spans the epochs
+// from the restart before to the next.
+func (r *Run) newHead() (*causal.Head, error) {
+	store, train := r.data.Store, r.data.Split.Train
+	own := gather(r.availability, train, 1)
+	first, end := r.optional.span(r.cfg.Epochs)
+	head, err := causal.New(causal.Config{
+		Task:        r.task,
+		Width:       r.cfg.Width + r.beside(),
+		Biased:      r.beside() - r.revealed,
+		Modalities:  len(store.Modalities()),
+		Missingness: r.cfg.Missingness,
+		DualBranch:  r.separation.branch(r.cfg.DualBranch),
+		Hidden:      r.cfg.HeadHidden,
+		Dropout:     r.cfg.HeadDropout,
+		Optimizer:   r.cfg.Optimizer,
+		Epochs:      end - first,
+		Seed:        rng.Derive(r.cfg.InitSeed, "head"),
+	}, causal.Training{
+		Availability:   own,
+		Labels:         gather(r.labels, train, r.labelWidth),
+		Covariates:     r.covariates(train),
+		CovariateWidth: store.CovariateWidth(),
+		Biased:         r.separation.of(train, own),
+	})
+	if err != nil {
+		return nil, fmt.Errorf("build head: %w", err)
+	}
+	return head, nil
+}
+
+// headEpoch is the epoch of the head: counted from the last restart.
+func (r *Run) headEpoch() int {
+	first, _ := r.optional.span(r.cfg.Epochs)
+	return r.epoch - first
 }
 
 // Close closes the sessions. It may be called more than once.

@@ -30,6 +30,7 @@ func (r *Run) strategyRequest() sdk.StrategyOpenRequest {
 		Optimizer:       optimizerSettings(r.cfg.Optimizer),
 		Seed:            rng.Derive(r.cfg.InitSeed, "strategy"),
 		Width:           r.cfg.Width,
+		Epochs:          r.cfg.Epochs,
 	}
 }
 
@@ -39,27 +40,26 @@ func (r *Run) covariates(rows []int32) []float32 {
 	return r.data.Store.Covariates(rows, r.data.Split.Train)
 }
 
-// trainingGroups assigns every training row a group. A strategy that declares a
-// hyperparameter "groups" chooses the definition: "pattern" (the default),
-// "pattern_label" or "environment". A definition that the dataset has no grounds
-// for is an error with code bad_request.
-func (r *Run) trainingGroups() ([]int32, error) {
-	train := r.data.Split.Train
+// groupsOf assigns rows a group. A strategy that declares a hyperparameter "groups"
+// chooses the definition: "pattern" (the default), of the training rows,
+// "pattern_label" or "environment". A definition that the dataset has no grounds for
+// is an error with code bad_request.
+func (r *Run) groupsOf(rows []int32) ([]int32, error) {
 	kind, _ := r.cfg.Strategy["groups"].(string)
 	if kind == "environment" {
 		environment := r.data.Store.Environment()
 		if environment == nil {
 			return nil, sdk.Errorf(sdk.CodeBadRequest, "strategy.groups is environment, and the dataset %s declares none", r.data.Store.Name())
 		}
-		return gather(environment, train, 1), nil
+		return gather(environment, rows, 1), nil
 	}
-	groups := causal.PatternGroups(gather(r.availability, train, 1), minGroup)
+	groups := causal.PatternGroups(gather(r.availability, r.data.Split.Train, 1), gather(r.availability, rows, 1), minGroup)
 	if kind == "pattern_label" {
 		if r.labelWidth != 1 {
 			return nil, sdk.Errorf(sdk.CodeBadRequest, "strategy.groups is pattern_label, which needs one label a row, and the task is %s", r.task.Kind)
 		}
 		classes := int32(max(r.task.Classes, 2))
-		for i, row := range train {
+		for i, row := range rows {
 			groups[i] = groups[i]*classes + int32(r.labels[row])
 		}
 	}
