@@ -43,6 +43,11 @@
 //     seed and the step alone
 //   - objective: weights are finite and not negative, gradients have their shapes
 //   - gradients: those of the penalty agree with finite differences
+//   - stages, mixing and post-hoc, each if the capabilities declare it: stages begin
+//     one after the other and a session goes on from each; partners are rows of the
+//     batch, drawn from the seed and the step alone; a fit forgets the one before, is
+//     in the snapshot, copes with one class, one group or one row, and every adjusted
+//     prediction is a probability that owes nothing to other rows
 //
 // Start at [CheckBackbone] and [CheckStrategy], which answer one [Result] a
 // check. The package imports packages of the SDK only.

@@ -43,6 +43,9 @@ func CheckStrategy(ctx context.Context, plugin sdk.Strategy, options Options) []
 		{"augment", s.checkAugment},
 		{"objective", s.checkObjective},
 		{"gradients", s.checkGradients},
+		{"stages", s.checkStages},
+		{"mixing", s.checkMixing},
+		{"post-hoc", s.checkPostHoc},
 		{"snapshot", s.checkSnapshot},
 		{"sessions", s.checkSessions},
 		{"slices", s.checkSlices},
@@ -79,6 +82,7 @@ func (s *strategies) requestOf(task sdk.Task, values sdk.Values) sdk.StrategyOpe
 		Optimizer:       sdk.OptimizerSettings{Name: "adam", LearningRate: 1e-2},
 		Seed:            11,
 		Width:           hWidth,
+		Epochs:          strategyEpochs,
 	}
 }
 

@@ -27,8 +27,10 @@ func (s *strategies) checkHyperparameters(p *probe) {
 				return err
 			}
 			defer func() { _ = o.close() }()
-			_, err = o.run(1, 3)
-			return err
+			if _, err = o.run(1, 3); err != nil {
+				return err
+			}
+			return s.tryOptional(p, o)
 		}
 		p.must(works(), "run a step with the defaults, %s task", task.Kind)
 		p.notef("%s task: %d values tried", task.Kind, tryExtremes(p, s.info.Hyperparameters, works))

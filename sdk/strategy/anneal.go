@@ -14,7 +14,7 @@ type Anneal struct {
 // AnnealHyperparameter declares the number of steps.
 func AnnealHyperparameter(steps int64) sdk.Hyperparameter {
 	return sdk.Hyperparameter{
-		Name: "anneal", Type: sdk.Int, Default: steps, Min: 0, Max: 1e6,
+		Name: "anneal", Type: sdk.Int, Default: steps, Min: 0, Max: 1e6, Unit: sdk.Steps,
 		Text: "training steps before the penalty has its full weight; the optimisers then start anew",
 	}
 }

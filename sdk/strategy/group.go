@@ -44,10 +44,7 @@ func (c Config) GroupSizes() ([]int, error) {
 func (b Batch) ByGroup(minimum int) [][]int {
 	var lists [][]int
 	for i := range b.Rows {
-		g := 0
-		if b.Groups != nil {
-			g = int(b.Groups[i])
-		}
+		g := int(b.Group(i))
 		for g >= len(lists) {
 			lists = append(lists, nil)
 		}
@@ -60,6 +57,14 @@ func (b Batch) ByGroup(minimum int) [][]int {
 		}
 	}
 	return out
+}
+
+// Group is the group of a row by its place in the batch; 0 without groups.
+func (b Batch) Group(i int) int32 {
+	if b.Groups == nil {
+		return 0
+	}
+	return b.Groups[i]
 }
 
 // EqualGroups returns row weights under which the weighted mean loss of the batch

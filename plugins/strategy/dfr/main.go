@@ -1,0 +1,9 @@
+// Command dfr fits the last layer anew to balanced validation rows.
+package main
+
+import (
+	"github.com/deconfound/deconfound/sdk/serve"
+	"github.com/deconfound/deconfound/sdk/strategy"
+)
+
+func main() { serve.Strategy(strategy.New(info, newRule)) }

@@ -1,0 +1,9 @@
+// Command mixup mixes representations and labels of training rows.
+package main
+
+import (
+	"github.com/deconfound/deconfound/sdk/serve"
+	"github.com/deconfound/deconfound/sdk/strategy"
+)
+
+func main() { serve.Strategy(strategy.New(info, newRule)) }
