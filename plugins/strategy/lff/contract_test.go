@@ -11,3 +11,5 @@ import (
 func TestContract(t *testing.T) { plugintest.Strategy(t, strategy.New(info, newRule)) }
 
 func TestReference(t *testing.T) { strategytest.Reference(t, info, newRule) }
+
+func TestTraining(t *testing.T) { strategytest.Training(t, info, newRule) }

@@ -1,9 +1,7 @@
 package strategytest
 
 import (
-	"encoding/json"
 	"math"
-	"os"
 	"slices"
 	"testing"
 
@@ -45,6 +43,12 @@ type step struct {
 	Loss        float64
 	DH, DLogits []float64
 	Reset       bool
+	// Partner and Share are what the rule is taken to have mixed; its draws have
+	// tests of their own. H is before mixing, Logits are linear in h: Weights
+	// [width, outputs] of a head without intercept.
+	Partner []int32
+	Share   []float32
+	Weights []float32
 }
 
 // Parametric is a rule with parameters of its own, which Reference sets to those
@@ -63,14 +67,8 @@ type Parametric interface {
 // gradients of the penalty are compared with central differences, too.
 func Reference(t *testing.T, info sdk.Info, build func(strategy.Config) (strategy.Rule, error)) {
 	t.Helper()
-	data, err := os.ReadFile("testdata/reference.json")
-	if err != nil {
-		t.Fatalf("read fixture: %v", err)
-	}
 	var cases []fixture
-	if err := json.Unmarshal(data, &cases); err != nil {
-		t.Fatalf("decode fixture: %v", err)
-	}
+	readFixture(t, "testdata/reference.json", &cases)
 	if len(cases) == 0 {
 		t.Fatal("the fixture has no cases")
 	}
@@ -86,17 +84,11 @@ func (c fixture) run(t *testing.T, info sdk.Info, build func(strategy.Config) (s
 	if err != nil {
 		t.Fatalf("hyperparameters: %v", err)
 	}
-	labels := make([]float32, len(c.Labels))
-	for i, y := range c.Labels {
-		labels[i] = float32(math.NaN())
-		if y != nil {
-			labels[i] = *y
-		}
-	}
+	labels := known(c.Labels)
 	open := sdk.StrategyOpenRequest{
 		Availability: c.Availability, Labels: labels, Groups: c.Groups, Modalities: 3, Task: task,
 		Hyperparameters: values, Width: c.Width, Seed: 1,
-		Optimizer: sdk.OptimizerSettings{Name: "adam", LearningRate: 1e-2},
+		Epochs: 2, Optimizer: sdk.OptimizerSettings{Name: "adam", LearningRate: 1e-2},
 	}
 	var rule strategy.Rule
 	plugin := strategy.New(info, func(cfg strategy.Config) (strategy.Rule, error) {
@@ -111,6 +103,10 @@ func (c fixture) run(t *testing.T, info sdk.Info, build func(strategy.Config) (s
 		t.Fatalf("open: %v", err)
 	}
 	for n, s := range c.Steps {
+		if s.Partner != nil {
+			s.mixed(t, n, c, task, labels, opened.Session)
+			continue
+		}
 		req := s.request(c, task, labels)
 		numeric(t, n, opened.Session, req)
 		var resp sdk.ObjectiveResponse
