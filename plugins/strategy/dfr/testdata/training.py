@@ -15,7 +15,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).parents[4] / "sdk/strategy/strateg
 from training import Plain, Run, write
 
 
-def refit(run, reg, steps=60000):
+def refit(run, reg, steps=30000):
     """Proximal gradient with a fixed step, run until nothing moves."""
     with torch.no_grad():
         h = run.logits(run.held["x"])[0]
