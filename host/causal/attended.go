@@ -53,14 +53,14 @@ func (n *attended) branches(t *nn.Tape, h *nn.Var) (c, b *nn.Var) {
 // shared is what forward keeps for backward.
 type shared struct{ c, b, code, onB *nn.Var }
 
-// code is that of the rows' own strata; nil without strata. It is zero in the
+// ownCode is that of the rows' own strata; nil without strata. It is zero in the
 // warm-up.
-func (n *attended) code(p *pass) *nn.Var {
-	d := n.head.strata
+func (h *Head) ownCode(p *pass) *nn.Var {
+	d := h.strata
 	switch {
 	case d == nil:
 		return nil
-	case p.epoch < n.head.schedule.warmup || !d.built:
+	case p.epoch < h.schedule.warmup || !d.built:
 		return p.tape.Const(p.rows, d.codeWidth(), make([]float32, p.rows*d.codeWidth()))
 	}
 	return d.code(p.tape, p.batch.Positions)
@@ -75,7 +75,7 @@ func beside(x, code *nn.Var) []*nn.Var {
 
 func (n *attended) forward(p *pass) {
 	t, h := p.tape, n.head
-	m := &shared{code: n.code(p)}
+	m := &shared{code: h.ownCode(p)}
 	m.c, m.b = n.branches(t, p.h)
 	p.logits = n.onC.apply(t, h.stream("dropout", p.step), beside(m.c, m.code)...)
 	m.onB = n.onB.apply(t, h.stream("dropout_biased", p.step), beside(m.b, m.code)...)
@@ -94,15 +94,8 @@ func (n *attended) backward(p *pass) ([]Term, []*group) {
 		{"loss_causal", weighted(p.share, p.rowLoss)},
 		{"loss_uniform", task.addUniform(m.onB.Grad, m.onB.Value, n.settings.BiasWeight, p.share)},
 	}
-	if to := present(p.share); n.settings.SwapWeight > 0 && len(to) > 0 {
-		from := make([]int32, p.rows)
-		for i := range from {
-			from[i] = int32(i)
-		}
-		for i, at := range rng.Stream(n.head.cfg.Seed, "swap", p.step).Perm(len(to)) {
-			from[to[i]] = to[at]
-		}
-		mixed := p.tape.Add(m.c, p.tape.Gather(m.b, from))
+	if n.settings.SwapWeight > 0 && len(present(p.share)) > 0 {
+		mixed := p.tape.Add(m.c, p.tape.Gather(m.b, n.head.swapped(p)))
 		logits := n.onMixed.apply(p.tape, n.head.stream("dropout_swap", p.step), beside(mixed, m.code)...)
 		task.addCrossEntropyGradient(logits.Grad, logits.Value, labels, scaled(n.settings.SwapWeight, p.share))
 		terms = append(terms, Term{"loss_mixed", weighted(p.share, task.crossEntropy(logits.Value, labels))})
@@ -141,14 +134,30 @@ func (t Task) addUniform(dst, logits []float32, coefficient float64, share []flo
 
 func (n *attended) predict(p *pass) (do, observed []float64, terms []Term) {
 	c, b := n.branches(p.tape, p.h)
-	if p.epoch < n.head.schedule.warmup {
-		base := n.onC.partial(p.tape, 0, true, c)
-		m := n.onC.mix(base, p.tape.Const(1, base.Cols, make([]float32, base.Cols)), []float64{1})
+	return n.head.predictCausal(p, n.onC, c, b)
+}
+
+// predictCausal predicts by a classifier of z_c, over the strata; before the end of
+// the warm-up by the classifier as it is.
+func (h *Head) predictCausal(p *pass, on *classifier, c, b *nn.Var) (do, observed []float64, terms []Term) {
+	if p.epoch < h.schedule.warmup {
+		base := on.partial(p.tape, 0, true, c)
+		m := on.mix(base, p.tape.Const(1, base.Cols, make([]float32, base.Cols)), []float64{1})
 		return m.mean, m.mean, nil
 	}
-	s := n.head.newScorer(p, n.onC, false, b)
+	s := h.newScorer(p, on, false, b)
 	observed = s.own(c, b)
 	return s.overStrata(c, b), observed, s.terms(c, b, observed)
+}
+
+// swapped lists the rows of a batch with those that have a weight permuted among
+// themselves.
+func (h *Head) swapped(p *pass) []int32 {
+	from, to := every(p.rows), present(p.share)
+	for i, at := range rng.Stream(h.cfg.Seed, "swap", p.step).Perm(len(to)) {
+		from[to[i]] = to[at]
+	}
+	return from
 }
 
 func (n *attended) needsRefresh(epoch int) bool {

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"maps"
 )
 
 // The values of DualBranch.Split.
@@ -19,6 +20,9 @@ const (
 	SplitEnvironment = "environment"
 	// SplitAttention: every column of h is shared out between the branches (CAL).
 	SplitAttention = "attention"
+	// SplitSubtraction: the causal part of h is what is left of it when the biased
+	// one is subtracted (CaBiR).
+	SplitSubtraction = "subtraction"
 )
 
 // The values of DualBranch.Mechanism: what drives the availability of modalities.
@@ -102,8 +106,10 @@ type DualBranch struct {
 // DualBranchParameters describes the settings under dual_branch.*.
 func DualBranchParameters() []Parameter {
 	return []Parameter{
-		enum("split", "what tells the biased branch from the causal one: gce, bias is learned first (LfF, NeurIPS 2020); availability, the part of a modality that predicts which others are there is erased from the features of any backbone. environment, the same with what tells the environment of a row; attention, columns of h are shared out between a branch that suffices and one that is to say nothing of the label (CAL, KDD 2022), with bias_weight and swap_weight. Of the other settings mechanism, at, form, lead, contradicted, predict and pool are of availability and environment, the rest is of gce",
-			SplitGCE, SplitAvailability, SplitEnvironment, SplitAttention),
+		enum("split", "what tells the biased branch from the causal one: gce, bias is learned first (LfF, NeurIPS 2020); availability, the part of a modality that predicts which others are there is erased from the features of any backbone. environment, the same with what tells the environment of a row; attention, columns of h are shared out between a branch that suffices and one that is to say nothing of the label (CAL, KDD 2022), with bias_weight and swap_weight; subtraction, z_c is h less z_b, which the generalised cross entropy learns (CaBiR), with q, bias_weight, swap_weight and swap_start. Of the other settings mechanism, at, form, lead, contradicted, predict and pool are of availability and environment, the rest is of gce",
+			SplitGCE, SplitAvailability, SplitEnvironment, SplitAttention, SplitSubtraction),
+		choice("recipe", "a published method, whose settings are then the defaults: disc, branches by the generalised cross entropy, swapped, each row with its own z_b (DisC, NeurIPS 2022); cal, columns of h shared out by attention (CAL, KDD 2022); cabir, z_c is h less z_b (CaBiR)",
+			RecipeDisC, RecipeCAL, RecipeCaBiR),
 		choice("mechanism", "of split availability and environment, to be declared: what drives availability, or goes with the environment. confounder, a latent confounder of features and label; label, the label itself: the split is then made within classes; self, the values themselves: nothing is erased",
 			MechanismConfounder, MechanismLabel, MechanismSelf),
 		choice("at", "of split availability, where the biased part b is told from the rest: input, it is erased from the features, which the backbone must be able to do; head, nothing is erased, and the joint head learns what b and stratum say of y before h is opened to it, which any backbone allows. input is the default of the linear form, head of the network form",
@@ -135,14 +141,55 @@ func DualBranchParameters() []Parameter {
 	}
 }
 
-// calWeight is what CAL weights the uniform and the intervened loss with.
-const calWeight = 0.5
+// The values of dual_branch.recipe.
+const (
+	RecipeDisC  = "disc"
+	RecipeCAL   = "cal"
+	RecipeCaBiR = "cabir"
+)
+
+// recipes are the settings of published methods; those of a split stand in
+// splitDefaults.
+var recipes = map[string]map[string]any{
+	RecipeDisC: {
+		"split": SplitGCE, "heads": HeadsJoint, "difficulty": DifficultyRelative, "q": 0.7, "bias_weight": 1.0,
+		"swap_weight": 10.0, "swap_start": 0.5, "independence": IndependenceNone, "predict": PredictOwn,
+	},
+	RecipeCAL:   {"split": SplitAttention},
+	RecipeCaBiR: {"split": SplitSubtraction},
+}
+
+// splitDefaults are defaults that differ from the declared ones with a split: CAL
+// weights the uniform and the intervened loss by half, CaBiR begins to swap after ten
+// of fifty epochs.
+var splitDefaults = map[string]map[string]any{
+	SplitAttention:   {"bias_weight": 0.5, "swap_weight": 0.5},
+	SplitSubtraction: {"bias_weight": 0.5, "swap_weight": 1.0, "swap_start": 0.2},
+}
+
+// withDefaults adds defaults to settings that lack them.
+func withDefaults(raw, defaults map[string]any) map[string]any {
+	out := maps.Clone(defaults)
+	if out == nil {
+		out = map[string]any{}
+	}
+	maps.Copy(out, raw)
+	return out
+}
 
 // ParseDualBranch checks settings by name and fills in the defaults. Errors name
 // the key, as dual_branch.<name>.
 func ParseDualBranch(raw map[string]any) (*DualBranch, error) {
 	s, err := settings("dual_branch", DualBranchParameters(), raw)
 	if err != nil {
+		return nil, err
+	}
+	raw = withDefaults(raw, recipes[s.String("recipe")])
+	if s, err = settings("dual_branch", DualBranchParameters(), raw); err != nil {
+		return nil, err
+	}
+	raw = withDefaults(raw, splitDefaults[s.String("split")])
+	if s, err = settings("dual_branch", DualBranchParameters(), raw); err != nil {
 		return nil, err
 	}
 	split, mechanism := s.String("split"), s.String("mechanism")
@@ -159,18 +206,15 @@ func ParseDualBranch(raw map[string]any) (*DualBranch, error) {
 		return nil, fmt.Errorf(`dual_branch.split = %q needs mechanism = "confounder", "label" or "self": what drives availability cannot be learned from the data, declare it`, split)
 	case split == SplitEnvironment && mechanism == MechanismSelf:
 		return nil, errors.New(`dual_branch.mechanism = "self" belongs to split = "availability": an environment does not come about by the values of a modality; declare "confounder" or "label"`)
-	case split == SplitAttention && predicts && s.String("predict") != PredictDrop:
-		return nil, fmt.Errorf(`dual_branch.predict = %q cannot be combined with split = "attention", which predicts from the causal branch; use predict = "drop"`, s.String("predict"))
+	case (split == SplitAttention || split == SplitSubtraction) && predicts && s.String("predict") != PredictDrop:
+		return nil, fmt.Errorf(`dual_branch.predict = %q cannot be combined with split = %q, which predicts from the causal branch; use predict = "drop"`, s.String("predict"), split)
+	case split == SplitSubtraction && s.Float("bias_weight") > 1:
+		return nil, fmt.Errorf(`dual_branch.bias_weight = %v with split = "subtraction" is the share of the biased head, at most 1`, s.Float("bias_weight"))
 	case form == FormNetwork && at == AtInput:
 		return nil, errors.New(`dual_branch.form = "network" finds no directions of the features that could be erased at the input; use at = "head"`)
 	}
-	if split == SplitAttention {
+	if split == SplitAttention || split == SplitSubtraction {
 		s["predict"] = PredictDrop
-		for _, name := range []string{"bias_weight", "swap_weight"} {
-			if _, given := raw[name]; !given {
-				s[name] = calWeight
-			}
-		}
 	}
 	if parts {
 		form = cmp.Or(form, FormLinear)
@@ -215,6 +259,9 @@ func (d *DualBranch) Separates() bool {
 // attends reports whether the split is made by attention.
 func (d *DualBranch) attends() bool { return d != nil && d.Split == SplitAttention }
 
+// subtracts reports whether the split is made by subtraction.
+func (d *DualBranch) subtracts() bool { return d != nil && d.Split == SplitSubtraction }
+
 // UsesBiased reports whether the head needs the biased part of every row beside
 // its representation.
 func (d *DualBranch) UsesBiased() bool {
@@ -241,9 +288,7 @@ func Compatible(m *Missingness, d *DualBranch, task Task, modalities int) error 
 		return fmt.Errorf(`missingness.dictionary = "class_pattern" needs one class a row; the task is multilabel: use "pattern"`)
 	case d == nil && m.stratified() && m.Dictionary == KMeans && m.Context == ContextBiased:
 		return fmt.Errorf(`missingness.context = "biased" clusters z_b, which only dual_branch has; add dual_branch, or use context = "availability"`)
-	case d.attends() && m.stratified() && m.Dictionary == KMeans && m.Context == ContextBiased:
-		return fmt.Errorf(`missingness.context = "biased" clusters the z_b of dual_branch.split = "gce"; with split = "attention" use context = "availability"`)
-	case d.Separates() && m.stratified() && m.Dictionary == KMeans && m.Context == ContextBiased:
+	case (d.Separates() || d.attends() || d.subtracts()) && m.stratified() && m.Dictionary == KMeans && m.Context == ContextBiased:
 		return fmt.Errorf(`missingness.context = "biased" clusters the z_b of dual_branch.split = "gce"; with split = %q use context = "availability"`, d.Split)
 	case d.Separates() && d.At == AtHead && m.stratified() && m.Warmup > 0:
 		return fmt.Errorf(`missingness.warmup = %d cannot be combined with dual_branch.at = "head": in a warm-up h learns what b is to say; set it to 0`, m.Warmup)

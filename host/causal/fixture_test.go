@@ -53,6 +53,9 @@ var variants = map[string][2]map[string]any{
 	"md_availability_head":   {{"code": "both"}, {"split": "availability", "mechanism": "confounder", "form": "network", "lead": 0.5, "pool": 7}},
 	"attention":              {nil, {"split": "attention"}},
 	"md_attention":           {{"warmup": 1, "code": "both"}, {"split": "attention", "swap_weight": 2}},
+	"subtraction":            {nil, {"split": "subtraction", "bias_weight": 0.3, "swap_weight": 2}},
+	"md_subtraction":         {{"warmup": 1, "code": "both"}, {"split": "subtraction", "swap_start": 0.3}},
+	"disc":                   {nil, {"recipe": "disc"}},
 	"nwgm_availability_drop": {{"mode": "nwgm", "attention": 6, "projection": 5, "warmup": 1}, {"split": "availability", "mechanism": "label", "predict": "drop"}},
 }
 

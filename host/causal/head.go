@@ -102,6 +102,8 @@ func New(cfg Config, training Training) (*Head, error) {
 	switch {
 	case cfg.Biased > 0:
 		h.network, h.groups, err = newProxied(h)
+	case cfg.DualBranch.subtracts():
+		h.network, h.groups, err = newSubtracted(h)
 	case cfg.DualBranch.attends():
 		h.network, h.groups, err = newAttended(h)
 	case cfg.DualBranch != nil && !cfg.DualBranch.Separates():

@@ -168,7 +168,7 @@ func TestMeasure_recipes(t *testing.T) {
 		{"groupdro", design{strategy: groupDRO}},
 		{"cal", design{branch: map[string]any{"split": "attention"}}},
 		{"cal, md", design{branch: map[string]any{"split": "attention"}, missingness: md}},
-		{"cabir", design{network: newSubtracted}},
+		{"cabir", design{branch: map[string]any{"recipe": "cabir"}}},
 		{"lff", design{branch: map[string]any{"heads": "separate", "independence": "none", "predict": "drop", "difficulty": "class"}}},
 		{"gce swap vclub, drop", design{branch: gce("vclub", "drop")}},
 		{"gce swap hsic, drop", design{branch: gce("hsic", "drop")}},

@@ -154,6 +154,8 @@ func (r *reference) value() float64 {
 		return r.proxied(n, h)
 	case *attended:
 		return r.shared(h)
+	case *subtracted:
+		return r.subtracted(h)
 	}
 	panic("unknown network")
 }
@@ -168,6 +170,8 @@ func (r *reference) sum(terms []Term) float64 {
 		weights["loss_biased"], weights["dependence"] = d.BiasWeight, d.IndependenceWeight
 		weights["loss_uniform"], weights["loss_mixed"] = d.BiasWeight, d.SwapWeight
 		weights["loss_swap_causal"], weights["loss_swap_biased"] = d.SwapWeight, d.SwapWeight*d.BiasWeight
+		weights["loss_final"], weights["loss_whole"] = 1, 1-d.BiasWeight
+		weights["loss_swapped_causal"], weights["loss_swapped_biased"] = d.SwapWeight*(1-d.BiasWeight), d.SwapWeight*d.BiasWeight
 	}
 	sum := 0.0
 	for _, term := range terms {
@@ -257,35 +261,8 @@ func (r *reference) shared(h matrix) float64 {
 			c[i], b[i] = append(c[i], a*h[i][j]), append(b[i], (1-a)*h[i][j])
 		}
 	}
-	var codes matrix
-	if d := r.head.strata; d != nil {
-		if r.epoch >= r.head.schedule.warmup {
-			codes = r.ownCodes()
-		} else {
-			for range h {
-				codes = append(codes, make([]float64, d.codeWidth()))
-			}
-		}
-	}
-	on := func(name string, x matrix) matrix {
-		if codes != nil {
-			x = concat(x, codes)
-		}
-		return twoLayers(r.values, "attention", name, x)
-	}
-	var used []int
-	for i, w := range r.weights {
-		if w > 0 {
-			used = append(used, i)
-		}
-	}
-	mixed := slices.Clone(c)
-	for i, at := range rng.Stream(r.head.cfg.Seed, "swap", r.step).Perm(len(used)) {
-		mixed[used[i]] = nil
-		for j, v := range c[used[i]] {
-			mixed[used[i]] = append(mixed[used[i]], v+b[used[at]][j])
-		}
-	}
+	on := r.onOwn("attention", h)
+	mixed, _ := r.mixed(c, b)
 	loss := r.meanLoss(on("causal.classifier", c)) + s.SwapWeight*r.meanLoss(on("mixed.classifier", mixed))
 	for i, row := range on("biased.classifier", b) {
 		uniform := 0.0
@@ -301,6 +278,86 @@ func (r *reference) shared(h matrix) float64 {
 			}
 		}
 		loss += s.BiasWeight * r.share(i) * uniform
+	}
+	return loss
+}
+
+// onOwn applies a classifier of a group, telling it the rows' own strata; the code is
+// zero in the warm-up.
+func (r *reference) onOwn(group string, h matrix) func(name string, x matrix) matrix {
+	var codes matrix
+	if d := r.head.strata; d != nil {
+		if r.epoch >= r.head.schedule.warmup {
+			codes = r.ownCodes()
+		} else {
+			for range h {
+				codes = append(codes, make([]float64, d.codeWidth()))
+			}
+		}
+	}
+	return func(name string, x matrix) matrix {
+		if codes != nil {
+			x = concat(x, codes)
+		}
+		return twoLayers(r.values, group, name, x)
+	}
+}
+
+// mixed is c with b of another row added, where the row has a weight, and which row.
+func (r *reference) mixed(c, b matrix) (mixed matrix, from []int) {
+	var used []int
+	for i, w := range r.weights {
+		from = append(from, i)
+		if w > 0 {
+			used = append(used, i)
+		}
+	}
+	for i, at := range rng.Stream(r.head.cfg.Seed, "swap", r.step).Perm(len(used)) {
+		from[used[i]] = used[at]
+	}
+	for i, j := range from {
+		mixed = append(mixed, nil)
+		for k, v := range c[i] {
+			mixed[i] = append(mixed[i], v+b[j][k])
+		}
+	}
+	return mixed, from
+}
+
+// subtracted is the objective of the dual branch by subtraction.
+func (r *reference) subtracted(h matrix) float64 {
+	s := r.head.cfg.DualBranch
+	branch := func(values map[string][]float64, x matrix) matrix {
+		b := linear(values, "subtraction/bias", x)
+		for _, row := range b {
+			for j, v := range row {
+				row[j] = max(v, 0.01*v)
+			}
+		}
+		return b
+	}
+	b, c := branch(r.values, h), make(matrix, len(h))
+	for i, row := range branch(r.values0, rowsOf(r.h0, r.head.cfg.Width)) {
+		for j, v := range row {
+			c[i] = append(c[i], h[i][j]-v)
+		}
+	}
+	on := r.onOwn("subtraction", h)
+	both := func(x matrix, from []int) float64 {
+		loss := (1 - s.BiasWeight) * r.meanLoss(on("causal.classifier", x))
+		for i, row := range on("biased.classifier", x) {
+			loss += s.BiasWeight * r.share(i) * mean(r.outcomes(row, r.labels(from[i])), func(ce float64) float64 { return (1 - math.Exp(-s.Q*ce)) / s.Q })
+		}
+		return loss
+	}
+	var own []int
+	for i := range h {
+		own = append(own, i)
+	}
+	loss := r.meanLoss(on("final.classifier", c)) + both(h, own)
+	if r.epoch >= r.head.schedule.swap {
+		mixed, from := r.mixed(c, b)
+		loss += s.SwapWeight * both(mixed, from)
 	}
 	return loss
 }
@@ -608,7 +665,7 @@ func checkGradients(t *testing.T, d *trainer, s int) {
 	objective := ref.value() // fixes the bandwidths
 	near(t, fmt.Sprintf("epoch %d: sum of the terms %v", ref.epoch, terms), ref.sum(terms), objective, 1e-4)
 	switch d.head.network.(type) {
-	case *branches, *attended: // whose objective has more than the row losses
+	case *branches, *attended, *subtracted: // whose objective has more than the row losses
 	default:
 		losses := 0.0
 		for i, loss := range out.RowLoss {

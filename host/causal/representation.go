@@ -25,6 +25,8 @@ func (h *Head) Branches(representations []float32) (causal, biased []float32, er
 	switch n := h.network.(type) {
 	case *branches:
 		split = func(x *nn.Var) (c, b *nn.Var) { return branch(h.quiet, n.causal, x), branch(h.quiet, n.biased, x) }
+	case *subtracted:
+		split = func(x *nn.Var) (c, b *nn.Var) { return n.branches(h.quiet, x) }
 	case *attended:
 		split = func(x *nn.Var) (c, b *nn.Var) { return n.branches(h.quiet, x) }
 	default:

@@ -27,6 +27,12 @@ func newSchedule(m *Missingness, d *DualBranch, epochs int) schedule {
 	if d == nil || d.Separates() || d.attends() {
 		return s
 	}
+	if d.subtracts() {
+		if d.SwapWeight > 0 {
+			s.swap = max(s.warmup, int(math.Round(d.SwapStart*float64(epochs))))
+		}
+		return s
+	}
 	if d.swaps() {
 		s.swap = max(s.warmup, int(math.Round(d.SwapStart*float64(epochs))))
 	}

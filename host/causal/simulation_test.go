@@ -310,8 +310,6 @@ type design struct {
 	// strategy, if not nil, makes the weights and the gradient of a penalty that the
 	// rows of each step get.
 	strategy func() strategy
-	// network, if not nil, takes the place of the head's.
-	network func(h *Head) (network, []*group, error)
 }
 
 type strategy func(out Output, b Batch, step uint64) (weights, dlogits []float32)
@@ -371,11 +369,6 @@ func (d design) fit(tb testing.TB, train, test sample, epochs int, seed uint64) 
 	h, err := New(cfg, training)
 	if err != nil {
 		tb.Fatal(err)
-	}
-	if d.network != nil {
-		if h.network, h.groups, err = d.network(h); err != nil {
-			tb.Fatal(err)
-		}
 	}
 	// join appends the biased part to representations.
 	join := func(rep, biased []float32, rows []int32) []float32 {
