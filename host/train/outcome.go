@@ -26,7 +26,9 @@ type Outcome struct {
 }
 
 // Diagnostic is a finding about a run: availability_split/<modality>, the share of
-// the modality's variance that the availability-guided split erased.
+// the modality's variance that the availability-guided split erased;
+// schedule/<setting>, the steps or epochs that the tested model was trained for, where
+// a setting counts more of them.
 type Diagnostic struct {
 	Name     string
 	Estimate float64
@@ -111,7 +113,7 @@ func (r *Run) Test(ctx context.Context) (Outcome, error) {
 		}
 		outcome.Examination = examination
 	}
-	outcome.Diagnostics = r.separation.diagnostics(r.data.Store.Modalities())
+	outcome.Diagnostics = append(r.separation.diagnostics(r.data.Store.Modalities()), r.unreached()...)
 	return outcome, nil
 }
 

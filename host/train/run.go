@@ -63,7 +63,8 @@ type Run struct {
 	groups       []int32             // of the training rows, by position; nil without a strategy
 	represented  sdk.ForwardResponse // of the last training step; its memory serves the next
 
-	optional optional // what the strategy can beyond weights and penalties
+	counted  []counted // settings that count steps or epochs
+	optional optional  // what the strategy can beyond weights and penalties
 
 	epoch   int
 	step    uint64
@@ -98,6 +99,8 @@ func Open(ctx context.Context, cfg Config, data Data, plugins Plugins) (_ *Run, 
 		best:         best{Epoch: -1, Value: math.NaN()},
 	}
 	r.labelWidth = len(r.labels) / store.Rows()
+	r.counted = countedSettings("backbone", &plugins.Backbone, cfg.Backbone)
+	r.counted = append(r.counted, countedSettings("strategy", plugins.Strategy, cfg.Strategy)...)
 	if plugins.Strategy != nil && plugins.Strategy.Capabilities.RevealsAvailability {
 		r.revealed = len(store.Modalities())
 	}

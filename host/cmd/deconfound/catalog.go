@@ -8,6 +8,7 @@ import (
 	"github.com/deconfound/deconfound/host/causal"
 	"github.com/deconfound/deconfound/host/dataset"
 	"github.com/deconfound/deconfound/host/plugin"
+	"github.com/deconfound/deconfound/host/train"
 	"github.com/deconfound/deconfound/sdk"
 	"github.com/deconfound/deconfound/sweeps"
 )
@@ -115,6 +116,15 @@ func (c *catalog) Components(data sweeps.DatasetInfo, missingness, dualBranch sw
 	return causal.Compatible(m, d, causal.Task{Kind: data.Task, Classes: data.Classes}, len(data.Modalities))
 }
 
+// combinable asks whether the strategy of a run goes with its components.
+func (c *catalog) combinable(spec sweeps.RunSpec) error {
+	p, err := findPlugin(c.ctx, c.registry, c.pool, sdk.KindStrategy, spec.Strategy.Name)
+	if err != nil {
+		return err
+	}
+	return train.Combinable(p.info, spec.Missingness != nil, spec.DualBranch != nil)
+}
+
 // settingOf makes a sweep parameter; bounds of 0 and 0 mean none.
 func settingOf(kind, name string, byDefault any, low, high float64, values []string, text string) sweeps.Parameter {
 	p := sweeps.Parameter{Name: name, Type: kind, Default: byDefault, Text: text}
@@ -196,6 +206,9 @@ func (c *catalog) checkVariants(file *sweeps.File, plan *sweeps.Plan) error {
 		}
 		if err == nil {
 			err = cfg.Validate()
+		}
+		if err == nil && spec.Strategy != nil {
+			err = c.combinable(spec)
 		}
 		if err == nil || seen[spec.Variant+err.Error()] {
 			continue

@@ -67,7 +67,10 @@ much the differences vary.`,
 			if err != nil {
 				return err
 			}
-			warnings := registeredInVain(plan)
+			warnings, err := a.warnings(cmd.Context(), plan)
+			if err != nil {
+				return err
+			}
 			return a.print(struct {
 				Name       string             `json:"name"`
 				Summary    sweeps.Summary     `json:"summary"`

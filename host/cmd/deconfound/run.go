@@ -31,6 +31,11 @@ Ctrl-C stops at the next checkpoint; the same command goes on.`,
 			if err != nil {
 				return a.invalid(err)
 			}
+			warnings, err := a.warnings(cmd.Context(), plan)
+			if err != nil {
+				return err
+			}
+			a.warn(warnings)
 			status, err := a.runPlan(cmd.Context(), plan, workers, memory)
 			if err != nil {
 				return err
