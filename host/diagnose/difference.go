@@ -71,6 +71,7 @@ type PairedScores struct {
 func (r Refuters) MaskGain(seeds []PairedScores) Finding {
 	const name = "mask_gain"
 	var chances [][]float64
+	var variants, baselines []stats.Order
 	var n, patients int
 	var original float64
 	for _, s := range seeds {
@@ -80,7 +81,8 @@ func (r Refuters) MaskGain(seeds []PairedScores) Finding {
 		}
 		chances = append(chances, chance)
 		n, patients = max(n, len(s.Outcome)), max(patients, distinct(s.Patients, len(s.Outcome)))
-		original += (stats.AUROC(s.Variant, s.Outcome, nil) - stats.AUROC(s.Baseline, s.Outcome, nil)) / float64(len(seeds))
+		variants, baselines = append(variants, stats.NewOrder(s.Variant)), append(baselines, stats.NewOrder(s.Baseline))
+		original += (variants[len(variants)-1].AUROC(s.Outcome) - baselines[len(baselines)-1].AUROC(s.Outcome)) / float64(len(seeds))
 	}
 	values := r.draw(func() float64 {
 		sum := 0.0
@@ -91,7 +93,7 @@ func (r Refuters) MaskGain(seeds []PairedScores) Finding {
 					outcome[i] = 1
 				}
 			}
-			sum += (stats.AUROC(s.Variant, outcome, nil) - stats.AUROC(s.Baseline, outcome, nil)) / float64(len(seeds))
+			sum += (variants[k].AUROC(outcome) - baselines[k].AUROC(outcome)) / float64(len(seeds))
 		}
 		return sum
 	})

@@ -15,20 +15,26 @@ import (
 // without continuity correction, mid-ranks for ties. Zero differences are
 // dropped; NaN without others.
 func RosenbaumP(differences []float64, gamma float64) float64 {
-	ranks, positive := signedRanks(differences)
-	if len(ranks) == 0 {
+	return signedRanks(differences).bound(gamma)
+}
+
+// rankedPairs are pairs in the order of their absolute differences.
+type rankedPairs struct {
+	ranks     []float64
+	statistic float64 // the sum of the ranks of positive differences
+}
+
+func (r rankedPairs) bound(gamma float64) float64 {
+	if len(r.ranks) == 0 {
 		return math.NaN()
 	}
 	p := gamma / (1 + gamma)
-	var statistic, mean, variance float64
-	for i, r := range ranks {
-		if positive[i] {
-			statistic += r
-		}
-		mean += p * r
-		variance += p * (1 - p) * r * r
+	var mean, variance float64
+	for _, rank := range r.ranks {
+		mean += p * rank
+		variance += p * (1 - p) * rank * rank
 	}
-	return distuv.UnitNormal.Survival((statistic - mean) / math.Sqrt(variance))
+	return distuv.UnitNormal.Survival((r.statistic - mean) / math.Sqrt(variance))
 }
 
 // RosenbaumGamma is the largest Γ at which the bound stays below alpha: how much
@@ -37,18 +43,22 @@ func RosenbaumP(differences []float64, gamma float64) float64 {
 // without nonzero differences.
 func RosenbaumGamma(differences []float64, alpha float64) float64 {
 	low, high := 1.0, 1e6
-	at := RosenbaumP(differences, low)
+	ranked := signedRanks(differences) // which gamma does not change
+	at := ranked.bound(low)
 	switch {
 	case math.IsNaN(at):
 		return at
 	case at >= alpha:
 		return 1
-	case RosenbaumP(differences, high) < alpha:
+	case ranked.bound(high) < alpha:
 		return math.Inf(1)
 	}
 	for range 200 {
 		middle := (low + high) / 2
-		if RosenbaumP(differences, middle) < alpha {
+		if middle <= low || middle >= high {
+			break // no number lies between them
+		}
+		if ranked.bound(middle) < alpha {
 			low = middle
 		} else {
 			high = middle
@@ -57,7 +67,8 @@ func RosenbaumGamma(differences []float64, alpha float64) float64 {
 	return low
 }
 
-func signedRanks(differences []float64) (ranks []float64, positive []bool) {
+func signedRanks(differences []float64) rankedPairs {
+	var r rankedPairs
 	var d []float64
 	for _, v := range differences {
 		if v != 0 && !math.IsNaN(v) {
@@ -71,9 +82,13 @@ func signedRanks(differences []float64) (ranks []float64, positive []bool) {
 			to++
 		}
 		for _, v := range d[from:to] {
-			ranks, positive = append(ranks, float64(from+to+1)/2), append(positive, v > 0)
+			rank := float64(from+to+1) / 2
+			r.ranks = append(r.ranks, rank)
+			if v > 0 {
+				r.statistic += rank
+			}
 		}
 		from = to
 	}
-	return ranks, positive
+	return r
 }

@@ -25,19 +25,19 @@ type Replicated struct {
 	Resamples int
 }
 
-// pair holds the rows of one seed that both arms scored, by position.
+// pair holds the rows of one seed that all arms scored, by position.
 type pair struct {
 	weights []float64
 	cluster []int32 // index shared by all seeds of the comparison
-	groups  []arms
+	groups  []group
 }
 
-// arms are the two evaluators of a group of rows. target is where the replicate
-// goes: 0 for all rows, 1 for the worst of the patterns, from 2 for a pattern.
-type arms struct {
-	target   int
-	baseline evaluator
-	variant  evaluator
+// group evaluates the arms on some of the rows, the baseline first and then every
+// variant that scored the same rows. target is where the replicate goes: 0 for all
+// rows, 1 for the worst of the patterns, from 2 for a pattern.
+type group struct {
+	target int
+	arms   []evaluator
 }
 
 const (
@@ -47,7 +47,7 @@ const (
 )
 
 // resample draws the two-level paired bootstrap of the difference variant −
-// baseline, averaged over seeds, for every target.
+// baseline, averaged over seeds: [variant][target].
 //
 // Seeds and patients are crossed, not nested: test sets of different seeds
 // overlap, up to being the same. So a replicate draws patients with replacement,
@@ -75,38 +75,64 @@ const (
 // Seeds without rows of a target (or a replicate in which the metric is not
 // defined) do not enter its mean; the point estimate is treated alike. With one
 // seed there is no second part.
-func resample(pairs []pair, clusters, targets int, worse func(a, b float64) bool, opts Bootstrap, r *rand.Rand) []Replicated {
-	once := make([]float64, clusters)
-	for i := range once {
-		once[i] = 1
+func resample(pairs []pair, variants, clusters, targets int, worse func(a, b float64) bool, opts Bootstrap, r *rand.Rand) [][]Replicated {
+	m := newMeasure(pairs, variants, clusters, targets, worse)
+	out := make([][]Replicated, m.variants)
+	spreads := make([][]spread, m.variants)
+	replicates := make([][][]float64, m.variants)
+	perSeed := m.perSeed()
+	for v, estimates := range m.estimates() {
+		out[v], spreads[v], replicates[v] = make([]Replicated, targets), make([]spread, targets), make([][]float64, targets)
+		for t, e := range estimates {
+			out[v][t].Estimate = Number(e)
+			spreads[v][t] = newSpread(perSeed[v][t])
+		}
 	}
-	all := make([]float64, len(pairs))
-	for i := range all {
-		all[i] = 1
-	}
-	m := newMeasure(pairs, targets, worse)
-	out := make([]Replicated, targets)
-	for t, v := range m.differences(all, once) {
-		out[t].Estimate = Number(v)
-	}
-	spreads := make([]spread, targets)
-	for t, differences := range perSeedDifferences(pairs, clusters, targets, worse) {
-		spreads[t] = newSpread(differences)
-	}
-	replicates := make([][]float64, targets)
-	for range opts.Resamples {
-		drawClusters(once, r)
-		noise := drawStudent(len(pairs), r)
-		for t, v := range m.differences(all, once) {
-			if !math.IsNaN(v) {
-				replicates[t] = append(replicates[t], v+noise[spreads[t].freedom]*spreads[t].error)
+	// Draws come one after the other from one stream; what they give does not depend
+	// on which processor looks at which.
+	draws := newDraws(m, min(opts.Resamples, max(1, drawnAtOnce/max(1, clusters))))
+	for left := opts.Resamples; left > 0; left -= len(draws) {
+		now := draws[:min(left, len(draws))]
+		for _, d := range now {
+			drawClusters(d.clusters, r)
+			d.noise = append(d.noise[:0], drawStudent(len(pairs), r)...)
+		}
+		inParallel(len(now), func(i int) { m.differences(now[i].scratch, now[i].clusters) })
+		for _, d := range now {
+			for v := range out {
+				for t, spread := range spreads[v] {
+					if value := d.out[v*targets+t]; !math.IsNaN(value) {
+						replicates[v][t] = append(replicates[v][t], value+d.noise[spread.freedom]*spread.error)
+					}
+				}
 			}
 		}
 	}
-	for t, values := range replicates {
-		low, high := percentiles(values, opts.Confidence)
-		out[t].Low, out[t].High = Number(low), Number(high)
-		out[t].P, out[t].Resamples = Number(percentileP(values)), len(values)
+	for v := range out {
+		for t, values := range replicates[v] {
+			low, high := percentiles(values, opts.Confidence)
+			out[v][t].Low, out[v][t].High = Number(low), Number(high)
+			out[v][t].P, out[v][t].Resamples = Number(percentileP(values)), len(values)
+		}
+	}
+	return out
+}
+
+// drawnAtOnce bounds the memory of draws that wait for a processor: the number of
+// their clusters.
+const drawnAtOnce = 1 << 20
+
+// draw is a replicate on its way.
+type draw struct {
+	*scratch
+	clusters []int32
+	noise    []float64
+}
+
+func newDraws(m *measure, n int) []*draw {
+	out := make([]*draw, min(n, 64))
+	for i := range out {
+		out[i] = &draw{scratch: m.newScratch(), clusters: make([]int32, m.clusters)}
 	}
 	return out
 }
@@ -155,70 +181,6 @@ func percentileP(replicates []float64) float64 {
 	return min(1, 2*float64(min(atMost, atLeast))/float64(1+len(replicates)))
 }
 
-// measure computes differences under multiplicities; its buffers are reused.
-type measure struct {
-	pairs []pair
-	worse func(a, b float64) bool
-	rows  []float64
-	sums  []float64
-	seeds []float64
-}
-
-func newMeasure(pairs []pair, targets int, worse func(a, b float64) bool) *measure {
-	longest := 0
-	for _, p := range pairs {
-		longest = max(longest, len(p.weights))
-	}
-	return &measure{
-		pairs: pairs, worse: worse,
-		rows: make([]float64, longest), sums: make([]float64, targets), seeds: make([]float64, targets),
-	}
-}
-
-// differences returns variant − baseline of every target, averaged over seeds
-// that count seeds[s] times, with patients that count clusters[c] times. The
-// slice is valid until the next call.
-func (m *measure) differences(seeds, clusters []float64) []float64 {
-	clear(m.sums)
-	clear(m.seeds)
-	add := func(target int, times, baseline, variant float64) {
-		if d := variant - baseline; !math.IsNaN(d) {
-			m.sums[target] += times * d
-			m.seeds[target] += times
-		}
-	}
-	for s, p := range m.pairs {
-		if seeds[s] == 0 {
-			continue
-		}
-		weights := m.rows[:len(p.weights)]
-		for i, w := range p.weights {
-			weights[i] = w * clusters[p.cluster[i]]
-		}
-		worstBaseline, worstVariant := math.NaN(), math.NaN()
-		for _, g := range p.groups {
-			b, v := g.baseline.value(weights), g.variant.value(weights)
-			add(g.target, seeds[s], b, v)
-			if g.target < targetPattern {
-				continue
-			}
-			if math.IsNaN(worstBaseline) || m.worse(b, worstBaseline) {
-				worstBaseline = b
-			}
-			if math.IsNaN(worstVariant) || m.worse(v, worstVariant) {
-				worstVariant = v
-			}
-		}
-		if len(m.sums) > targetWorst {
-			add(targetWorst, seeds[s], worstBaseline, worstVariant)
-		}
-	}
-	for t := range m.sums {
-		m.sums[t] /= m.seeds[t] // 0/0 is NaN
-	}
-	return m.sums
-}
-
 // Paired is what two arms predicted for the same rows with one seed. The labels
 // and weights of Baseline hold for both.
 type Paired struct {
@@ -251,7 +213,7 @@ func PairedBootstrap(task Task, metric Metric, seeds []Paired, opts Bootstrap, r
 		if len(p.cluster) != n {
 			panic("stats: clusters and labels differ in length")
 		}
-		g, ok, err := newArms(targetOverall, task, metric, s.Baseline, variant, sequence(n))
+		g, ok, err := newArms(targetOverall, task, metric, []Sample{s.Baseline, variant}, sequence(n))
 		if err != nil {
 			return Replicated{}, err
 		}
@@ -260,23 +222,24 @@ func PairedBootstrap(task Task, metric Metric, seeds []Paired, opts Bootstrap, r
 		}
 		pairs = append(pairs, p)
 	}
-	return resample(pairs, count, 1, metric.Better().worse, opts, r)[0], nil
+	return resample(pairs, 1, count, 1, metric.Better().worse, opts, r)[0][0], nil
 }
 
-// newArms prepares the evaluators of a group; false when it has too few events.
-func newArms(target int, task Task, metric Metric, baseline, variant Sample, rows []int32) (arms, bool, error) {
+// newArms prepares the evaluators of a group, whose arms have the same rows; false
+// when it has too few events.
+func newArms(target int, task Task, metric Metric, arms []Sample, rows []int32) (group, bool, error) {
 	var r Report
-	outputs, reason := r.count(task, baseline, rows)
+	outputs, reason := r.count(task, arms[0], rows)
 	if reason != "" {
-		return arms{}, false, nil
+		return group{}, false, nil
 	}
-	b, err := newEvaluator(metric, task, baseline, rows, outputs)
-	if err != nil {
-		return arms{}, false, err
+	g := group{target: target}
+	for _, s := range arms {
+		e, err := newEvaluator(metric, task, s, rows, outputs)
+		if err != nil {
+			return group{}, false, err
+		}
+		g.arms = append(g.arms, e)
 	}
-	v, err := newEvaluator(metric, task, variant, rows, outputs)
-	if err != nil {
-		return arms{}, false, err
-	}
-	return arms{target: target, baseline: b, variant: v}, true, nil
+	return g, true, nil
 }

@@ -194,10 +194,10 @@ func TestResample_holdsItsLevel(t *testing.T) {
 							a = append(a, rowLoss{row: int32(i)})
 							b = append(b, rowLoss{loss: training + own + 0.5*r.NormFloat64(), row: int32(i)})
 						}
-						p.groups = []arms{{target: targetOverall, baseline: a, variant: b}}
+						p.groups = []group{{target: targetOverall, arms: []evaluator{a, b}}}
 						pairs[s] = p
 					}
-					got := resample(pairs, seeds*patients, 1, worse, Bootstrap{199, 0.95}, r)[0]
+					got := resample(pairs, 1, seeds*patients, 1, worse, Bootstrap{199, 0.95}, r)[0][0]
 					if got.P < 0.05 {
 						rejected++
 					}

@@ -104,15 +104,26 @@ func Compare(in Input) (Table, error) {
 		}
 	}
 	t.Rows = make([]Row, len(cells))
-	errs := make([]error, len(cells))
-	inParallel(len(cells), func(i int) {
+	matchings := make([]*matching, len(cells))
+	if err := inParallelTry(len(cells), func(i int) (err error) {
 		baseline, ok := baselines[[2]string{cells[i].Dataset, cells[i].Backbone}]
-		t.Rows[i], errs[i] = newRow(in, cells[i], baseline, ok)
-	})
-	for _, err := range errs {
+		t.Rows[i], matchings[i], err = newRow(in, cells[i], baseline, ok)
+		return err
+	}); err != nil {
+		return Table{}, err
+	}
+	blocks := newBlocks(t.Rows, matchings)
+	if err := inParallelTry(len(blocks), func(i int) error {
+		drawn, err := blocks[i].differences(in)
 		if err != nil {
-			return Table{}, err
+			return fmt.Errorf("compare the cells of %s × %s: %w", blocks[i].dataset, blocks[i].backbone, err)
 		}
+		for v, row := range blocks[i].rows {
+			t.Rows[row].compare(in, *matchings[row], drawn[v])
+		}
+		return nil
+	}); err != nil {
+		return Table{}, err
 	}
 	t.noteAbsentCells()
 	t.noteFewSeeds()
@@ -271,6 +282,19 @@ func inParallel(n int, f func(i int)) {
 	}
 	close(next)
 	wg.Wait()
+}
+
+// inParallelTry is inParallel for calls that may fail; the answer is the error of the
+// first that does, in order.
+func inParallelTry(n int, f func(i int) error) error {
+	errs := make([]error, n)
+	inParallel(n, func(i int) { errs[i] = f(i) })
+	for _, err := range errs {
+		if err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // sameFloat is equality in which NaN, the unknown label, equals NaN.

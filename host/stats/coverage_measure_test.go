@@ -50,7 +50,7 @@ func TestMeasurePower(t *testing.T) {
 			inParallel(sets, func(k int) {
 				r := rng.Stream(uint64(k), "power")
 				pairs := meanPairs(r, seeds, patients, float64(d.Difference), trainings*unit)
-				if got := resample(pairs, patients, 1, worse, Bootstrap{1000, 0.95}, r)[0]; got.P < 0.05 {
+				if got := resample(pairs, 1, patients, 1, worse, Bootstrap{1000, 0.95}, r)[0][0]; got.P < 0.05 {
 					found.Add(1)
 				}
 			})
@@ -76,7 +76,7 @@ func meanPairs(r *rand.Rand, seeds, patients int, shift, trainings float64) []pa
 			a = append(a, rowLoss{row: int32(i)})
 			b = append(b, rowLoss{loss: shift + training + common[i], row: int32(i)})
 		}
-		p.groups = []arms{{target: targetOverall, baseline: a, variant: b}}
+		p.groups = []group{{target: targetOverall, arms: []evaluator{a, b}}}
 		pairs[s] = p
 	}
 	return pairs

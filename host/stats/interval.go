@@ -81,7 +81,7 @@ func indexClusters(clusters []int64) (index []int32, count int) {
 
 // drawClusters draws len(drawn) clusters with replacement and sets drawn[c] to
 // how often c came.
-func drawClusters(drawn []float64, r *rand.Rand) {
+func drawClusters[T int32 | float64](drawn []T, r *rand.Rand) {
 	clear(drawn)
 	for range drawn {
 		drawn[r.IntN(len(drawn))]++

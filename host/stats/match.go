@@ -9,7 +9,8 @@ type matching struct {
 }
 
 type matchedSeed struct {
-	baseline, variant Sample // same rows, labels and weights
+	baseline, variant Sample  // same rows, labels and weights
+	rows              []int32 // of the baseline
 	clusters          []int64
 	patterns          []string
 }
@@ -67,7 +68,7 @@ func (m *matching) matchRun(task Task, baseline, variant Run) matchedSeed {
 		v++
 	}
 	m.UnmatchedUnits += len(baseline.Units) - b + len(variant.Units) - v
-	s.baseline, s.variant = baseline.take(task, rowsB), variant.take(task, rowsV)
+	s.baseline, s.variant, s.rows = baseline.take(task, rowsB), variant.take(task, rowsV), rowsB
 	return s
 }
 
@@ -78,37 +79,4 @@ func sameRow(task Task, a Run, i int, b Run, j int) bool {
 		}
 	}
 	return a.Clusters[i] == b.Clusters[j] && a.Patterns[i] == b.Patterns[j] && a.weight(i) == b.weight(j)
-}
-
-// pairs prepares the evaluators of every seed: all rows, and every pattern of
-// names that has enough events. clusters is the number of patients.
-func (m matching) pairs(in Input, names map[string]int) (pairs []pair, clusters int, err error) {
-	var all []int64
-	for _, s := range m.seeds {
-		all = append(all, s.clusters...)
-	}
-	index, clusters := indexClusters(all)
-	for _, s := range m.seeds {
-		n := len(s.clusters)
-		p := pair{weights: s.baseline.Weights, cluster: index[:n]}
-		index = index[n:]
-		add := func(target int, rows []int32) error {
-			g, ok, err := newArms(target, in.Task, in.Metric, s.baseline, s.variant, rows)
-			if ok {
-				p.groups = append(p.groups, g)
-			}
-			return err
-		}
-		if err := add(targetOverall, sequence(n)); err != nil {
-			return nil, 0, err
-		}
-		levels := byLevel(s.patterns, sequence(n))
-		for _, name := range sortedKeys(levels) {
-			if err := add(names[name], levels[name]); err != nil {
-				return nil, 0, err
-			}
-		}
-		pairs = append(pairs, p)
-	}
-	return pairs, clusters, nil
 }

@@ -58,7 +58,7 @@ func (p *problem) evaluator(metric Metric) (evaluator, error) {
 			return nil, fmt.Errorf("scores or labels are not finite")
 		}
 		if metric == MetricAUROC {
-			return weighted(r.auroc), nil
+			return area{r}, nil
 		}
 		return weighted(r.auprc), nil
 	case MetricBrier:

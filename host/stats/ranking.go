@@ -34,6 +34,55 @@ func AUPRC(scores, labels, weights []float64) float64 {
 	return r.auprc(w)
 }
 
+// Order is scores sorted once, for AUROCs of the same rows under many outcomes.
+type Order struct {
+	rows  []int32
+	last  []bool // of the rows with the same score
+	known bool   // no score is NaN
+}
+
+// NewOrder sorts; scores are read, not kept.
+func NewOrder(scores []float64) Order {
+	o := Order{rows: sequence(len(scores)), last: make([]bool, len(scores)), known: !slices.ContainsFunc(scores, math.IsNaN)}
+	slices.SortFunc(o.rows, func(a, b int32) int { return cmp.Compare(scores[b], scores[a]) })
+	for k, i := range o.rows {
+		o.last[k] = k == len(o.rows)-1 || scores[o.rows[k+1]] != scores[i]
+	}
+	return o
+}
+
+// AUROC is that of the scores for labels that are 0 or 1, to the bit the same as
+// AUROC without weights; NaN for other labels.
+func (o Order) AUROC(labels []float64) float64 {
+	if len(labels) != len(o.rows) {
+		panic("stats: scores and labels differ in length")
+	}
+	if !o.known || slices.ContainsFunc(labels, func(y float64) bool { return y != 0 && y != 1 }) {
+		return math.NaN()
+	}
+	var events, nonEvents, groupEvents, groupAll, twice int64
+	for k, i := range o.rows {
+		groupAll++
+		groupEvents += int64(labels[i])
+		if o.last[k] {
+			groupNon := groupAll - groupEvents
+			twice += groupNon * (2*events + groupEvents)
+			events += groupEvents
+			nonEvents += groupNon
+			groupEvents, groupAll = 0, 0
+		}
+	}
+	return areaOf(twice, events, nonEvents)
+}
+
+// areaOf is the AUROC of twice the number of pairs in which the event is ahead.
+func areaOf(twice, events, nonEvents int64) float64 {
+	if events == 0 || nonEvents == 0 {
+		return math.NaN()
+	}
+	return float64(twice) / 2 / (float64(events) * float64(nonEvents))
+}
+
 // ranking is a binary problem sorted once, so that a metric under other weights
 // costs one pass: bootstrap replicates only change the weights.
 type ranking []ranked
@@ -84,6 +133,32 @@ func (r ranking) auroc(weights []float64) float64 {
 		return math.NaN()
 	}
 	return area / (events * nonEvents)
+}
+
+// area is the AUROC of a ranking.
+type area struct{ ranking }
+
+func (a area) value(weights []float64) float64 { return a.auroc(weights) }
+
+// counted is value for weights that are whole numbers.
+func (a area) counted(weights []int32) float64 {
+	var events, nonEvents, groupEvents, groupAll, twice int64
+	for i := range a.ranking {
+		e := &a.ranking[i]
+		w := int64(weights[e.row])
+		groupAll += w
+		if e.label != 0 {
+			groupEvents += w
+		}
+		if e.last {
+			groupNon := groupAll - groupEvents
+			twice += groupNon * (2*events + groupEvents)
+			events += groupEvents
+			nonEvents += groupNon
+			groupEvents, groupAll = 0, 0
+		}
+	}
+	return areaOf(twice, events, nonEvents)
 }
 
 func (r ranking) auprc(weights []float64) float64 {

@@ -12,25 +12,26 @@ import (
 	"github.com/deconfound/deconfound/sdk/rng"
 )
 
-// newRow measures one cell and compares it to its baseline, if there is one.
-func newRow(in Input, c, baseline Cell, hasBaseline bool) (Row, error) {
+// newRow measures one cell and matches it with its baseline; the matching is nil
+// where there is none to compare it to.
+func newRow(in Input, c, baseline Cell, hasBaseline bool) (Row, *matching, error) {
 	row := Row{
 		Dataset: c.Dataset, Backbone: c.Backbone, Variant: c.Variant,
 		IsBaseline: c.Variant == in.Baseline, Seeds: c.seeds(), Trials: c.Trials,
 	}
 	if err := row.measure(in, c); err != nil {
-		return Row{}, fmt.Errorf("measure cell %s: %w", c.name(), err)
+		return Row{}, nil, fmt.Errorf("measure cell %s: %w", c.name(), err)
 	}
 	row.flagRuns(in, c)
 	if c.LostTrials > 0 {
 		row.flag("%d of %d trials of the search gave no result: tuned with less than planned", c.LostTrials, c.Trials)
 	}
 	if row.IsBaseline {
-		return row, nil
+		return row, nil, nil
 	}
 	if !hasBaseline {
 		row.flag("no baseline %q for this dataset and backbone", in.Baseline)
-		return row, nil
+		return row, nil, nil
 	}
 	if baseline.Trials != c.Trials && baseline.Trials != 0 && c.Trials != 0 {
 		row.flag("unequal budget: %d trials, baseline %d", c.Trials, baseline.Trials)
@@ -38,10 +39,11 @@ func newRow(in Input, c, baseline Cell, hasBaseline bool) (Row, error) {
 	m := match(in.Task, baseline, c)
 	row.Matched = &m.Matched
 	row.flagMatch(in)
-	if err := row.compare(in, m); err != nil {
-		return Row{}, fmt.Errorf("compare cell %s: %w", c.name(), err)
+	if len(m.Matched.Seeds) == 0 {
+		row.flag("no matched run: no difference")
+		return row, nil, nil
 	}
-	return row, nil
+	return row, &m, nil
 }
 
 func (r *Row) flag(format string, args ...any) {
@@ -170,41 +172,26 @@ func newGroup(level string, metric Metric, reports []Report, confidence float64)
 	return g
 }
 
-// compare fills the differences of Overall, Worst and Patterns.
-func (r *Row) compare(in Input, m matching) error {
-	if len(m.Matched.Seeds) == 0 {
-		r.flag("no matched run: no difference")
-		return nil
-	}
-	names := map[string]int{} // pattern -> target
-	for i, g := range r.Patterns {
-		names[g.Level] = targetPattern + i
-	}
-	pairs, clusters, err := m.pairs(in, names)
-	if err != nil {
-		return err
-	}
-	targets := targetPattern + len(r.Patterns)
+// compare fills the differences of Overall, Worst and Patterns from those that were
+// drawn.
+func (r *Row) compare(in Input, m matching, drawn map[string]drawnDifference) {
 	worse := in.Metric.Better().worse
-	perSeed := perSeedDifferences(pairs, clusters, targets, worse)
-	replicated := r.replicate(in, pairs, clusters, targets)
-	differences := make([]*Difference, targets)
-	for t := range differences {
-		d := &Difference{Interval: MeanInterval(perSeed[t], in.Bootstrap.Confidence), PerSeed: numbers(perSeed[t])}
+	difference := func(target int, level string) *Difference {
+		of := drawn[level]
+		d := &Difference{Interval: MeanInterval(of.perSeed, in.Bootstrap.Confidence), PerSeed: numbers(of.perSeed)}
 		if !d.Estimate.Defined() {
-			continue
+			return nil
 		}
-		d.Seeds, d.Improves = len(finite(perSeed[t])), worse(0, float64(d.Estimate))
+		d.Seeds, d.Improves = len(finite(of.perSeed)), worse(0, float64(d.Estimate))
 		for _, test := range in.paired() {
-			d.Tests = append(d.Tests, r.test(in, test, t, d, replicated[t], m))
+			d.Tests = append(d.Tests, r.test(in, test, target, d, of.Replicated, m))
 		}
-		differences[t] = d
+		return d
 	}
-	r.Overall.Difference, r.Worst.Difference = differences[targetOverall], differences[targetWorst]
+	r.Overall.Difference, r.Worst.Difference = difference(targetOverall, allRows), difference(targetWorst, worstPattern)
 	for i := range r.Patterns {
-		r.Patterns[i].Difference = differences[targetPattern+i]
+		r.Patterns[i].Difference = difference(targetPattern+i, r.Patterns[i].Level)
 	}
-	return nil
 }
 
 // test does one test of the difference of a target, and sets the interval of the
@@ -267,30 +254,6 @@ func (r *Row) delongPairs(in Input, target int, m matching) []Paired {
 			p.Clusters = append(p.Clusters, s.clusters[i])
 		}
 		out = append(out, p)
-	}
-	return out
-}
-
-// replicate bootstraps, unless the bootstrap was not asked for or one seed is
-// matched. Every variant of a dataset and backbone sees the same draws of patients.
-func (r *Row) replicate(in Input, pairs []pair, clusters, targets int) []Replicated {
-	if len(pairs) == 1 || !slices.Contains(in.Tests, TestBootstrap) {
-		return make([]Replicated, targets)
-	}
-	return resample(pairs, clusters, targets, in.Metric.Better().worse, in.Bootstrap, rng.Stream(in.Seed, "compare", r.Dataset, r.Backbone))
-}
-
-// perSeedDifferences returns [target][seed].
-func perSeedDifferences(pairs []pair, clusters, targets int, worse func(a, b float64) bool) [][]float64 {
-	m := newMeasure(pairs, targets, worse)
-	once := orOnes(nil, clusters)
-	out := make([][]float64, targets)
-	for s := range pairs {
-		seed := make([]float64, len(pairs))
-		seed[s] = 1
-		for t, d := range m.differences(seed, once) {
-			out[t] = append(out[t], d)
-		}
 	}
 	return out
 }

@@ -22,7 +22,7 @@ func IRMSE(scores, truth, weights []float64) float64 {
 	if !validWeights(w) {
 		return math.NaN()
 	}
-	e := rootOf(newLosses(scores, truth, sequence(len(scores)), brierLoss))
+	e := root(newLosses(scores, truth, sequence(len(scores)), brierLoss))
 	return e.value(w)
 }
 
@@ -33,9 +33,10 @@ func ExcessLogLoss(scores, labels, truth, weights []float64) float64 {
 	return LogLoss(scores, labels, weights) - LogLoss(truth, labels, weights)
 }
 
-func rootOf(l losses) evaluator {
-	return weighted(func(w []float64) float64 { return math.Sqrt(l.value(w)) })
-}
+// root is the root of a weighted mean.
+type root losses
+
+func (r root) value(weights []float64) float64 { return math.Sqrt(losses(r).value(weights)) }
 
 // newTruth prepares a truth metric on some rows of a binary sample.
 func newTruth(metric Metric, task Task, s Sample, rows []int32) (evaluator, error) {
@@ -55,7 +56,7 @@ func newTruth(metric Metric, task Task, s Sample, rows []int32) (evaluator, erro
 		l = append(l, rowLoss{loss: loss, row: i})
 	}
 	if metric == MetricIRMSE {
-		return rootOf(l), nil
+		return root(l), nil
 	}
 	return l, nil
 }

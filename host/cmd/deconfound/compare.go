@@ -174,8 +174,9 @@ func compareSweep(ctx context.Context, store *tracker.Store, request comparison)
 	for i, s := range plan.Seeds {
 		seeds[i] = int64(s)
 	}
+	known := knownDatasets{}
 	for _, name := range datasetsOf(plan) {
-		cells, task, err := comparedCells(ctx, store, plan, name, predictions, lost)
+		cells, task, err := comparedCells(ctx, store, known, plan, name, predictions, lost)
 		if err != nil {
 			return compared{}, err
 		}
@@ -257,7 +258,7 @@ func datasetsOf(plan *sweeps.Plan) []string {
 
 // comparedCells gathers the predictions of the cells of a dataset; lost are the
 // trials of the searches that came to nothing.
-func comparedCells(ctx context.Context, store *tracker.Store, plan *sweeps.Plan, name string, predictions []*tracker.RunPredictions, lost map[sweeps.Cell]int) ([]stats.Cell, stats.Task, error) {
+func comparedCells(ctx context.Context, store *tracker.Store, datasets knownDatasets, plan *sweeps.Plan, name string, predictions []*tracker.RunPredictions, lost map[sweeps.Cell]int) ([]stats.Cell, stats.Task, error) {
 	var cells []stats.Cell
 	var task stats.Task
 	for _, c := range plan.Cells {
@@ -272,7 +273,7 @@ func comparedCells(ctx context.Context, store *tracker.Store, plan *sweeps.Plan,
 			if p.Run.Dataset != name || p.Run.Backbone != c.Cell.Backbone || p.Run.Variant != c.Cell.Variant {
 				continue
 			}
-			labels, err := datasetLabels(ctx, store, p.Run.DatasetHash)
+			labels, err := datasets.labels(ctx, store, p.Run.DatasetHash)
 			if err != nil {
 				return nil, task, err
 			}

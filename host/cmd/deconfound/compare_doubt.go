@@ -5,8 +5,10 @@ import (
 	"encoding/json"
 	"fmt"
 	"math"
+	"runtime"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/deconfound/deconfound/host/diagnose"
 	"github.com/deconfound/deconfound/host/stats"
@@ -85,40 +87,51 @@ func armMarks(ctx context.Context, store *tracker.Store, sweep int64, prediction
 
 // doubts gathers them for every cell but those of the baseline.
 func doubts(cells []stats.Cell, task stats.Task, baseline string, marks map[[3]string][]mark) []doubt {
-	var out []doubt
-	for _, c := range cells {
-		if c.Variant == baseline {
-			continue
-		}
-		d := doubt{Dataset: c.Dataset, Backbone: c.Backbone, Variant: c.Variant, Marks: []mark{}}
-		for _, arm := range []string{"variant", "baseline"} {
-			variant := c.Variant
-			if arm == "baseline" {
-				variant = baseline
-			}
-			for _, m := range marks[[3]string{c.Dataset, c.Backbone, variant}] {
-				m.Arm = arm
-				d.Marks = append(d.Marks, m)
-			}
-		}
+	made := make([]*doubt, len(cells))
+	var wait sync.WaitGroup
+	processors := make(chan struct{}, runtime.GOMAXPROCS(0))
+	for i, c := range cells {
 		at := slices.IndexFunc(cells, func(b stats.Cell) bool {
 			return b.Dataset == c.Dataset && b.Backbone == c.Backbone && b.Variant == baseline
 		})
-		if at < 0 {
+		if c.Variant == baseline || at < 0 {
 			continue
 		}
-		evalue, gamma := diagnose.PairedSensitivity(patientDifferences(task, c.Runs, cells[at].Runs))
-		d.Sensitivity = []diagnose.Finding{evalue, gamma}
-		if task.Kind == stats.Binary {
-			gain := diagnose.Refuters{Repeats: maskGainRepeats, Rand: rng.Stream(1, "mask gain", c.Dataset, c.Backbone, c.Variant)}.MaskGain(pairedScores(c.Runs, cells[at].Runs))
-			d.Sensitivity = append(d.Sensitivity, gain)
-			if gain.Verdict == diagnose.Fail {
-				d.Marks = append(d.Marks, mark{Refuter: gain.Name, Arm: "comparison", Reason: gain.Reason})
-			}
+		// Every cell has draws of its own, so that the order does not matter.
+		processors <- struct{}{}
+		wait.Go(func() {
+			defer func() { <-processors }()
+			made[i] = newDoubt(c, cells[at], task, marks)
+		})
+	}
+	wait.Wait()
+	var out []doubt
+	for _, d := range made {
+		if d != nil {
+			out = append(out, *d)
 		}
-		out = append(out, d)
 	}
 	return out
+}
+
+func newDoubt(c, baseline stats.Cell, task stats.Task, marks map[[3]string][]mark) *doubt {
+	d := &doubt{Dataset: c.Dataset, Backbone: c.Backbone, Variant: c.Variant, Marks: []mark{}}
+	for _, arm := range []struct{ name, variant string }{{"variant", c.Variant}, {"baseline", baseline.Variant}} {
+		for _, m := range marks[[3]string{c.Dataset, c.Backbone, arm.variant}] {
+			m.Arm = arm.name
+			d.Marks = append(d.Marks, m)
+		}
+	}
+	evalue, gamma := diagnose.PairedSensitivity(patientDifferences(task, c.Runs, baseline.Runs))
+	d.Sensitivity = []diagnose.Finding{evalue, gamma}
+	if task.Kind == stats.Binary {
+		gain := diagnose.Refuters{Repeats: maskGainRepeats, Rand: rng.Stream(1, "mask gain", c.Dataset, c.Backbone, c.Variant)}.MaskGain(pairedScores(c.Runs, baseline.Runs))
+		d.Sensitivity = append(d.Sensitivity, gain)
+		if gain.Verdict == diagnose.Fail {
+			d.Marks = append(d.Marks, mark{Refuter: gain.Name, Arm: "comparison", Reason: gain.Reason})
+		}
+	}
+	return d
 }
 
 // matchedRows calls f with the positions of the rows that both runs of a seed have.

@@ -66,6 +66,21 @@ type described struct {
 	patients map[int64]int64 // unit -> patient; nil where every row is a patient
 }
 
+// knownDatasets keeps what was read of datasets, by content hash: most runs of a
+// sweep share theirs.
+type knownDatasets map[string]described
+
+func (k knownDatasets) labels(ctx context.Context, store *tracker.Store, hash string) (described, error) {
+	if d, ok := k[hash]; ok {
+		return d, nil
+	}
+	d, err := datasetLabels(ctx, store, hash)
+	if err == nil {
+		k[hash] = d
+	}
+	return d, err
+}
+
 func datasetLabels(ctx context.Context, store *tracker.Store, hash string) (described, error) {
 	info, err := store.Dataset(ctx, hash)
 	if err != nil {
