@@ -138,9 +138,9 @@ func (h *home) looksAtPages() {
 	}
 
 	checked := 0
+	out := h.must("compare", "quick").out // which the page then shows at once
 	body := p.get(sweep + "/compare")
 	forest, patterns := p.table(body, "Differences to erm"), p.table(body, "Differences by pattern")
-	out := h.must("compare", "quick").out
 	// The first table is the summary, that of hidden bias comes after what explains it.
 	summary, _, _ := strings.Cut(out[strings.Index(out, "\n\n")+2:], "\n\n")
 	_, hidden, _ := strings.Cut(out, "How much hidden bias")

@@ -2,14 +2,11 @@ package web
 
 import (
 	"context"
-	"crypto/sha256"
 	"fmt"
 	"math"
 	"net/http"
 	"slices"
 	"strings"
-	"sync"
-	"time"
 
 	"github.com/jackc/pgx/v5"
 
@@ -120,6 +117,7 @@ type comparisonPage struct {
 	TestSet  string
 	TestSets []string
 	Problem  string // why there is no comparison
+	Waiting  bool   // it is being computed; what is shown, if anything, is older
 	Comparison
 	Forest []forest
 	Maps   []patternMap
@@ -213,12 +211,12 @@ func (s *Server) comparisonPage(w http.ResponseWriter, r *http.Request) error {
 	}
 	if len(choices) == 0 {
 		page.Problem = "no replicate of this sweep is done yet"
-	} else if page.Comparison, err = s.compare(ctx, Question{page.Sweep, page.Metric, page.TestSet}); err != nil {
-		if ctx.Err() != nil {
+	} else {
+		answer, err := s.compare(ctx, Question{page.Sweep, page.Metric, page.TestSet})
+		if err != nil {
 			return err
 		}
-		s.log.Info("comparison failed", "sweep", page.Name, "error", err)
-		page.Problem = err.Error()
+		page.Comparison, page.Problem, page.Waiting = answer.Comparison, answer.problem, answer.waiting
 	}
 	failures, err := s.failing(ctx, page.Sweep)
 	if err != nil {
@@ -233,49 +231,6 @@ func (s *Server) comparisonPage(w http.ResponseWriter, r *http.Request) error {
 		page.Maps = append(page.Maps, newPatternMap(t))
 	}
 	return s.render(w, r, "comparison", "Compare "+page.Name, page)
-}
-
-// cache keeps the newest comparisons: one takes seconds.
-type cache struct {
-	mu   sync.Mutex
-	kept []kept
-}
-
-type kept struct {
-	key string
-	Comparison
-}
-
-const maxKept = 32
-
-// compare answers from the cache while no replicate of the sweep has changed. One
-// comparison is made at a time.
-func (s *Server) compare(ctx context.Context, q Question) (Comparison, error) {
-	const state = `select count(*), coalesce(max(ended_at), 'epoch') from run where sweep_id = $1 and phase = 'replicate' and state = 'done' and planned`
-	var n int
-	var last time.Time
-	if err := s.config.Store.Pool().QueryRow(ctx, state, q.Sweep.ID).Scan(&n, &last); err != nil {
-		return Comparison{}, err
-	}
-	hash := sha256.Sum256([]byte(fmt.Sprintf("%d\x00%d\x00%d\x00%d\x00%s\x00%s", q.Sweep.ID, q.Sweep.Revision, n, last.UnixNano(), q.Metric, q.TestSet)))
-	key := string(hash[:])
-	s.compared.mu.Lock()
-	defer s.compared.mu.Unlock()
-	if i := slices.IndexFunc(s.compared.kept, func(k kept) bool { return k.key == key }); i >= 0 {
-		return s.compared.kept[i].Comparison, nil
-	}
-	if err := ctx.Err(); err != nil {
-		return Comparison{}, err // nobody waits any more
-	}
-	made, err := s.config.Compare(ctx, q)
-	if err != nil {
-		return Comparison{}, err
-	}
-	if len(s.compared.kept) == maxKept {
-		s.compared.kept = slices.Delete(s.compared.kept, 0, 1)
-	}
-	s.compared.kept = append(s.compared.kept, kept{key, made})
-	return made, nil
 }
 
 // failing reads the diagnostics that fail in replicates, by cell; refuters are the

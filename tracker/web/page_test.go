@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"github.com/deconfound/deconfound/tracker"
@@ -112,6 +113,7 @@ func TestPages_HostileNames(t *testing.T) {
 	s.finish(runs[0], 0.8)
 	s.fail(runs[1], tracker.Failure{Code: hostile, Message: hostile, Log: hostile})
 	sweep := fmt.Sprintf("/sweep/%d", s.sweep.ID)
+	s.compared(sweep+"/compare", s.follow(s.serve()))
 	pages := []string{"/", sweep, sweep + "/compare", fmt.Sprintf("/run/%d", runs[0].ID), fmt.Sprintf("/run/%d", runs[1].ID), "/plugins", "/sql?q=" + escape(hostile),
 		sweep + "?backbone=" + escape(hostile) + "&variant=" + escape(hostile) + "&sort=" + escape(hostile), "/login?to=" + escape("/"+hostile)}
 	bodies := map[string]string{}
@@ -134,9 +136,9 @@ func TestPages_HostileNames(t *testing.T) {
 }
 
 func TestComparison(t *testing.T) {
-	calls := 0
+	var calls atomic.Int32
 	s := open(t, web.Config{Compare: func(_ context.Context, q web.Question) (web.Comparison, error) {
-		calls++
+		calls.Add(1)
 		if q.TestSet != "id" || q.Metric != "" {
 			t.Errorf("asked %v", q)
 		}
@@ -156,22 +158,51 @@ func TestComparison(t *testing.T) {
 	runs := s.plan("first", "concat")
 	path := fmt.Sprintf("/sweep/%d/compare", s.sweep.ID)
 	contains(t, "the comparison before an end", text(s.get(path)), "no replicate of this sweep is done yet")
-	if calls != 0 {
+	if calls.Load() != 0 {
 		t.Error("compared nothing")
 	}
 	s.finish(runs[0], 0.8)
+	contains(t, "the first visit", text(s.get(path)), "The comparison is being computed")
+	news := s.follow(s.serve())
 	for range 2 {
-		contains(t, "the comparison", text(s.get(path)), "Not pre-registered: the baseline was changed", "+0.022 0.010 to 0.033", "<0.001 better", "0.042", "0.834 0.820 to 0.850", "0.812",
+		contains(t, "the comparison", text(s.compared(path, news)), "Not pre-registered: the baseline was changed", "+0.022 0.010 to 0.033", "<0.001 better", "0.042", "0.834 0.820 to 0.850", "0.812",
 			"positivity/labs", "1 of 1")
 	}
-	if calls != 1 {
-		t.Errorf("compared %d times without anything new", calls)
+	if n := calls.Load(); n != 1 {
+		t.Errorf("compared %d times without anything new", n)
 	}
 	s.finish(runs[3], 0.9)
-	s.get(path)
-	if calls != 2 {
-		t.Errorf("compared %d times after a run ended", calls)
+	contains(t, "the comparison after a run ended", text(s.get(path)), "is being computed anew", "0.834 0.820 to 0.850")
+	s.compared(path, news)
+	if n := calls.Load(); n != 2 {
+		t.Errorf("compared %d times after a run ended", n)
 	}
+}
+
+// compared answers the page when its comparison is there.
+func (s *site) compared(path string, news func() bool) string {
+	s.Helper()
+	for {
+		if body := s.get(path); !strings.Contains(body, "being computed") {
+			return body
+		}
+		if !news() {
+			s.Fatal("the stream ended before the comparison came")
+		}
+	}
+}
+
+// What was made before is shown at once, and a visit makes nothing.
+func TestComparison_Kept(t *testing.T) {
+	s := open(t, web.Config{
+		Compare: func(context.Context, web.Question) (web.Comparison, error) { panic("nobody may make it") },
+		Kept: func(context.Context, web.Question) (web.Comparison, bool, error) {
+			return web.Comparison{Notes: []string{"from before"}, Tables: []web.ComparisonTable{{Dataset: "d", Rows: []web.ComparisonRow{{}}}}}, true, nil
+		},
+	})
+	s.finish(s.plan("first", "concat")[0], 0.8)
+	s.serve()
+	contains(t, "the page", text(s.get(fmt.Sprintf("/sweep/%d/compare", s.sweep.ID))), "Not pre-registered: from before")
 }
 
 func TestComparison_Fails(t *testing.T) {
@@ -179,5 +210,6 @@ func TestComparison_Fails(t *testing.T) {
 		return web.Comparison{}, fmt.Errorf("the sweep's analysis names no baseline")
 	}})
 	s.finish(s.plan("first", "concat")[0], 0.8)
-	contains(t, "the page", text(s.get(fmt.Sprintf("/sweep/%d/compare", s.sweep.ID))), "the sweep's analysis names no baseline")
+	news := s.follow(s.serve())
+	contains(t, "the page", text(s.compared(fmt.Sprintf("/sweep/%d/compare", s.sweep.ID), news)), "the sweep's analysis names no baseline")
 }

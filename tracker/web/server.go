@@ -37,8 +37,12 @@ type Config struct {
 	// QueryTimeout ends a query of the console; 0 is QueryTimeout.
 	QueryTimeout time.Duration
 
-	// Compare compares the variants of a sweep; nil: there is no comparison page.
+	// Compare compares the variants of a sweep, in the background; nil: there is no
+	// comparison page.
 	Compare func(context.Context, Question) (Comparison, error)
+	// Kept answers a comparison that was made before, and false if it has to be made;
+	// nil: none is known but by this server. It writes nothing.
+	Kept func(context.Context, Question) (Comparison, bool, error)
 	// Comparable says whether Compare knows a metric; nil: it knows all.
 	Comparable func(metric string) bool
 	// Expected counts the runs of a whole sweep, those too that are not enqueued
@@ -63,7 +67,7 @@ type Server struct {
 	consoles  chan struct{} // a token a query that runs
 	live      *hub
 	memo      memo
-	compared  cache
+	compared  *comparisons
 	catalogue catalogue
 }
 
@@ -80,7 +84,7 @@ func New(config Config) (*Server, error) {
 	s := &Server{
 		config: config, log: config.Log, pages: pages, assets: assets, formKey: rand.Text(),
 		logins: newRate(5, 10*time.Second), queries: newRate(20, 500*time.Millisecond), consoles: make(chan struct{}, maxConsoles),
-		live: newHub(config.Store),
+		live: newHub(config.Store), compared: newComparisons(),
 	}
 	if s.config.QueryTimeout == 0 {
 		s.config.QueryTimeout = QueryTimeout
@@ -121,8 +125,14 @@ func (s *Server) routes() http.Handler {
 // ServeHTTP implements http.Handler.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.handler.ServeHTTP(w, r) }
 
-// Watch listens for changes in the tracker and tells the viewers, until ctx ends.
-func (s *Server) Watch(ctx context.Context) { s.live.watch(ctx, s.log) }
+// Watch listens for changes in the tracker and tells the viewers, and makes the
+// comparisons that they ask for, until ctx ends.
+func (s *Server) Watch(ctx context.Context) {
+	var wait sync.WaitGroup
+	wait.Go(func() { s.makeComparisons(ctx) })
+	s.live.watch(ctx, s.log)
+	wait.Wait()
+}
 
 // The limits of a connection. A page is small and made in milliseconds; what takes
 // long is a comparison or a query, which have limits of their own below that of

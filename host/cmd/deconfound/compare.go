@@ -103,16 +103,18 @@ func (a *app) compare(ctx context.Context, request comparison) error {
 	return a.print(result, func(w io.Writer) { printComparison(w, result, request.patterns) })
 }
 
-func compareSweep(ctx context.Context, store *tracker.Store, request comparison) (compared, error) {
-	for _, t := range request.thresholds {
+// check says what cannot be asked.
+func (c comparison) check() error {
+	for _, t := range c.thresholds {
 		if !(t > 0 && t < 1) {
-			return compared{}, withExit(exitUsage, fmt.Errorf("--decision-curve %v: a threshold is a risk between 0 and 1", t))
+			return withExit(exitUsage, fmt.Errorf("--decision-curve %v: a threshold is a risk between 0 and 1", t))
 		}
 	}
-	sweep, err := store.Sweep(ctx, "", request.sweep)
-	if err != nil {
-		return compared{}, err
-	}
+	return nil
+}
+
+// makeComparison compares, and stores what the views say of hidden bias.
+func makeComparison(ctx context.Context, store *tracker.Store, sweep tracker.Sweep, request comparison) (compared, error) {
 	plan, err := sweeps.StoredPlan(sweep)
 	if err != nil {
 		return compared{}, err

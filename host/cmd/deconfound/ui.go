@@ -105,6 +105,7 @@ func (a *app) ui(ctx context.Context, request uiRequest) error {
 		Store: store, Token: token, Hosts: request.hosts, Secure: request.behindTLS, Version: version,
 		Log:     slog.New(slog.NewTextHandler(a.errs, nil)),
 		Compare: func(ctx context.Context, q web.Question) (web.Comparison, error) { return webComparison(ctx, store, q) },
+		Kept:    func(ctx context.Context, q web.Question) (web.Comparison, bool, error) { return webKept(ctx, store, q) },
 		Comparable: func(metric string) bool {
 			_, err := stats.ParseMetric(metric)
 			return err == nil

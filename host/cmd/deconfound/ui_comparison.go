@@ -20,11 +20,24 @@ func webComparison(ctx context.Context, store *tracker.Store, q web.Question) (w
 	if named.ID != q.Sweep.ID {
 		return web.Comparison{}, fmt.Errorf("%s and %s both have a sweep %s; it can be compared by a server of its owner", named.Owner, q.Sweep.Owner, q.Sweep.Name)
 	}
-	c, err := compareSweep(ctx, store, comparison{sweep: q.Sweep.Name, metric: q.Metric, test: q.TestSet, resamples: defaultResamples})
+	c, err := compareSweep(ctx, store, webRequest(q))
 	if err != nil {
 		return web.Comparison{}, err
 	}
 	return pageOf(c), nil
+}
+
+// webKept is what compare has printed before, if nothing has changed since.
+func webKept(ctx context.Context, store *tracker.Store, q web.Question) (web.Comparison, bool, error) {
+	c, ok, err := keptComparison(ctx, store, q.Sweep, webRequest(q))
+	if !ok || err != nil {
+		return web.Comparison{}, false, err
+	}
+	return pageOf(c), true, nil
+}
+
+func webRequest(q web.Question) comparison {
+	return comparison{sweep: q.Sweep.Name, metric: q.Metric, test: q.TestSet, resamples: defaultResamples}
 }
 
 // pageOf takes the figures over as they are: the pages print them with the same
