@@ -8189,3 +8189,56 @@ tail1:
 done1:
 	VZEROUPPER
 	RET
+
+// func drawMaskAVX2(n int, mask *float32, d *float32)
+// Requires: AVX, AVX2
+TEXT ·drawMaskAVX2(SB), NOSPLIT, $0-24
+	MOVQ         n+0(FP), CX
+	MOVQ         mask+8(FP), DI
+	MOVQ         d+16(FP), SI
+	VMOVDQU      (SI), Y8
+	VPBROADCASTQ 32(SI), Y9
+	VPBROADCASTQ 40(SI), Y10
+	VPSRLQ       $0x20, Y10, Y11
+	VPBROADCASTQ 48(SI), Y12
+	VPSRLQ       $0x20, Y12, Y13
+	VPBROADCASTD 56(SI), Y14
+	VPBROADCASTD 60(SI), Y15
+
+again:
+	VMOVDQA      Y8, Y0
+	VPADDQ       Y9, Y8, Y8
+	VPSRLQ       $0x1e, Y0, Y1
+	VPXOR        Y1, Y0, Y0
+	VPSRLQ       $0x20, Y0, Y1
+	VPMULUDQ     Y10, Y1, Y1
+	VPMULUDQ     Y11, Y0, Y2
+	VPMULUDQ     Y10, Y0, Y0
+	VPADDQ       Y2, Y1, Y1
+	VPSLLQ       $0x20, Y1, Y1
+	VPADDQ       Y1, Y0, Y0
+	VPSRLQ       $0x1b, Y0, Y1
+	VPXOR        Y1, Y0, Y0
+	VPSRLQ       $0x20, Y0, Y1
+	VPMULUDQ     Y12, Y1, Y1
+	VPMULUDQ     Y13, Y0, Y2
+	VPMULUDQ     Y12, Y0, Y0
+	VPADDQ       Y2, Y1, Y1
+	VPSLLQ       $0x20, Y1, Y1
+	VPADDQ       Y1, Y0, Y0
+	VPSRLQ       $0x1f, Y0, Y1
+	VPXOR        Y1, Y0, Y0
+	VEXTRACTI128 $0x01, Y0, X1
+	VPMOVZXWD    X0, Y0
+	VPCMPGTD     Y14, Y0, Y0
+	VPAND        Y15, Y0, Y0
+	VMOVUPS      Y0, (DI)
+	VPMOVZXWD    X1, Y1
+	VPCMPGTD     Y14, Y1, Y1
+	VPAND        Y15, Y1, Y1
+	VMOVUPS      Y1, 32(DI)
+	ADDQ         $0x40, DI
+	SUBQ         $0x10, CX
+	JNE          again
+	VZEROUPPER
+	RET

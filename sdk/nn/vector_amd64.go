@@ -103,6 +103,11 @@ func attendSumAVX2(sums int, to *int, terms int, from *int, heads, width int, w 
 //go:noescape
 func unstepAVX2(n int, din, last, dh, gates, previous, product *float32)
 
+// drawMaskAVX2 is drawMask for a multiple of 16 values.
+//
+//go:noescape
+func drawMaskAVX2(n int, mask *float32, d *maskDraw)
+
 //go:noescape
 func expAVX2(n int, out, x *float32)
 

@@ -86,3 +86,5 @@ func normHatAVX2(int, *float32, *float32, float64, float32) { panic(noAssembly) 
 func normSpreadAVX2(int, *float32, *float32, *float32, float32, float32, float32) { panic(noAssembly) }
 
 func normSetAVX2(int, *float32, *float32, *float32, float32, float32, float32) { panic(noAssembly) }
+
+func drawMaskAVX2(int, *float32, *maskDraw) { panic(noAssembly) }

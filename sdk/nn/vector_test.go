@@ -199,6 +199,22 @@ func TestAdamStep_AgreesWithItsDefinition(t *testing.T) {
 	}
 }
 
+// Values are those of their four alone, at any length and rate.
+func TestDrawMask_FourByFour(t *testing.T) {
+	for n := range 150 {
+		for _, rate := range []float64{0.1, 0.5, 0.999999, 1e-9} {
+			got, want := make([]float32, n+1), make([]float32, n)
+			drawMask(got[:n], rate, 7)
+			for i := 0; i < n; i += 4 {
+				drawMask(want[i:min(i+4, n)], rate, 7+uint64(i/4)*maskStep)
+			}
+			if !slices.Equal(got[:n], want) || got[n] != 0 {
+				t.Fatalf("%d values at rate %v are not those of four at a time", n, rate)
+			}
+		}
+	}
+}
+
 func TestDrawMask_SharesAndKeys(t *testing.T) {
 	const n = 1 << 18
 	a, b := make([]float32, n), make([]float32, n-3)

@@ -33,6 +33,7 @@ func main() {
 	norm()
 	standardise()
 	gru()
+	mask()
 	Generate()
 }
 
