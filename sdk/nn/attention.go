@@ -137,7 +137,7 @@ func (a *attention) backward(t *Tape, out *Var) {
 		}
 		slopes := scratch[:len(weights)]
 		a.shape.scores(slopes, out.Grad, a.to, a.v.Value, a.keys, 1)
-		attendSlopes(slopes, weights, len(a.keys), a.scale)
+		softmaxSlopes(slopes, weights, len(a.keys), a.scale)
 		if a.q.Grad != nil {
 			a.shape.mix(a.q.Grad, a.from, slopes, a.k.Value, a.keys, fresh[1])
 		}

@@ -74,18 +74,3 @@ func (s attendShape) check(matrix []float32, rows []int) {
 		_ = matrix[at : at+s.heads*s.width]
 	}
 }
-
-// attendSlopes replaces the gradients of weights, of which every row of n sums to one, by
-// scale times those of the scores.
-func attendSlopes(slopes, weights []float32, n int, scale float32) {
-	for ; len(slopes) > 0; slopes, weights = slopes[n:], weights[n:] {
-		w, d := weights[:n], slopes[:n]
-		var mean float64
-		for j, v := range w {
-			mean += float64(v) * float64(d[j])
-		}
-		for j, v := range w {
-			d[j] = scale * v * (d[j] - float32(mean))
-		}
-	}
-}

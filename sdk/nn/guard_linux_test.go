@@ -81,6 +81,7 @@ func TestLoops_TouchNothingOutside(t *testing.T) {
 			logistic(s[0], s[1])
 			gelu(s[0], s[1], s[2])
 			softmaxRows(s[0], s[1], n)
+			softmaxSlopes(s[0], s[1], n, 2)
 			drawMask(s[0], 0.3, uint64(n))
 			step.apply(s[0], s[1], s[2], s[3])
 			descent.apply(s[3], s[1], s[0])

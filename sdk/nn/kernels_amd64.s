@@ -8242,3 +8242,256 @@ again:
 	JNE          again
 	VZEROUPPER
 	RET
+
+// func softmaxTopAVX2(n int, rows int, y *float32, x *float32)
+// Requires: AVX, AVX2
+TEXT ·softmaxTopAVX2(SB), NOSPLIT, $0-32
+	MOVQ         y+16(FP), DI
+	MOVQ         x+24(FP), SI
+	MOVL         $0xff800000, AX
+	VMOVD        AX, X2
+	VPBROADCASTD X2, Y2
+	MOVQ         n+0(FP), R12
+	MOVQ         rows+8(FP), R13
+
+row:
+	MOVQ    R12, CX
+	VMOVAPS Y2, Y0
+	XORQ    AX, AX
+	SUBQ    $0x08, CX
+	JLT     tail1
+
+loop1:
+	VMOVUPS (SI)(AX*1), Y1
+	VMAXPS  Y0, Y1, Y0
+	ADDQ    $0x20, AX
+	SUBQ    $0x08, CX
+	JGE     loop1
+
+tail1:
+	ADDQ       $0x08, CX
+	JEQ        done1
+	LEAQ       ·tileMask+64(SB), DX
+	NEGQ       CX
+	VMOVDQU    (DX)(CX*4), Y15
+	VMASKMOVPS (SI)(AX*1), Y15, Y1
+	VBLENDVPS  Y15, Y1, Y2, Y1
+	VMAXPS     Y0, Y1, Y0
+
+done1:
+	VEXTRACTF128 $0x01, Y0, X1
+	VMAXPS       X1, X0, X0
+	VMOVHLPS     X0, X0, X1
+	VMAXPS       X1, X0, X0
+	VMOVSHDUP    X0, X1
+	VMAXSS       X1, X0, X0
+	VBROADCASTSS X0, Y0
+	VCMPPS       $0x00, Y2, Y0, Y1
+	VANDNPS      Y0, Y1, Y0
+	MOVQ         R12, CX
+	XORQ         AX, AX
+	SUBQ         $0x08, CX
+	JLT          tail2
+
+loop2:
+	VMOVUPS (SI)(AX*1), Y1
+	VSUBPS  Y0, Y1, Y1
+	VMOVUPS Y1, (DI)(AX*1)
+	ADDQ    $0x20, AX
+	SUBQ    $0x08, CX
+	JGE     loop2
+
+tail2:
+	ADDQ       $0x08, CX
+	JEQ        done2
+	LEAQ       ·tileMask+64(SB), DX
+	NEGQ       CX
+	VMOVDQU    (DX)(CX*4), Y15
+	VMASKMOVPS (SI)(AX*1), Y15, Y1
+	VSUBPS     Y0, Y1, Y1
+	VMASKMOVPS Y1, Y15, (DI)(AX*1)
+
+done2:
+	LEAQ (DI)(R12*4), DI
+	LEAQ (SI)(R12*4), SI
+	DECQ R13
+	JNE  row
+	VZEROUPPER
+	RET
+
+// func softmaxScaleAVX2(n int, rows int, y *float32)
+// Requires: AVX, AVX2
+TEXT ·softmaxScaleAVX2(SB), NOSPLIT, $0-24
+	MOVQ   y+16(FP), DI
+	VXORPD X14, X14, X14
+	MOVQ   $0x3ff0000000000000, AX
+	VMOVQ  AX, X13
+	MOVQ   n+0(FP), R12
+	MOVQ   rows+8(FP), R13
+
+row:
+	MOVQ   R12, CX
+	VXORPD Y0, Y0, Y0
+	VXORPD Y1, Y1, Y1
+	XORQ   AX, AX
+	SUBQ   $0x08, CX
+	JLT    tail1
+
+loop1:
+	VMOVUPS      (DI)(AX*1), Y4
+	VCVTPS2PD    X4, Y2
+	VEXTRACTF128 $0x01, Y4, X3
+	VCVTPS2PD    X3, Y3
+	VADDPD       Y2, Y0, Y0
+	VADDPD       Y3, Y1, Y1
+	ADDQ         $0x20, AX
+	SUBQ         $0x08, CX
+	JGE          loop1
+
+tail1:
+	ADDQ         $0x08, CX
+	JEQ          done1
+	LEAQ         ·tileMask+64(SB), DX
+	NEGQ         CX
+	VMOVDQU      (DX)(CX*4), Y15
+	VMASKMOVPS   (DI)(AX*1), Y15, Y4
+	VCVTPS2PD    X4, Y2
+	VEXTRACTF128 $0x01, Y4, X3
+	VCVTPS2PD    X3, Y3
+	VADDPD       Y2, Y0, Y0
+	VADDPD       Y3, Y1, Y1
+
+done1:
+	VADDPD       Y1, Y0, Y0
+	VEXTRACTF128 $0x01, Y0, X1
+	VADDPD       X1, X0, X0
+	VPERMILPD    $0x01, X0, X1
+	VADDSD       X1, X0, X0
+	VCMPSD       $0x00, X0, X14, X2
+	VDIVSD       X0, X13, X0
+	VCVTSD2SS    X0, X0, X0
+	VANDNPS      X0, X2, X0
+	VBROADCASTSS X0, Y0
+	MOVQ         R12, CX
+	XORQ         AX, AX
+	SUBQ         $0x08, CX
+	JLT          tail2
+
+loop2:
+	VMOVUPS (DI)(AX*1), Y1
+	VMULPS  Y0, Y1, Y1
+	VMOVUPS Y1, (DI)(AX*1)
+	ADDQ    $0x20, AX
+	SUBQ    $0x08, CX
+	JGE     loop2
+
+tail2:
+	ADDQ       $0x08, CX
+	JEQ        done2
+	LEAQ       ·tileMask+64(SB), DX
+	NEGQ       CX
+	VMOVDQU    (DX)(CX*4), Y15
+	VMASKMOVPS (DI)(AX*1), Y15, Y1
+	VMULPS     Y0, Y1, Y1
+	VMASKMOVPS Y1, Y15, (DI)(AX*1)
+
+done2:
+	LEAQ (DI)(R12*4), DI
+	DECQ R13
+	JNE  row
+	VZEROUPPER
+	RET
+
+// func softmaxSlopesAVX2(n int, rows int, slopes *float32, weights *float32, scale float32)
+// Requires: AVX, AVX2, FMA3
+TEXT ·softmaxSlopesAVX2(SB), NOSPLIT, $0-36
+	MOVQ         slopes+16(FP), DI
+	MOVQ         weights+24(FP), SI
+	VBROADCASTSS scale+32(FP), Y13
+	MOVQ         n+0(FP), R12
+	MOVQ         rows+8(FP), R13
+
+row:
+	MOVQ   R12, CX
+	VXORPD Y0, Y0, Y0
+	VXORPD Y1, Y1, Y1
+	XORQ   AX, AX
+	SUBQ   $0x08, CX
+	JLT    tail1
+
+loop1:
+	VMOVUPS      (SI)(AX*1), Y4
+	VCVTPS2PD    X4, Y2
+	VEXTRACTF128 $0x01, Y4, X3
+	VCVTPS2PD    X3, Y3
+	VMOVUPS      (DI)(AX*1), Y4
+	VCVTPS2PD    X4, Y5
+	VEXTRACTF128 $0x01, Y4, X6
+	VCVTPS2PD    X6, Y6
+	VFMADD231PD  Y2, Y5, Y0
+	VFMADD231PD  Y3, Y6, Y1
+	ADDQ         $0x20, AX
+	SUBQ         $0x08, CX
+	JGE          loop1
+
+tail1:
+	ADDQ         $0x08, CX
+	JEQ          done1
+	LEAQ         ·tileMask+64(SB), DX
+	NEGQ         CX
+	VMOVDQU      (DX)(CX*4), Y15
+	VMASKMOVPS   (SI)(AX*1), Y15, Y4
+	VCVTPS2PD    X4, Y2
+	VEXTRACTF128 $0x01, Y4, X3
+	VCVTPS2PD    X3, Y3
+	VMASKMOVPS   (DI)(AX*1), Y15, Y4
+	VCVTPS2PD    X4, Y5
+	VEXTRACTF128 $0x01, Y4, X6
+	VCVTPS2PD    X6, Y6
+	VFMADD231PD  Y2, Y5, Y0
+	VFMADD231PD  Y3, Y6, Y1
+
+done1:
+	VADDPD       Y1, Y0, Y0
+	VEXTRACTF128 $0x01, Y0, X1
+	VADDPD       X1, X0, X0
+	VPERMILPD    $0x01, X0, X1
+	VADDSD       X1, X0, X0
+	VCVTSD2SS    X0, X0, X0
+	VBROADCASTSS X0, Y0
+	MOVQ         R12, CX
+	XORQ         AX, AX
+	SUBQ         $0x08, CX
+	JLT          tail2
+
+loop2:
+	VMOVUPS (DI)(AX*1), Y1
+	VSUBPS  Y0, Y1, Y1
+	VMOVUPS (SI)(AX*1), Y2
+	VMULPS  Y2, Y13, Y2
+	VMULPS  Y1, Y2, Y1
+	VMOVUPS Y1, (DI)(AX*1)
+	ADDQ    $0x20, AX
+	SUBQ    $0x08, CX
+	JGE     loop2
+
+tail2:
+	ADDQ       $0x08, CX
+	JEQ        done2
+	LEAQ       ·tileMask+64(SB), DX
+	NEGQ       CX
+	VMOVDQU    (DX)(CX*4), Y15
+	VMASKMOVPS (DI)(AX*1), Y15, Y1
+	VSUBPS     Y0, Y1, Y1
+	VMASKMOVPS (SI)(AX*1), Y15, Y2
+	VMULPS     Y2, Y13, Y2
+	VMULPS     Y1, Y2, Y1
+	VMASKMOVPS Y1, Y15, (DI)(AX*1)
+
+done2:
+	LEAQ (DI)(R12*4), DI
+	LEAQ (SI)(R12*4), SI
+	DECQ R13
+	JNE  row
+	VZEROUPPER
+	RET

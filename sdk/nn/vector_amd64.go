@@ -101,6 +101,15 @@ func attendScoresAVX2(queries int, from *int, keys int, rows *int, heads, width 
 func attendSumAVX2(sums int, to *int, terms int, from *int, heads, width int, w *float32, wTo, wFrom, wHead int, sum, x *float32, fresh int)
 
 //go:noescape
+func softmaxTopAVX2(n, rows int, y, x *float32)
+
+//go:noescape
+func softmaxScaleAVX2(n, rows int, y *float32)
+
+//go:noescape
+func softmaxSlopesAVX2(n, rows int, slopes, weights *float32, scale float32)
+
+//go:noescape
 func unstepAVX2(n int, din, last, dh, gates, previous, product *float32)
 
 // drawMaskAVX2 is drawMask for a multiple of 16 values.

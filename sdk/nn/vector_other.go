@@ -88,3 +88,9 @@ func normSpreadAVX2(int, *float32, *float32, *float32, float32, float32, float32
 func normSetAVX2(int, *float32, *float32, *float32, float32, float32, float32) { panic(noAssembly) }
 
 func drawMaskAVX2(int, *float32, *maskDraw) { panic(noAssembly) }
+
+func softmaxTopAVX2(int, int, *float32, *float32) { panic(noAssembly) }
+
+func softmaxScaleAVX2(int, int, *float32) { panic(noAssembly) }
+
+func softmaxSlopesAVX2(int, int, *float32, *float32, float32) { panic(noAssembly) }

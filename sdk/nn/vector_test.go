@@ -111,7 +111,7 @@ func TestAttentionRows(t *testing.T) {
 				t.Fatalf("a fresh sum at width %d is not what is added to zeros", width)
 			}
 		}
-		attendSlopes(slopes, weights, len(keys), 0.5)
+		softmaxSlopes(slopes, weights, len(keys), 0.5)
 		wantMixed, wantSpread := slices.Clone(x), slices.Clone(y)
 		for i, query := range queries {
 			for h := range shape.heads {
@@ -416,6 +416,60 @@ func TestSGDStep_AgreesWithItsDefinition(t *testing.T) {
 					t.Fatalf("value %d of element %d of %d is %v, want %v", k, i, n, got, want[2*i+k])
 				}
 			}
+		}
+	}
+}
+
+// The loops of softmax against their definition, at any number of columns; a NaN spreads
+// over its row and no further.
+func TestSoftmaxRows(t *testing.T) {
+	r := rand.New(rand.NewPCG(31, 32))
+	for n := 1; n < 40; n++ {
+		const rows = 5
+		x, d := random(r, rows*n), random(r, rows*n)
+		for i := range x {
+			x[i] *= 30
+		}
+		x[2*n+r.IntN(n)] = float32(math.NaN())
+		for j := range n {
+			x[3*n+j] = float32(math.Inf(-1))
+		}
+		y := append(make([]float32, rows*n), 7)
+		softmaxRows(y[:rows*n], x, n)
+		slopes := append(slices.Clone(d), 7)
+		softmaxSlopes(slopes[:rows*n], y, n, 0.5)
+		for i := range rows {
+			top, sum, mean := math.Inf(-1), 0.0, 0.0
+			for _, v := range x[i*n : (i+1)*n] {
+				top = max(top, float64(v))
+			}
+			for _, v := range x[i*n : (i+1)*n] {
+				sum += math.Exp(float64(v) - top)
+			}
+			for j := range n {
+				mean += float64(y[i*n+j]) * float64(d[i*n+j])
+			}
+			for j := i * n; j < (i+1)*n; j++ {
+				want := math.Exp(float64(x[j])-top) / sum
+				switch i {
+				case 2:
+					if y[j] == y[j] {
+						t.Fatalf("value %d beside a NaN among %d is %v", j-i*n, n, y[j])
+					}
+					continue
+				case 3:
+					want = 0
+				}
+				if math.Abs(float64(y[j])-want) > 1e-6 {
+					t.Fatalf("value %d of %d in row %d is %v, want %v", j-i*n, n, i, y[j], want)
+				}
+				if slope := 0.5 * float64(y[j]) * (float64(d[j]) - mean); math.Abs(float64(slopes[j])-slope) > 1e-6 {
+					t.Fatalf("slope %d of %d in row %d is %v, want %v", j-i*n, n, i, slopes[j], slope)
+				}
+			}
+		}
+		if y[rows*n] != 7 || slopes[rows*n] != 7 {
+			t.Fatalf("rows of %d are written beyond their end", n)
 		}
 	}
 }

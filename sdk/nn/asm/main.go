@@ -34,6 +34,7 @@ func main() {
 	standardise()
 	gru()
 	mask()
+	softmax()
 	Generate()
 }
 
@@ -53,7 +54,8 @@ func global(name string, offset int) Mem {
 }
 
 const (
-	less = 1 // predicate of VCMPPS
+	equal = 0 // predicates of VCMPPS and VCMPSD
+	less  = 1
 )
 
 // lanes move eight values, or those of them that the mask Y15 selects.
