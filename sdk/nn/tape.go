@@ -7,7 +7,9 @@ type Var struct {
 	Rows, Cols int
 	// Value is row-major, [Rows*Cols].
 	Value []float32
-	// Grad is the gradient of the objective, as long as Value; nil for constants.
+	// Grad is the gradient of the objective, as long as Value; nil for constants. On a
+	// seeded tape it has memory of its own when it is first written, and only leaves and
+	// parameters keep theirs.
 	Grad []float32
 
 	// unset, if any, says that nothing has been written to Grad; views share it, and
