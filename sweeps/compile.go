@@ -33,7 +33,7 @@ func Compile(f *File, catalog Catalog) (*Plan, error) {
 
 	p := &Plan{
 		Name: f.Name, Seeds: f.Seeds, Metric: f.Metric, Analysis: f.Analysis,
-		Retry: f.Retry, Slice: f.Slice, Budget: f.Budget, File: f,
+		Retry: f.Retry, Slice: f.Slice, Budget: f.Budget, Requires: f.Requires, Contract: Contract, File: f,
 	}
 	if f.Search != nil {
 		p.SearchSeed = f.Search.Seed

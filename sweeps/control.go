@@ -9,8 +9,8 @@ import (
 	"github.com/deconfound/deconfound/tracker"
 )
 
-// Pause lets no further slice of a sweep begin; running ones end at their next
-// checkpoint.
+// Pause lets no further slice of a sweep begin; running ones end after the
+// epoch they are in, as soon as their workers notice, within a second.
 func Pause(ctx context.Context, store *tracker.Store, name string) error {
 	return change(ctx, store, name, "pause", func(tx pgx.Tx, _ *queue, sweep tracker.Sweep) error {
 		return store.PauseSweep(ctx, tx, sweep.ID)
@@ -42,6 +42,15 @@ func Resume(ctx context.Context, store *tracker.Store, name string) error {
 			return err
 		}
 		return q.advance(ctx, tx, sweep.ID)
+	})
+}
+
+// SetPriority changes how much a sweep gets of the workers while others wait too:
+// twice as many slices with twice the priority, 1 to tracker.PriorityLast;
+// tracker.PriorityDefault is that of a new one.
+func SetPriority(ctx context.Context, store *tracker.Store, name string, priority int) error {
+	return change(ctx, store, name, "prioritise", func(tx pgx.Tx, _ *queue, sweep tracker.Sweep) error {
+		return store.SetPriority(ctx, tx, sweep.ID, priority)
 	})
 }
 

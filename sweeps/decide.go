@@ -269,7 +269,7 @@ func (d *decisions) apply(ctx context.Context, tx pgx.Tx, store *tracker.Store, 
 		return err
 	}
 	for _, r := range waiting {
-		if err := q.slice(ctx, tx, r.ID, r.Fence, continued); err != nil {
+		if err := q.slice(ctx, tx, sliceArgs{Run: r.ID, Fence: r.Fence, Sweep: r.SweepID}, continued); err != nil {
 			return err
 		}
 	}

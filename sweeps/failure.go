@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"runtime/debug"
 	"slices"
+	"strings"
+	"syscall"
 
 	"github.com/deconfound/deconfound/tracker"
 )
@@ -35,12 +37,20 @@ type specError struct{ error }
 
 func (specError) Code() string { return CodeSpec }
 
+// diskFull reports whether err is that of a disk without room, be it only in words:
+// it may come from another process.
+func diskFull(err error) bool {
+	return errors.Is(err, syscall.ENOSPC) || strings.Contains(err.Error(), syscall.ENOSPC.Error())
+}
+
 // failure describes the error of an attempt.
 func failure(err error, retry RetryPolicy) tracker.Failure {
 	f := tracker.Failure{Code: CodeError, Message: err.Error()}
 	var coded interface{ Code() string }
 	var logged interface{ Log() string }
 	switch {
+	case diskFull(err):
+		f.Code = CodeDiskFull
 	case errors.As(err, &coded) && coded.Code() != "":
 		f.Code = coded.Code()
 	case errors.Is(err, context.DeadlineExceeded):

@@ -34,6 +34,7 @@ type File struct {
 	// does not change results and is no part of a run's identity.
 	Slice    time.Duration
 	Budget   Budget
+	Requires Requires
 	Analysis Analysis
 
 	doc    *document
@@ -76,7 +77,7 @@ func Parse(path string, text []byte) (*File, error) {
 
 func (f *File) read(root value) {
 	root.table("version", "name", "axes", "datasets", "variants", "data", "metric", "search", "parameters",
-		"constraints", "replicates", "budget", "optimizer", "head", "run", "analysis")
+		"constraints", "replicates", "budget", "requires", "optimizer", "head", "run", "analysis")
 
 	switch version := root.get("version"); {
 	case !version.present():
@@ -117,6 +118,7 @@ func (f *File) read(root value) {
 	}
 	f.readReplicates(root.get("replicates"))
 	f.Budget = readBudget(root.get("budget"))
+	f.Requires = readRequires(root.get("requires"))
 	f.Analysis = readAnalysis(root.get("analysis"), f.Axes, f.Metric, f.Data.Split)
 	f.checkSearch(root)
 }

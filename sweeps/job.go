@@ -35,6 +35,7 @@ const jobRetention = time.Hour
 type sliceArgs struct {
 	Run   int64 `json:"run"`
 	Fence int64 `json:"fence"`
+	Sweep int64 `json:"sweep"` // of the run
 }
 
 func (sliceArgs) Kind() string { return "slice" }
@@ -63,28 +64,28 @@ func newQueue(store *tracker.Store) (*queue, error) {
 	return &queue{client: client}, nil
 }
 
-func (q *queue) slice(ctx context.Context, tx pgx.Tx, run, fence int64, priority int) error {
+func (q *queue) slice(ctx context.Context, tx pgx.Tx, args sliceArgs, priority int) error {
 	opts := &river.InsertOpts{Queue: queueSlices, Priority: min(max(priority, 1), 4)}
-	if _, err := q.client.InsertTx(ctx, tx, sliceArgs{Run: run, Fence: fence}, opts); err != nil {
-		return fmt.Errorf("enqueue run %d: %w", run, err)
+	if _, err := q.client.InsertTx(ctx, tx, args, opts); err != nil {
+		return fmt.Errorf("enqueue run %d: %w", args.Run, err)
 	}
 	return nil
 }
 
 // later enqueues a slice that no worker takes before the wait is over.
-func (q *queue) later(ctx context.Context, tx pgx.Tx, run, fence int64, wait time.Duration) error {
+func (q *queue) later(ctx context.Context, tx pgx.Tx, args sliceArgs, wait time.Duration) error {
 	if wait <= 0 {
-		return q.slice(ctx, tx, run, fence, continued)
+		return q.slice(ctx, tx, args, continued)
 	}
 	// By the clock of the server, which decides when a job is due: the one of this
 	// machine may be wrong.
 	var now time.Time
 	if err := tx.QueryRow(ctx, `select clock_timestamp()`).Scan(&now); err != nil {
-		return fmt.Errorf("enqueue run %d: %w", run, err)
+		return fmt.Errorf("enqueue run %d: %w", args.Run, err)
 	}
 	opts := &river.InsertOpts{Queue: queueSlices, Priority: continued, ScheduledAt: now.Add(wait)}
-	if _, err := q.client.InsertTx(ctx, tx, sliceArgs{Run: run, Fence: fence}, opts); err != nil {
-		return fmt.Errorf("enqueue run %d: %w", run, err)
+	if _, err := q.client.InsertTx(ctx, tx, args, opts); err != nil {
+		return fmt.Errorf("enqueue run %d: %w", args.Run, err)
 	}
 	return nil
 }
@@ -97,7 +98,7 @@ func (q *queue) slices(ctx context.Context, tx pgx.Tx, runs []tracker.Run) error
 			continue
 		}
 		params = append(params, river.InsertManyParams{
-			Args:       sliceArgs{Run: r.ID, Fence: r.Fence},
+			Args:       sliceArgs{Run: r.ID, Fence: r.Fence, Sweep: r.SweepID},
 			InsertOpts: &river.InsertOpts{Queue: queueSlices, Priority: min(max(r.Priority, 1), 4)},
 		})
 	}

@@ -21,8 +21,11 @@ type Plan struct {
 	Retry        RetryPolicy   `json:"retry"`
 	Slice        time.Duration `json:"slice_ns"`
 	Budget       Budget        `json:"budget,omitzero"`
+	Requires     Requires      `json:"requires,omitzero"`
+	// Contract is that of the program that made the plan; 0 is 1.
+	Contract int `json:"contract,omitzero"`
 	// Hash identifies the plan: every cell, trial, seed and setting. How runs
-	// are distributed (Retry, Slice, Budget) is no part of it.
+	// are distributed (Retry, Slice, Budget, Requires) is no part of it.
 	Hash Hash `json:"hash"`
 	// File is what the plan was compiled from; nil when it was read back.
 	File *File `json:"-"`

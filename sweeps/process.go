@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"os"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -43,6 +44,14 @@ type Options struct {
 	// false has it wait until one of them ends. It may be nil and is called from
 	// several goroutines.
 	Room func(training int) bool
+	// Labels, Memory (bytes) and Cores are what the worker has to offer to sweeps that
+	// require something; 0 is not known, and enough for all.
+	Labels map[string]string
+	Memory int64
+	Cores  int
+	// Lacks answers what this process would need to train a run, and has not, one line
+	// each: plugins, data. Such a run is left to other workers. It may be nil.
+	Lacks func(RunSpec) []string
 	// Reconnect is called when the database cannot be reached, before the next
 	// attempt, to bring a private cluster back. It may be nil.
 	Reconnect func(context.Context) error
@@ -85,21 +94,40 @@ type process struct {
 	changed chan struct{}
 
 	mu       sync.Mutex
-	active   map[leaseKey]context.CancelCauseFunc // nil while it is being claimed
-	refused  map[leaseKey]string                  // why the end of a lease could not be stored
+	active   map[leaseKey]*holding // nil while it is being claimed
+	refused  map[leaseKey]string   // why the end of a lease could not be stored
 	policies map[int64]policy
 	settled  map[int64]settledSweep
+	able     map[string]time.Time // needs of runs that can be trained here, and when that was found
+	lacks    map[string]lack      // needs of runs that cannot
+	recorded string               // of lacks, as the database has it
+	hold     time.Time            // no new slice before
+	full     map[int64]int        // how often a run has met a full disk here
+
+	use    context.Context // ends when this program must not go on; its cause says why
+	endUse context.CancelCauseFunc
 }
+
+// holding is a slice that is being trained.
+type holding struct {
+	cancel context.CancelCauseFunc
+	paused atomic.Bool // the sweep has paused
+}
+
+// ErrOutdated says that the database has been migrated by a newer program.
+var ErrOutdated = errors.New("the database is newer than this program; install the newer one")
 
 // leaseKey is a run that this process holds, or is about to claim, and the fence.
 type leaseKey struct{ run, fence int64 }
 
 // policy is what a slice must know of its sweep.
 type policy struct {
-	Retry RetryPolicy   `json:"retry"`
-	Slice time.Duration `json:"slice_ns"`
-	hours bool          // the sweep has a budget of hours
-	read  time.Time
+	Retry    RetryPolicy   `json:"retry"`
+	Slice    time.Duration `json:"slice_ns"`
+	Requires Requires      `json:"requires"`
+	Contract int           `json:"contract"`
+	hours    bool          // the sweep has a budget of hours
+	read     time.Time
 }
 
 func newProcess(store *tracker.Store, run RunFunc, opts Options) *process {
@@ -126,13 +154,15 @@ func newProcess(store *tracker.Store, run RunFunc, opts Options) *process {
 	p := &process{
 		store: store, run: run, opts: opts, log: opts.Logger,
 		outage:  outage{reconnect: opts.Reconnect, wait: sleep, limit: callLeases * opts.Lease},
-		seats:   newSeats(opts.Workers, opts.Room),
+		seats:   newSeats(opts.Workers, demand{opts.Cores, opts.Memory}, opts.Room),
 		stop:    make(chan struct{}),
 		changed: make(chan struct{}, 1),
-		active:  map[leaseKey]context.CancelCauseFunc{}, refused: map[leaseKey]string{}, policies: map[int64]policy{}, settled: map[int64]settledSweep{},
+		able:    map[string]time.Time{}, lacks: map[string]lack{}, full: map[int64]int{},
+		active: map[leaseKey]*holding{}, refused: map[leaseKey]string{}, policies: map[int64]policy{}, settled: map[int64]settledSweep{},
 	}
 	p.outage.tell = func(err error) { p.log.Warn("the database is away; what was trained waits here", "error", err) }
 	p.work, p.endWork = context.WithCancelCause(context.Background())
+	p.use, p.endUse = context.WithCancelCause(context.Background())
 	p.last, p.endLast = context.WithCancel(context.Background())
 	return p
 }
@@ -140,7 +170,9 @@ func newProcess(store *tracker.Store, run RunFunc, opts Options) *process {
 // start registers the worker and begins to work. After an error there is
 // nothing to shut down.
 func (p *process) start(ctx context.Context) (err error) {
-	if p.worker, err = p.store.Register(ctx, tracker.Registration{Name: p.opts.Name, Lease: p.opts.Lease}); err != nil {
+	if p.worker, err = p.store.Register(ctx, tracker.Registration{
+		Name: p.opts.Name, Lease: p.opts.Lease, Labels: p.opts.Labels, Memory: p.opts.Memory, Cores: p.opts.Cores,
+	}); err != nil {
 		return err
 	}
 	p.worker.Provenance = p.opts.Provenance
@@ -152,7 +184,7 @@ func (p *process) start(ctx context.Context) (err error) {
 	if p.log.Enabled(ctx, slog.LevelDebug) {
 		quiet = p.log
 	}
-	client, err := river.NewClient(riverpgxv5.New(p.store.Pool()), &river.Config{
+	client, err := river.NewClient(driver{riverpgxv5.New(p.store.Pool()), p}, &river.Config{
 		Schema:  tracker.Schema,
 		Logger:  quiet,
 		Workers: workers,
@@ -244,11 +276,22 @@ func (p *process) policy(ctx context.Context, sweepID int64) (policy, error) {
 	if ok && time.Since(known.read) < policyLifetime {
 		return known, nil
 	}
-	var sweep tracker.Sweep
 	err := p.outage.survive(ctx, func(ctx context.Context) (err error) {
-		sweep, err = p.store.SweepByID(ctx, sweepID)
+		known, err = p.policyFrom(ctx, p.store.Reader, sweepID)
 		return err
 	})
+	return known, err
+}
+
+// policyFrom is policy through a reader, once.
+func (p *process) policyFrom(ctx context.Context, read tracker.Reader, sweepID int64) (policy, error) {
+	p.mu.Lock()
+	known, ok := p.policies[sweepID]
+	p.mu.Unlock()
+	if ok && time.Since(known.read) < policyLifetime {
+		return known, nil
+	}
+	sweep, err := read.SweepByID(ctx, sweepID)
 	if err != nil {
 		return policy{}, err
 	}
@@ -256,11 +299,48 @@ func (p *process) policy(ctx context.Context, sweepID int64) (policy, error) {
 	if err != nil {
 		return policy{}, specError{err}
 	}
-	known = policy{Retry: plan.Retry, Slice: plan.Slice, hours: plan.Budget.Hours > 0, read: time.Now()}
+	known = policy{
+		Retry: plan.Retry, Slice: plan.Slice, Requires: plan.Requires, Contract: max(plan.Contract, 1),
+		hours: plan.Budget.Hours > 0, read: time.Now(),
+	}
 	p.mu.Lock()
 	p.policies[sweepID] = known
 	p.mu.Unlock()
 	return known, nil
+}
+
+// demand is what a run of a sweep takes of the seats' resources, as far as the sweep
+// is known.
+func (p *process) demand(sweepID int64) demand {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	r := p.policies[sweepID].Requires
+	return demand{r.Cores, r.Memory}
+}
+
+// After a full disk a worker begins nothing for diskPause. A run that meets it again
+// and again, diskPatience times, may be what fills it: then it has failed.
+const (
+	diskPause    = 15 * time.Second
+	diskPatience = 3
+)
+
+// holdOff has the process begin nothing for a while, because its disk is full; false
+// if the run has met that too often.
+func (p *process) holdOff(run int64, err error) bool {
+	p.log.Warn("no room on a disk of this worker; it begins nothing for a while", "run", run, "pause", min(diskPause, p.opts.Lease), "error", err)
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.hold = time.Now().Add(min(diskPause, p.opts.Lease))
+	p.full[run]++
+	return p.full[run] < diskPatience
+}
+
+// holdsOff reports whether no slice may begin.
+func (p *process) holdsOff() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return time.Now().Before(p.hold) || p.use.Err() != nil
 }
 
 // inTx runs f in a transaction and survives outages.

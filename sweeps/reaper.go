@@ -26,6 +26,8 @@ func (p *process) reap(ctx context.Context) {
 		{"find forgotten runs", p.requeueForgotten},
 		{"find stranded runs", p.releaseStranded},
 		{"advance settled sweeps", p.advanceSettled},
+		{"record what is lacking", p.reviewLacks},
+		{"compare the schema", p.compareSchema},
 	} {
 		bounded, cancel := context.WithTimeout(ctx, p.outage.limit)
 		err := step.do(bounded)
@@ -59,7 +61,7 @@ func (p *process) reapLost(ctx context.Context) error {
 // forgotten finds waiting runs without a job that carries their fence. A job
 // that was fetched and not turned into a lease for a while counts as none: its
 // worker is dead. A second job for the same fence does no harm.
-const forgotten = `select r.run_id, r.fence, r.priority from run r join sweep s using (sweep_id)
+const forgotten = `select r.run_id, r.fence, r.sweep_id, r.priority from run r join sweep s using (sweep_id)
 	where r.state = 'queued' and r.planned and s.paused_at is null and s.cancelled_at is null
 	  and not exists (select from river_job j
 	    where j.kind = $1 and j.args @> jsonb_build_object('run', r.run_id, 'fence', r.fence)
@@ -74,8 +76,8 @@ func (p *process) requeueForgotten(ctx context.Context) error {
 			return err
 		}
 		type waiting struct {
-			ID, Fence int64
-			Priority  int
+			ID, Fence, Sweep int64
+			Priority         int
 		}
 		runs, err := pgx.CollectRows(rows, pgx.RowToStructByPos[waiting])
 		if err != nil {
@@ -83,7 +85,7 @@ func (p *process) requeueForgotten(ctx context.Context) error {
 		}
 		for _, r := range runs {
 			p.log.Info("run without a job", "run", r.ID)
-			if err := p.queue.slice(ctx, tx, r.ID, r.Fence, r.Priority); err != nil {
+			if err := p.queue.slice(ctx, tx, sliceArgs{Run: r.ID, Fence: r.Fence, Sweep: r.Sweep}, r.Priority); err != nil {
 				return err
 			}
 		}
@@ -169,34 +171,44 @@ func (p *process) advanceSettled(ctx context.Context) error {
 	return nil
 }
 
-// watch cancels slices whose lease no longer holds.
+// compareSchema ends the work of a program that the database has left behind.
+func (p *process) compareSchema(ctx context.Context) error {
+	applied, newest, err := p.store.SchemaVersion(ctx)
+	if err == nil && applied > newest {
+		p.endUse(fmt.Errorf("%w: it has schema %d, this program knows %d", ErrOutdated, applied, newest))
+	}
+	return err
+}
+
+// watch cancels slices whose lease no longer holds, and has those of paused sweeps
+// end at their next checkpoint.
 func (p *process) watch(ctx context.Context) {
 	p.mu.Lock()
-	training := make(map[leaseKey]context.CancelCauseFunc, len(p.active))
-	ids := []int64{}
-	for key, cancel := range p.active {
-		if cancel != nil {
-			training[key] = cancel
-			ids = append(ids, key.run)
+	training := make(map[leaseKey]*holding, len(p.active))
+	for key, h := range p.active {
+		if h != nil {
+			training[key] = h
 		}
 	}
 	p.mu.Unlock()
-	if len(ids) == 0 {
+	if len(training) == 0 {
 		return
 	}
 	ctx, cancel := context.WithTimeout(ctx, flushTimeout)
 	defer cancel()
-	runs, err := p.store.Runs(ctx, tracker.RunFilter{IDs: ids})
+	held, err := p.store.Holdings(ctx, p.worker)
 	if err != nil {
 		return // the database is away; the commit will find out
 	}
-	for _, r := range runs {
-		if r.State == tracker.Running && r.WorkerID != nil && *r.WorkerID == p.worker.ID() {
-			delete(training, leaseKey{r.ID, r.Fence})
+	for _, h := range held {
+		key := leaseKey{h.RunID, h.Fence}
+		if mine := training[key]; mine != nil && h.Paused {
+			mine.paused.Store(true)
 		}
+		delete(training, key)
 	}
 	// What is left has ended, by this process itself or by somebody else.
-	for _, cancel := range training {
-		cancel(tracker.ErrFenced)
+	for _, h := range training {
+		h.cancel(tracker.ErrFenced)
 	}
 }

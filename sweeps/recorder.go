@@ -26,6 +26,7 @@ type recorder struct {
 	ctx    context.Context // of the slice
 	cancel context.CancelCauseFunc
 	stop   <-chan struct{} // closed when the worker stops
+	paused func() bool     // whether the sweep has paused
 	end    time.Time       // of the budget
 	until  int             // epoch at which the run waits for its search; 0: never
 	epoch  int             // completed
@@ -90,7 +91,7 @@ func (r *recorder) Pause() bool {
 	case <-r.stop:
 		return true
 	default:
-		return !r.now().Before(r.end)
+		return r.paused() || !r.now().Before(r.end)
 	}
 }
 

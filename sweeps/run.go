@@ -76,6 +76,8 @@ func (p *process) follows(ctx context.Context, sweepID int64) (Status, error) {
 		select {
 		case <-ctx.Done():
 			return status, ctx.Err()
+		case <-p.use.Done():
+			return status, context.Cause(p.use)
 		case <-p.changed:
 		case <-ticker.C:
 		}
@@ -97,7 +99,13 @@ func Work(ctx context.Context, store *tracker.Store, run RunFunc, opts Options) 
 	if err := p.outage.survive(ctx, p.start); err != nil {
 		return fmt.Errorf("start worker: %w", err)
 	}
-	<-ctx.Done()
+	select {
+	case <-ctx.Done():
+	case <-p.use.Done():
+	}
 	p.shutdown()
-	return nil
+	if ctx.Err() != nil {
+		return nil
+	}
+	return context.Cause(p.use)
 }

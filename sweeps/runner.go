@@ -54,4 +54,6 @@ const (
 	CodeTimeout = "timeout" // a slice lasted longer than SliceTimeout
 	CodeSpec    = "spec"    // the stored run cannot be read by this program
 	CodeLost    = "lost"    // the worker died; given by the tracker
+	// CodeDiskFull says that there was no room on a disk of the worker.
+	CodeDiskFull = "disk_full"
 )

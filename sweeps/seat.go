@@ -21,25 +21,40 @@ type seats struct {
 	mu    sync.Mutex
 	limit int
 	taken int
+	has   demand // 0 is not known, and enough for all
+	used  demand
 	freed chan struct{} // closed when a seat is given back
 }
 
-func newSeats(limit int, room func(int) bool) *seats {
-	return &seats{room: room, limit: limit, freed: make(chan struct{})}
+// demand is what a run takes of a worker beside its seat.
+type demand struct {
+	cores  int
+	memory int64 // bytes
+}
+
+// fits reports whether d can be had beside used.
+func (d demand) fits(used, has demand) bool {
+	return (has.cores == 0 || used.cores+d.cores <= has.cores) && (has.memory == 0 || used.memory+d.memory <= has.memory)
+}
+
+func newSeats(limit int, has demand, room func(int) bool) *seats {
+	return &seats{room: room, limit: limit, has: has, freed: make(chan struct{})}
 }
 
 // take waits for a seat; false if there is none for seatPatience, or until ctx or
 // stop ends. The seat belongs to the caller until it calls give, which may be
 // called more than once.
-func (s *seats) take(ctx context.Context, stop <-chan struct{}) (give func(), ok bool) {
+func (s *seats) take(ctx context.Context, stop <-chan struct{}, d demand) (give func(), ok bool) {
 	patience := time.NewTimer(seatPatience)
 	defer patience.Stop()
 	for {
 		s.mu.Lock()
-		if s.taken == 0 || s.taken < s.limit && (s.room == nil || s.room(s.taken)) {
+		if s.taken == 0 || s.taken < s.limit && d.fits(s.used, s.has) && (s.room == nil || s.room(s.taken)) {
 			s.taken++
+			s.used.cores += d.cores
+			s.used.memory += d.memory
 			s.mu.Unlock()
-			return sync.OnceFunc(s.give), true
+			return sync.OnceFunc(func() { s.give(d) }), true
 		}
 		freed := s.freed
 		s.mu.Unlock()
@@ -55,10 +70,12 @@ func (s *seats) take(ctx context.Context, stop <-chan struct{}) (give func(), ok
 	}
 }
 
-func (s *seats) give() {
+func (s *seats) give(d demand) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.taken--
+	s.used.cores -= d.cores
+	s.used.memory -= d.memory
 	close(s.freed)
 	s.freed = make(chan struct{})
 }

@@ -14,10 +14,10 @@ func TestSeats(t *testing.T) {
 	t.Parallel()
 	stop := make(chan struct{})
 	full := false
-	s := newSeats(3, func(training int) bool { return !full || training == 0 })
+	s := newSeats(3, demand{}, func(training int) bool { return !full || training == 0 })
 	take := func(ctx context.Context) func() {
 		t.Helper()
-		give, ok := s.take(ctx, stop)
+		give, ok := s.take(ctx, stop, demand{})
 		if !ok {
 			t.Fatal("no seat")
 		}
@@ -27,7 +27,7 @@ func TestSeats(t *testing.T) {
 	cancel()
 	none := func(what string) {
 		t.Helper()
-		if _, ok := s.take(ended, stop); ok {
+		if _, ok := s.take(ended, stop, demand{}); ok {
 			t.Errorf("a seat %s", what)
 		}
 	}
@@ -45,7 +45,7 @@ func TestSeats(t *testing.T) {
 	none("beyond the limit")
 	got := make(chan bool)
 	go func() {
-		give, ok := s.take(context.Background(), stop)
+		give, ok := s.take(context.Background(), stop, demand{})
 		if ok {
 			give()
 		}
@@ -57,7 +57,7 @@ func TestSeats(t *testing.T) {
 	}
 	d = take(t.Context())
 	close(stop)
-	if _, ok := s.take(t.Context(), stop); ok {
+	if _, ok := s.take(t.Context(), stop, demand{}); ok {
 		t.Error("a seat in a process that stops")
 	}
 	c()

@@ -32,7 +32,7 @@ const stayLimit = time.Hour
 // be the first in the queue anyhow.
 func (w *sliceWorker) Work(ctx context.Context, job *river.Job[sliceArgs]) error {
 	p := w.process
-	give, ok := p.seats.take(ctx, p.stop)
+	give, ok := p.seats.take(ctx, p.stop, p.demand(job.Args.Sweep))
 	if !ok {
 		return putBack(job)
 	}
@@ -41,7 +41,7 @@ func (w *sliceWorker) Work(ctx context.Context, job *river.Job[sliceArgs]) error
 	for first := true; first || s.again; first = false {
 		s.again = false
 		if err := p.slice(ctx, s); err != nil {
-			if first && errors.Is(err, errNotNow) {
+			if first && (errors.Is(err, errNotNow) || errors.Is(err, errLacks)) {
 				return putBack(job)
 			}
 			if first {
@@ -79,10 +79,15 @@ func (p *process) slice(ctx context.Context, s *stint) error {
 	defer context.AfterFunc(p.work, cancelClaim)()
 	var lease tracker.Lease
 	err := p.outage.survive(claim, func(ctx context.Context) (err error) {
-		lease, err = p.store.Claim(ctx, key.run, key.fence, p.worker)
+		lease, err = p.store.ClaimIf(ctx, key.run, key.fence, p.worker, p.accept)
 		return err
 	})
 	switch {
+	case errors.Is(err, errLacks):
+		if err := p.recordLacks(ctx); err != nil {
+			p.log.Warn("could not record what is lacking", "error", err)
+		}
+		return errLacks
 	case errors.Is(err, tracker.ErrStale):
 		return nil
 	case claim.Err() != nil && err != nil:
@@ -119,12 +124,13 @@ func (p *process) train(ctx context.Context, lease tracker.Lease, s *stint) {
 	slice, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	defer context.AfterFunc(p.work, func() { cancel(errStopping) })()
+	held := &holding{cancel: cancel}
 	p.mu.Lock()
-	p.active[leaseKey{lease.Run.ID, lease.Fence}] = cancel
+	p.active[leaseKey{lease.Run.ID, lease.Fence}] = held
 	p.mu.Unlock()
 
 	rec := &recorder{
-		store: p.store, lease: lease, ctx: slice, cancel: cancel, stop: p.stop, now: time.Now,
+		store: p.store, lease: lease, ctx: slice, cancel: cancel, stop: p.stop, paused: held.paused.Load, now: time.Now,
 		next: time.Now().Add(flushInterval), until: lease.Run.Until, epoch: lease.Epoch,
 	}
 	policy, err := p.policy(slice, lease.Run.SweepID)
@@ -149,7 +155,12 @@ func (p *process) train(ctx context.Context, lease tracker.Lease, s *stint) {
 	case cause != nil && !errors.Is(cause, context.DeadlineExceeded):
 		err = p.giveBack(lease, rec.rest())
 	default:
-		err = p.fail(lease, failure(err, policy.Retry))
+		f := failure(err, policy.Retry)
+		if f.Code == CodeDiskFull && p.holdOff(lease.Run.ID, err) {
+			err = p.giveBack(lease, rec.rest())
+			break
+		}
+		err = p.fail(lease, f)
 	}
 	if errors.Is(err, tracker.ErrFenced) {
 		p.log.Info("slice dropped: the run was cancelled or given away", "run", lease.Run.ID)
@@ -220,6 +231,13 @@ func (p *process) next(lease tracker.Lease, slice tracker.Slice, s *stint) error
 		}
 		fence = next.Fence
 		stays = next.Enqueue() && s != nil && !p.stopping() && time.Now().Before(s.until)
+		if stays { // unless a run of another sweep has waited longer for its share
+			yields, err := p.store.In(tx).Yields(ctx, lease.Run.SweepID)
+			if err != nil {
+				return err
+			}
+			stays = !yields
+		}
 		if stays {
 			return nil
 		}
@@ -289,7 +307,7 @@ func (p *process) fail(lease tracker.Lease, f tracker.Failure) error {
 			return err
 		}
 		if next.Enqueue() {
-			return p.queue.later(ctx, tx, lease.Run.ID, next.Fence, p.backoff(lease))
+			return p.queue.later(ctx, tx, sliceArgs{Run: lease.Run.ID, Fence: next.Fence, Sweep: lease.Run.SweepID}, p.backoff(lease))
 		}
 		return p.follow(ctx, tx, lease, next)
 	})
@@ -298,13 +316,17 @@ func (p *process) fail(lease tracker.Lease, f tracker.Failure) error {
 // follow enqueues what comes after the end of a lease.
 func (p *process) follow(ctx context.Context, tx pgx.Tx, lease tracker.Lease, next tracker.Next) error {
 	if next.Enqueue() {
-		return p.queue.slice(ctx, tx, lease.Run.ID, next.Fence, continued)
+		return p.queue.slice(ctx, tx, sliceArgs{Run: lease.Run.ID, Fence: next.Fence, Sweep: lease.Run.SweepID}, continued)
 	}
 	if next.State.Ended() {
 		return p.queue.advance(ctx, tx, lease.Run.SweepID)
 	}
 	return nil
 }
+
+// foreignPause is how long an advance of a sweep that this program does not know how
+// to plan is left to other workers.
+const foreignPause = 2 * time.Second
 
 // advanceWorker looks what a sweep needs next.
 type advanceWorker struct {
@@ -315,6 +337,9 @@ type advanceWorker struct {
 func (w *advanceWorker) Work(ctx context.Context, job *river.Job[advanceArgs]) error {
 	p := w.process
 	defer p.poke()
+	if policy, err := p.policy(ctx, job.Args.Sweep); err == nil && policy.Contract != Contract {
+		return river.JobSnooze(foreignPause) // for a worker of that contract
+	}
 	// Planning a large sweep takes its time.
 	err := p.outage.surviveWithin(ctx, 0, func(ctx context.Context) error {
 		return advanceSweep(ctx, p.store, p.queue, job.Args.Sweep)

@@ -42,6 +42,8 @@ type Status struct {
 	Active        []RunStatus  `json:"active"`   // being trained
 	Failures      []RunFailure `json:"failures"` // failed and lost
 	Winners       []Winner     `json:"winners"`
+	// Waiting says why no worker takes runs that wait; empty while somebody can.
+	Waiting []string `json:"waiting,omitempty"`
 	// Rungs say how the trials of all cells have passed each rung of an early stop.
 	Rungs []RungStatus `json:"rungs,omitempty"`
 }
@@ -143,6 +145,11 @@ func statusOf(ctx context.Context, store *tracker.Store, sweep tracker.Sweep) (S
 			replicates[spec.Cell()] = true
 		}
 	}
+	if s.Queued > 0 {
+		if s.Waiting, err = waiting(ctx, store.Reader, sweep.ID); err != nil {
+			return Status{}, err
+		}
+	}
 	s.Expected = len(wanted)
 	s.countRungs(plan)
 	for _, cell := range plan.Cells {
@@ -227,5 +234,5 @@ func (s Status) same(o Status) bool {
 	return s.Revision == o.Revision && s.Paused == o.Paused && s.Cancelled == o.Cancelled && s.Finished == o.Finished &&
 		s.Expected == o.Expected && s.Queued == o.Queued && s.Running == o.Running && s.Held == o.Held &&
 		s.Done == o.Done && s.Failed == o.Failed && s.Stopped == o.Stopped && s.Pruned == o.Pruned && s.Epochs == o.Epochs &&
-		slices.Equal(s.Active, o.Active)
+		slices.Equal(s.Active, o.Active) && slices.Equal(s.Waiting, o.Waiting)
 }

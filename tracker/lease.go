@@ -24,6 +24,12 @@ type Lease struct {
 // exactly this fence and its sweep is neither paused nor cancelled: of several
 // claimers of the same fence one gets it, once.
 func (s *Store) Claim(ctx context.Context, runID, fence int64, worker *Worker) (Lease, error) {
+	return s.ClaimIf(ctx, runID, fence, worker, nil)
+}
+
+// ClaimIf is Claim of a run that accept, called within the transaction, answers nil
+// to; its error leaves the run as it was, and is the answer.
+func (s *Store) ClaimIf(ctx context.Context, runID, fence int64, worker *Worker, accept func(context.Context, pgx.Tx, Run) error) (Lease, error) {
 	p := worker.Provenance
 	if p.Environment == nil {
 		p.Environment = json.RawMessage("{}")
@@ -43,6 +49,14 @@ func (s *Store) Claim(ctx context.Context, runID, fence int64, worker *Worker) (
 			return ErrStale
 		}
 		if lease.Run, err = s.In(tx).Run(ctx, runID); err != nil {
+			return err
+		}
+		if accept != nil {
+			if err := accept(ctx, tx, lease.Run); err != nil {
+				return err
+			}
+		}
+		if err := charge(ctx, tx, lease.Run.SweepID); err != nil {
 			return err
 		}
 		var want []byte

@@ -51,6 +51,13 @@ func (s *Store) migrate(ctx context.Context) error {
 		}
 	}()
 
+	applied, newest, err := s.SchemaVersion(ctx)
+	if err != nil {
+		return err
+	}
+	if applied > newest {
+		return fmt.Errorf("the database has schema %d, this program knows %d; install a newer one", applied, newest)
+	}
 	// Asked first, because "if not exists" needs the right to create even if
 	// there is nothing to do.
 	var exists bool

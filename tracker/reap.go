@@ -86,13 +86,19 @@ type WorkerStatus struct {
 	PID   int
 	Alive bool
 	Runs  []int64 // that it is training
+
+	Labels map[string]string
+	Memory int64  // bytes it may use; 0 is not known
+	Cores  int    // 0 is not known
+	Lacks  []Lack // what it cannot train, and why
 }
 
 // Workers lists the workers that live or hold a run.
 func (r Reader) Workers(ctx context.Context) ([]WorkerStatus, error) {
 	query := `select * from (
 		select w.worker_id, w.name, w.host, w.pid, ` + fmt.Sprintf(liveWorker, lockClass, "w.worker_id") + ` as alive,
-		       array(select run_id from run where worker_id = w.worker_id and state = 'running' order by run_id) as runs
+		       array(select run_id from run where worker_id = w.worker_id and state = 'running' order by run_id) as runs,
+		       w.labels, w.memory, w.cores, w.lacks
 		  from worker w) x where alive or cardinality(runs) > 0 order by worker_id`
 	rows, err := r.db.Query(ctx, query)
 	if err != nil {

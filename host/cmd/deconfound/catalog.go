@@ -156,7 +156,7 @@ func (c *catalog) Names(kind string) []string {
 
 // Codes lists the error codes a run can fail with.
 func (c *catalog) Codes() []string {
-	codes := []string{sweeps.CodeError, sweeps.CodePanic, sweeps.CodeTimeout, sweeps.CodeSpec, sweeps.CodeLost, string(codeDataDrift)}
+	codes := []string{sweeps.CodeError, sweeps.CodePanic, sweeps.CodeTimeout, sweeps.CodeSpec, sweeps.CodeLost, sweeps.CodeDiskFull, string(codeDataDrift)}
 	for _, code := range []sdk.Code{
 		sdk.CodeBadRequest, sdk.CodeBadShape, sdk.CodeNotFinite, sdk.CodeMessageTooLarge, sdk.CodeProtocol,
 		sdk.CodeUnsupported, sdk.CodeInternal, sdk.CodeDeadline, sdk.CodePluginCrash, sdk.CodePluginMemory,

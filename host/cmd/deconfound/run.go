@@ -64,6 +64,7 @@ func (a *app) runPlan(ctx context.Context, plan *sweeps.Plan, workers int, memor
 	options := a.workerOptions(ctx, workers)
 	options.Progress = progress.update
 	options.Room = r.room(memory)
+	options.Memory, options.Cores, options.Lacks = int64(memory), runtime.NumCPU(), r.lacks
 	announced := a.announceStop(ctx)
 	status, err := sweeps.Run(ctx, store, plan, r.runSlice, options)
 	announced()

@@ -103,11 +103,11 @@ func memoryOf(run *plugin.Metered) tracker.Memory {
 
 // entries are the plugins of a run as they are installed.
 func (r *runner) entries(spec sweeps.RunSpec) ([]plugin.Entry, error) {
-	backbone, err := r.registry.Find(sdk.KindBackbone, spec.Backbone.Name)
+	backbone, err := r.plugins().Find(sdk.KindBackbone, spec.Backbone.Name)
 	if err != nil || spec.Strategy == nil {
 		return []plugin.Entry{backbone}, err
 	}
-	strategy, err := r.registry.Find(sdk.KindStrategy, spec.Strategy.Name)
+	strategy, err := r.plugins().Find(sdk.KindStrategy, spec.Strategy.Name)
 	return []plugin.Entry{backbone, strategy}, err
 }
 
@@ -198,7 +198,7 @@ func splitSpec(s sweeps.Split) dataset.SplitSpec {
 // plugin describes an installed plugin and refuses one that differs from what
 // the sweep was planned with.
 func (r *runner) plugin(ctx context.Context, kind sdk.Kind, ref sweeps.PluginRef) (installed, error) {
-	p, err := findPlugin(ctx, r.registry, r.pool, kind, ref.Name)
+	p, err := findPlugin(ctx, r.plugins(), r.pool, kind, ref.Name)
 	if err != nil {
 		return installed{}, err
 	}

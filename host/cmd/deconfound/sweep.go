@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"strconv"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -18,6 +19,7 @@ func newSweep(a *app) *cobra.Command {
 		newSweepLs(a), newSweepStatus(a), newSweepRetry(a), newSweepExtend(a),
 		steer(a, "pause", "Let no further slice of a sweep begin", sweeps.Pause),
 		steer(a, "resume", "Let a paused or cancelled sweep go on", sweeps.Resume),
+		newSweepPriority(a),
 		steer(a, "cancel", "End every run of a sweep that has not ended", sweeps.Cancel),
 	)
 	return cmd
@@ -36,6 +38,25 @@ func steer(a *app, verb, short string, do func(context.Context, *tracker.Store, 
 				return err
 			}
 			return a.showStatus(cmd.Context(), store, args[0])
+		},
+	}
+}
+
+func newSweepPriority(a *app) *cobra.Command {
+	return &cobra.Command{
+		Use:   "priority NAME N",
+		Short: "Change how much of the workers a sweep gets",
+		Long: fmt.Sprintf(`While several sweeps wait, each gets slices in proportion to its priority, 1 to %d;
+that of a new sweep is %d. It acts on the next slice of every worker.`, tracker.PriorityLast, tracker.PriorityDefault),
+		Args: cobra.ExactArgs(2),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			priority, err := strconv.Atoi(args[1])
+			if err != nil || priority < 1 || priority > tracker.PriorityLast {
+				return withExit(exitUsage, fmt.Errorf("%q is no priority; it is a number from 1 to %d", args[1], tracker.PriorityLast))
+			}
+			return steer(a, "", "", func(ctx context.Context, store *tracker.Store, name string) error {
+				return sweeps.SetPriority(ctx, store, name, priority)
+			}).RunE(cmd, args)
 		},
 	}
 }
@@ -73,6 +94,9 @@ func (a *app) showStatus(ctx context.Context, store *tracker.Store, name string)
 		}
 		for _, f := range status.Failures {
 			fmt.Fprintf(w, "  run %d %s, seed %d failed: %s: %s\n", f.Run, f.Cell, f.Seed, f.Code, f.Message)
+		}
+		for _, text := range status.Waiting {
+			fmt.Fprintf(w, "waiting: %s\n", text)
 		}
 		if hint := status.Hint(); hint != "" {
 			fmt.Fprintln(w, hint)

@@ -21,6 +21,8 @@ func newWorker(a *app) *cobra.Command {
 	var memory memoryLimit
 	var name string
 	var lease time.Duration
+	var labels map[string]string
+	var cores int
 	cmd := &cobra.Command{
 		Use:   "worker",
 		Short: "Train runs of every sweep in the database until stopped",
@@ -41,7 +43,9 @@ their content hashes check.`,
 			defer r.close()
 			options := a.workerOptions(cmd.Context(), workers)
 			options.Room = r.room(memory)
-			options.Name, options.Lease = name, lease
+			options.Name, options.Lease, options.Labels = name, lease, labels
+			options.Memory, options.Cores = int64(memory), cores
+			options.Lacks = r.lacks
 			options.Logger = slog.New(slog.NewTextHandler(a.errs, nil))
 			defer a.announceStop(cmd.Context())()
 			fmt.Fprintf(a.errs, "worker with %d slots is waiting for runs; Ctrl-C stops it\n", workers)
@@ -52,6 +56,8 @@ their content hashes check.`,
 	addMemory(cmd, &memory)
 	cmd.Flags().StringVar(&name, "name", "", "name of the worker (default: host and process id)")
 	addLease(cmd, &lease)
+	cmd.Flags().StringToStringVar(&labels, "label", nil, "what sweeps may require of a worker by [requires] labels, e.g. --label gpu=no --label site=basel")
+	cmd.Flags().IntVar(&cores, "cores", runtime.NumCPU(), "cores that sweeps may require by [requires] cores")
 	return cmd
 }
 
