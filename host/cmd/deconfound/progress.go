@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"io"
+	"strings"
 
 	"github.com/schollz/progressbar/v3"
 
@@ -15,6 +16,8 @@ type progress struct {
 	w     io.Writer
 	bar   *progressbar.ProgressBar // nil where there is no terminal
 	ended int
+
+	waiting string // as it was last shown
 }
 
 func newProgress(w io.Writer) *progress {
@@ -33,6 +36,11 @@ func newProgress(w io.Writer) *progress {
 }
 
 func (p *progress) update(s sweeps.Status) {
+	if text := strings.Join(s.Waiting, "; "); text != p.waiting {
+		if p.waiting = text; text != "" {
+			fmt.Fprintf(p.w, "%s is waiting: %s\n", s.Name, text)
+		}
+	}
 	if p.bar != nil {
 		p.bar.Describe(fmt.Sprintf("%d/%d runs", s.Ended(), s.Expected))
 		p.bar.ChangeMax(max(s.EpochsPlanned, 1))
