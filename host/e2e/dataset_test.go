@@ -194,6 +194,7 @@ baseline = { variant = "erm" }
 type status struct {
 	Finished                    bool
 	Expected, Done, Failed, New int
+	Waiting                     []string
 	Failures                    []struct {
 		Cell          struct{ Dataset, Backbone, Variant string }
 		Code, Message string

@@ -153,6 +153,19 @@ func (h *home) asksAboutRuns() {
 	if !again.Same || again.Results < 100 || again.Predictions < 1000 {
 		h.t.Errorf("trained again: %+v", again)
 	}
+	// The last bit of one prediction.
+	db := h.database()
+	const flip = `update prediction p set score = float4(p.score + case when p.score < 0.5 then 1 else -1 end * 6e-8)
+		where p.run_id = $1 and p.unit_hash = (select min(unit_hash) from prediction where run_id = $1)`
+	if _, err := db.Exec(h.t.Context(), flip, md); err != nil {
+		h.t.Fatal(err)
+	}
+	if a := h.expect(7, "runs", "rerun", "--check", md); !strings.Contains(a.out, "differ") || strings.Count(a.out, "\n") != 1 {
+		h.t.Errorf("got %s", a.out)
+	}
+	if _, err := db.Exec(h.t.Context(), strings.Replace(flip, "< 0.5 then 1 else -1", "< 0.5 then -1 else 1", 1), md); err != nil {
+		h.t.Fatal(err)
+	}
 
 	diff := decode[struct {
 		Spec []struct {

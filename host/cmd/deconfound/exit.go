@@ -16,6 +16,7 @@ const (
 	exitDrift       = 4   // data or plugin differ from what was locked
 	exitBudget      = 5   // the sweep paused because its budget is used up
 	exitRunsFailed  = 6   // the sweep ended, some of its runs failed
+	exitDiffers     = 7   // a run that was trained again does not give the same bits
 	exitInterrupted = 130 // stopped by Ctrl-C; the message says how to resume
 )
 

@@ -131,7 +131,7 @@ func newSweepRetry(a *app) *cobra.Command {
 		},
 	}
 	cmd.Flags().StringSliceVar(&states, "state", []string{"failed", "lost"}, "states to retry")
-	cmd.Flags().StringSliceVar(&causes, "cause", nil, "error codes to retry, e.g. oom,timeout (default all)")
+	cmd.Flags().StringSliceVar(&causes, "cause", nil, "error codes to retry, e.g. plugin_memory,timeout (default all)")
 	return cmd
 }
 

@@ -28,8 +28,8 @@ func newWorker(a *app) *cobra.Command {
 		Short: "Train runs of every sweep in the database until stopped",
 		Long: `Joins the sweeps of the database that DECONFOUND_DSN names (or of the private
 one) and trains their runs until Ctrl-C. Any number of workers, on any number of
-machines, may share a database; datasets and plugins must be the same ones, which
-their content hashes check.`,
+machines, may share a database. A worker leaves runs alone whose plugins or datasets
+it has not, or not with the content that the sweep was planned with, and says which.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			store, err := a.tracker(cmd.Context())
