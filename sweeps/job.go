@@ -111,10 +111,9 @@ func (q *queue) slices(ctx context.Context, tx pgx.Tx, runs []tracker.Run) error
 	return nil
 }
 
-// putBack gives a job back to the queue, where it was: River adds the time to the
-// clock of this machine, which may be wrong.
-func putBack(job *river.Job[sliceArgs]) error {
-	return &river.JobSnoozeError{Duration: time.Until(job.ScheduledAt)}
+// putBack gives a job back to the queue, where it was.
+func (p *process) putBack(job *river.Job[sliceArgs]) error {
+	return &river.JobSnoozeError{Duration: min(0, job.ScheduledAt.Sub(p.clock.Now()))}
 }
 
 func (q *queue) advance(ctx context.Context, tx pgx.Tx, sweep int64) error {

@@ -81,6 +81,7 @@ type process struct {
 	worker *tracker.Worker
 	queue  *queue
 	outage outage
+	clock  serverClock
 	seats  *seats
 
 	stop    chan struct{} // closed when asked to stop
@@ -176,6 +177,10 @@ func (p *process) start(ctx context.Context) (err error) {
 		return err
 	}
 	p.worker.Provenance = p.opts.Provenance
+	if err := p.clock.set(ctx, p.store); err != nil {
+		p.worker.Close()
+		return err
+	}
 	workers := river.NewWorkers()
 	river.AddWorker(workers, &sliceWorker{process: p})
 	river.AddWorker(workers, &advanceWorker{process: p})
@@ -186,6 +191,7 @@ func (p *process) start(ctx context.Context) (err error) {
 	}
 	client, err := river.NewClient(driver{riverpgxv5.New(p.store.Pool()), p}, &river.Config{
 		Schema:  tracker.Schema,
+		Test:    river.TestConfig{Time: &p.clock}, // the only way to give it a clock
 		Logger:  quiet,
 		Workers: workers,
 		// One more than there are seats, so that the next run is at hand while the

@@ -28,6 +28,7 @@ func (p *process) reap(ctx context.Context) {
 		{"advance settled sweeps", p.advanceSettled},
 		{"record what is lacking", p.reviewLacks},
 		{"compare the schema", p.compareSchema},
+		{"compare clocks", func(ctx context.Context) error { return p.clock.set(ctx, p.store) }},
 	} {
 		bounded, cancel := context.WithTimeout(ctx, p.outage.limit)
 		err := step.do(bounded)
@@ -58,14 +59,15 @@ func (p *process) reapLost(ctx context.Context) error {
 	})
 }
 
-// forgotten finds waiting runs without a job that carries their fence. A job
-// that was fetched and not turned into a lease for a while counts as none: its
-// worker is dead. A second job for the same fence does no harm.
+// forgotten finds waiting runs without a job that carries their fence. A job that
+// nobody made available when it was due, for whatever reason, counts as none, and so
+// does one that was fetched and not turned into a lease for a while: its worker is
+// dead. A second job for the same fence does no harm.
 const forgotten = `select r.run_id, r.fence, r.sweep_id, r.priority from run r join sweep s using (sweep_id)
 	where r.state = 'queued' and r.planned and s.paused_at is null and s.cancelled_at is null
 	  and not exists (select from river_job j
 	    where j.kind = $1 and j.args @> jsonb_build_object('run', r.run_id, 'fence', r.fence)
-	      and (j.state in ('available', 'scheduled', 'retryable', 'pending')
+	      and (j.state = 'available' or j.state in ('scheduled', 'retryable', 'pending') and j.scheduled_at > now() - interval '30 seconds'
 	        or j.state = 'running' and j.attempted_at > now() - interval '15 seconds'))
 	order by r.run_id for update of r skip locked`
 

@@ -34,7 +34,7 @@ func (w *sliceWorker) Work(ctx context.Context, job *river.Job[sliceArgs]) error
 	p := w.process
 	give, ok := p.seats.take(ctx, p.stop, p.demand(job.Args.Sweep))
 	if !ok {
-		return putBack(job)
+		return p.putBack(job)
 	}
 	defer give()
 	s := &stint{key: leaseKey{job.Args.Run, job.Args.Fence}, give: give, until: time.Now().Add(stayLimit)}
@@ -42,7 +42,7 @@ func (w *sliceWorker) Work(ctx context.Context, job *river.Job[sliceArgs]) error
 		s.again = false
 		if err := p.slice(ctx, s); err != nil {
 			if first && (errors.Is(err, errNotNow) || errors.Is(err, errLacks)) {
-				return putBack(job)
+				return p.putBack(job)
 			}
 			if first {
 				return err
