@@ -60,7 +60,7 @@ func (p *process) missing(ctx context.Context, read tracker.Reader, run tracker.
 	}
 	spec, err := ParseSpec(run.Spec)
 	if err != nil {
-		return nil, nil // the run fails by that, and says so
+		return nil, nil //nolint:nilerr // the run fails by that, and says so
 	}
 	return p.opts.Lacks(spec), nil
 }

@@ -93,19 +93,19 @@ func (p *process) status(ctx context.Context, sweepID int64) (Status, error) {
 }
 
 // Work works on every sweep of the store until ctx ends. Then it lets slices
-// reach their next checkpoint within Options.Grace and answers nil.
+// reach their next checkpoint within Options.Grace and answers nil, or ErrOutdated if the
+// database has left this program behind.
 func Work(ctx context.Context, store *tracker.Store, run RunFunc, opts Options) error {
 	p := newProcess(store, run, opts)
 	if err := p.outage.survive(ctx, p.start); err != nil {
 		return fmt.Errorf("start worker: %w", err)
 	}
+	var unfit error
 	select {
 	case <-ctx.Done():
 	case <-p.use.Done():
+		unfit = context.Cause(p.use)
 	}
 	p.shutdown()
-	if ctx.Err() != nil {
-		return nil
-	}
-	return context.Cause(p.use)
+	return unfit
 }

@@ -1,6 +1,7 @@
 package trackertest
 
 import (
+	"context"
 	"net"
 	"sync"
 	"testing"
@@ -24,7 +25,7 @@ type Link struct {
 // the target, until the test ends.
 func NewLink(t testing.TB, address, network, target string) *Link {
 	t.Helper()
-	listener, err := net.Listen("tcp", address)
+	listener, err := new(net.ListenConfig).Listen(t.Context(), "tcp", address)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -56,7 +57,7 @@ func LinkTo(t testing.TB, to string) (l *Link, over string) {
 
 // Address is where the link listens.
 func (l *Link) Address() (host string, port uint16) {
-	a := l.listener.Addr().(*net.TCPAddr)
+	a := l.listener.Addr().(*net.TCPAddr) //nolint:forcetypeassert // it listens on tcp
 	return a.IP.String(), uint16(a.Port)
 }
 
@@ -108,7 +109,7 @@ func (l *Link) serve(client net.Conn) {
 	if !l.passes(client) {
 		return
 	}
-	server, err := net.Dial(l.network, l.target)
+	server, err := new(net.Dialer).DialContext(context.Background(), l.network, l.target)
 	if err != nil {
 		return
 	}

@@ -38,7 +38,7 @@ func (r *runner) lacksPlugin(kind sdk.Kind, ref sweeps.PluginRef) string {
 			return text
 		}
 	}
-	hash := ""
+	var hash string
 	if p, ok := known.Load(entry.Dir); ok {
 		hash = p.(installed).hash //nolint:forcetypeassert // known holds nothing else
 	} else if hash, err = plugin.TreeHash(entry.Dir); err != nil {
