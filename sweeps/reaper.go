@@ -165,6 +165,13 @@ func (p *process) advanceSettled(ctx context.Context) error {
 		if open > 0 || s.PausedAt != nil || s.CancelledAt != nil || p.settled[s.ID] == now {
 			continue
 		}
+		policy, err := p.policyFrom(ctx, p.store.Reader, s.ID)
+		if err != nil {
+			return err
+		}
+		if policy.Contract != Contract {
+			continue // for a worker of that contract
+		}
 		if err := advanceSweep(ctx, p.store, p.queue, s.ID); err != nil {
 			return err
 		}
