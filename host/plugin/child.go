@@ -17,6 +17,9 @@ import (
 // grandchild that left the process group still holds the pipes.
 const drain = time.Second
 
+// cleanExit is the outcome of a process that ended well.
+const cleanExit = "it exited with status 0"
+
 // handshakeLine is what go-plugin waits for on standard output.
 var handshakeLine = regexp.MustCompile(`^[0-9]+\|[0-9]+\|(unix|tcp)\|`)
 
@@ -26,6 +29,8 @@ var handshakeLine = regexp.MustCompile(`^[0-9]+\|[0-9]+\|(unix|tcp)\|`)
 type child struct {
 	cmd  *exec.Cmd
 	tail *tail
+	// take is given the lines of a script's output; nil: they are those of a plugin.
+	take func(line string) bool
 
 	handshakeR *io.PipeReader
 	handshakeW *io.PipeWriter
@@ -96,7 +101,7 @@ func (c *child) wait(output *sync.WaitGroup, pipes ...*os.File) {
 	c.reaped = true
 	c.mu.Unlock()
 
-	c.outcome = "it exited with status 0"
+	c.outcome = cleanExit
 	if err != nil {
 		c.outcome = "it ended with " + err.Error()
 	}
@@ -111,8 +116,13 @@ func (c *child) wait(output *sync.WaitGroup, pipes ...*os.File) {
 }
 
 // readOutput hands the handshake to go-plugin and everything else that the
-// process prints, before and after, to the log.
+// process prints, before and after, to the log. The output of a script goes to
+// take.
 func (c *child) readOutput(r io.Reader) {
+	if c.take != nil {
+		c.tail.follow(r, c.take)
+		return
+	}
 	shaken := false
 	c.tail.follow(r, func(line string) bool {
 		if shaken || !handshakeLine.MatchString(line) {

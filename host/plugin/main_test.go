@@ -199,7 +199,13 @@ func (l *log) String() string {
 // session, prints the plugin's process id and waits.
 func hostOf(dir string) {
 	e, err := ReadManifest(dir)
-	if err == nil {
+	if err == nil && e.Script != nil {
+		fields := map[string]string{"out": dir}
+		_, err = Execute(context.Background(), Execution{Entry: e, Fields: fields, Line: func(line string) (bool, error) {
+			fmt.Fprintln(os.Stdout, line)
+			return true, nil
+		}})
+	} else if err == nil {
 		var p *Process
 		if p, err = Start(context.Background(), e, Config{}); err == nil {
 			if _, err = OpenBackbone(context.Background(), p, openRequest("", 0)); err == nil {

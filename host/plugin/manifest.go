@@ -40,6 +40,8 @@ type Entry struct {
 	// Memory is the limit of the own memory of the process and its group in bytes;
 	// 0 is none.
 	Memory int64
+	// Script is nil for a plugin that speaks the contract of package sdk.
+	Script *Script
 }
 
 func (e Entry) String() string { return string(e.Kind) + " " + e.Name }
@@ -64,17 +66,20 @@ type manifest struct {
 
 var manifestKeys = []string{"plugin", "kind", "name", "protocol", "exec", "command", "env", "start_timeout", "memory"}
 
-// ReadManifest reads the plugin.toml of a directory. Errors have the code
+// ReadManifest reads the plugin.toml of a directory, or its exec.toml. Errors have the code
 // plugin_manifest and name file, line and key.
 func ReadManifest(dir string) (Entry, error) {
 	dir, err := filepath.Abs(dir)
 	if err != nil {
 		return Entry{}, sdk.Wrap(sdk.CodePluginManifest, err, "find plugin directory")
 	}
+	if isScript(dir) {
+		return readScript(dir)
+	}
 	path := filepath.Join(dir, ManifestName)
 	text, err := os.ReadFile(path)
 	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENOTDIR) {
-		return Entry{}, sdk.Errorf(sdk.CodePluginManifest, "%s is no plugin directory: it has no %s", dir, ManifestName)
+		return Entry{}, sdk.Errorf(sdk.CodePluginManifest, "%s is no plugin directory: it has no %s and no %s", dir, ManifestName, ScriptManifestName)
 	}
 	if err != nil {
 		return Entry{}, sdk.Wrap(sdk.CodePluginManifest, err, "read manifest")

@@ -74,8 +74,12 @@ func NewPool(cfg PoolConfig) *Pool {
 	return p
 }
 
-// Info starts the plugin if needed and answers its description.
+// Info starts the plugin if needed and answers its description. That of a script is
+// its manifest.
 func (p *Pool) Info(ctx context.Context, e Entry) (sdk.Info, error) {
+	if e.Script != nil {
+		return e.Script.Info, p.cfg.Lock.Verify(e)
+	}
 	process, pl, err := p.acquire(ctx, e)
 	if err != nil {
 		return sdk.Info{}, err
@@ -136,6 +140,9 @@ func (p *Pool) Close() {
 // acquire returns the living process of a plugin, starting one if there is none.
 // The caller releases the place.
 func (p *Pool) acquire(ctx context.Context, e Entry) (*Process, *place, error) {
+	if e.Script != nil {
+		return nil, nil, sdk.Errorf(sdk.CodeUnsupported, "%s is a script: it trains by itself and opens no session", e)
+	}
 	pl, err := p.place(e)
 	if err != nil {
 		return nil, nil, err
@@ -221,6 +228,15 @@ func (p *Pool) place(e Entry) (*place, error) {
 		p.places[key] = pl
 	}
 	return pl, nil
+}
+
+// Execute runs a script under the lock of the pool; see [Execute].
+func (p *Pool) Execute(ctx context.Context, x Execution) (peak int64, err error) {
+	x.Lock = p.cfg.Lock
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	defer context.AfterFunc(p.life, cancel)()
+	return Execute(ctx, x)
 }
 
 // memory is what every living process uses, by Entry.key; see Process.Memory.

@@ -69,13 +69,15 @@ func Scan(dirs ...string) *Registry {
 func folders(dir string) []string {
 	var out []string
 	for _, pattern := range []string{"*", filepath.Join("*", "*")} {
-		found, _ := filepath.Glob(filepath.Join(dir, pattern, ManifestName))
-		for _, path := range found {
-			out = append(out, filepath.Dir(path))
+		for _, name := range []string{ManifestName, ScriptManifestName} {
+			found, _ := filepath.Glob(filepath.Join(dir, pattern, name))
+			for _, path := range found {
+				out = append(out, filepath.Dir(path))
+			}
 		}
 	}
 	slices.Sort(out)
-	return out
+	return slices.Compact(out)
 }
 
 // List returns the plugins of a kind by name, all kinds for "".

@@ -47,6 +47,19 @@ func socketDir() (dir string, owner *os.File, err error) {
 	return "", nil, err
 }
 
+// WorkDir makes a private directory for one training and a function that deletes
+// it. If this process is killed, the next one deletes it.
+func WorkDir() (dir string, remove func(), err error) {
+	dir, owner, err := socketDir()
+	if err != nil {
+		return "", nil, err
+	}
+	return dir, func() {
+		_ = os.RemoveAll(dir)
+		_ = owner.Close()
+	}, nil
+}
+
 // sweep removes the directories of hosts that were killed before they could.
 func sweep(base string, before time.Time) {
 	found, _ := filepath.Glob(filepath.Join(base, socketDirPrefix+"*", ownerFile))
