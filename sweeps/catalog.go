@@ -66,6 +66,11 @@ type DatasetInfo struct {
 type PluginInfo struct {
 	Name, Version, Hash string
 	Parameters          []Parameter
+	// EndToEnd says of a backbone that it trains and predicts by itself, in one go. It
+	// hands out no representation, so that neither a component nor a strategy can work
+	// on it, and the host's optimizer, head and stopping rules have nothing to do with
+	// it.
+	EndToEnd bool
 }
 
 // Parameter is one setting of a plugin or component.

@@ -55,6 +55,9 @@ func (fakeCatalog) Backbone(name string) (PluginInfo, error) {
 			Parameter{Name: "heads", Type: "int", Default: int64(4), Values: []any{int64(1), int64(2), int64(4)}},
 			Parameter{Name: "residual", Type: "bool", Default: true},
 		)
+	case "trees":
+		info.EndToEnd = true
+		info.Parameters = []Parameter{{Name: "leaves", Type: "int", Default: int64(31), Min: bound(2), Max: bound(255)}}
 	default:
 		return PluginInfo{}, fmt.Errorf("backbone %q is not installed", name)
 	}

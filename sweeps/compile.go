@@ -25,6 +25,7 @@ func Compile(f *File, catalog Catalog) (*Plan, error) {
 	c.lookUp()
 	c.checkData()
 	c.checkVariants()
+	c.checkEndToEnd()
 	c.checkParameters()
 	c.checkCodes()
 	if err := c.doc.problems.err(); err != nil {
@@ -197,6 +198,27 @@ func (c *compiler) checkVariants() {
 			c.checkSettings(v.path.child("strategy"), v.StrategySettings, info.Parameters)
 		}
 		c.checkComponents(v)
+	}
+}
+
+// checkEndToEnd refuses cells whose variant needs the representation of a backbone
+// that has none.
+func (c *compiler) checkEndToEnd() {
+	needs := map[string][]string{}
+	for _, cell := range c.file.Axes.Cells() {
+		v := c.variants[cell.Variant]
+		if c.backbones[cell.Backbone].EndToEnd && (v.Missingness != nil || v.DualBranch != nil || v.Strategy != "") && !slices.Contains(needs[cell.Backbone], v.Name) {
+			needs[cell.Backbone] = append(needs[cell.Backbone], v.Name)
+		}
+	}
+	for _, backbone := range slices.Sorted(maps.Keys(needs)) {
+		var exclude []string
+		for _, variant := range needs[backbone] {
+			exclude = append(exclude, fmt.Sprintf("{ backbone = %q, variant = %q }", backbone, variant))
+		}
+		c.doc.report(c.doc.item(keyPath{"axes", "backbone"}, backbone),
+			"%s trains and predicts by itself and hands out no representation, which missingness, dual_branch and strategies need; leave those cells out: exclude = [%s]",
+			backbone, strings.Join(exclude, ", "))
 	}
 }
 

@@ -27,9 +27,13 @@ func (c *compiler) words(cell Cell) search.Cell {
 	}
 }
 
-// declared lists the parameters that a section has in a cell; none if it is off.
+// declared lists the parameters that a section has in a cell; none if it is off, or
+// means nothing to the cell.
 func (c *compiler) declared(cell Cell, section string) []Parameter {
 	variant := c.variants[cell.Variant]
+	if Builtin(section) != nil && c.backbones[cell.Backbone].EndToEnd {
+		return nil
+	}
 	switch section {
 	case "backbone":
 		return c.backbones[cell.Backbone].Parameters
@@ -56,6 +60,13 @@ func (c *compiler) declared(cell Cell, section string) []Parameter {
 // [parameters].
 func (c *compiler) fixed(cell Cell, section string) Settings {
 	variant := c.variants[cell.Variant]
+	if Builtin(section) != nil && c.backbones[cell.Backbone].EndToEnd {
+		// Its runs do not depend on them; what is looked at afterwards does.
+		if level, ok := c.file.Run["diagnostics"]; ok && section == "run" {
+			return Settings{"diagnostics": level}
+		}
+		return nil
+	}
 	switch section {
 	case "strategy":
 		return variant.StrategySettings
@@ -155,6 +166,8 @@ func (c *compiler) unused(d *Distribution, cells []Cell) string {
 		return `applies to no cell: no cell that has it satisfies when = ` + show(d.when.Text)
 	case d.Section == "backbone":
 		return "no backbone on the axis declares " + show(d.Key) + suggest(d.Key, unique(known))
+	case !on && Builtin(d.Section) != nil:
+		return "applies to no cell: every backbone on the axis trains by itself, without the host's " + d.Section
 	case !on:
 		return "no variant on the axis has a " + d.Section + "; remove it or add a variant that does"
 	}
@@ -244,7 +257,10 @@ func (c *compiler) search(cell Cell, epochs int) search.Config {
 	config := search.Config{Method: "grid", Goal: c.file.Metric.SelectGoal, Epochs: epochs}
 	s := c.file.Search
 	if s != nil {
-		config.Method, config.Trials, config.Stop = s.Method, s.Trials, s.Stop
+		config.Method, config.Trials = s.Method, s.Trials
+		if !c.backbones[cell.Backbone].EndToEnd { // it cannot be stopped and go on
+			config.Stop = s.Stop
+		}
 		config.Source.Seed = s.Seed
 		for _, e := range s.Constraints {
 			config.Space.Constraints = append(config.Space.Constraints, e.Text)
@@ -291,8 +307,11 @@ func (c *compiler) search(cell Cell, epochs int) search.Config {
 // the file. The trial's parameters come on top.
 func (c *compiler) settings(cell Cell, section string) Settings {
 	out := Settings{}
-	fixed := c.fixed(cell, section)
-	for _, p := range c.declared(cell, section) {
+	fixed, parameters := c.fixed(cell, section), c.declared(cell, section)
+	if builtin := Builtin(section); builtin != nil {
+		parameters = builtin
+	}
+	for _, p := range parameters {
 		x, ok := fixed[p.Name]
 		if !ok {
 			x = p.Default
@@ -335,6 +354,9 @@ func (c *compiler) spec(cell Cell) RunSpec {
 		Groups:     append([]string{}, c.file.Data.Groups...),
 		Shifts:     append([]string{}, c.file.Data.Shifts...),
 		Metric:     c.file.Metric,
+	}
+	if backbone.EndToEnd {
+		spec.Epochs = 1 // it trains in one go, however many epochs that is to itself
 	}
 	if dataset.Generator != "" {
 		spec.Split = Split{Scheme: givenSplit, By: "patient"}

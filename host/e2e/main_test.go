@@ -55,7 +55,7 @@ func build(dir string, flags ...string) error {
 		return err
 	}
 	args := append([]string{"build", "-trimpath", "-buildvcs=false", "-o", flat + "/"}, flags...)
-	cmd := exec.Command("go", append(args, "./host/cmd/deconfound", "./plugins/backbone/concat", "./plugins/strategy/...", "./host/e2e/testdata/crash")...)
+	cmd := exec.Command("go", append(args, "./host/cmd/deconfound", "./plugins/backbone/concat", "./plugins/strategy/...", "./host/e2e/testdata/crash", "./host/e2e/testdata/table")...)
 	cmd.Dir = root
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
 	if out, err := cmd.CombinedOutput(); err != nil {
@@ -67,6 +67,7 @@ func build(dir string, flags ...string) error {
 	manifests := map[string]string{
 		"backbone/concat": root + "/plugins/backbone/concat/plugin.toml",
 		"backbone/crash":  "testdata/crash/plugin.toml",
+		"backbone/table":  "testdata/table/exec.toml",
 	}
 	strategies, err := filepath.Glob(root + "/plugins/strategy/*/plugin.toml")
 	if err != nil || len(strategies) == 0 {
@@ -84,7 +85,7 @@ func build(dir string, flags ...string) error {
 		if err != nil {
 			return err
 		}
-		if err := os.WriteFile(filepath.Join(into, "plugin.toml"), text, fs.FileMode(0o644)); err != nil {
+		if err := os.WriteFile(filepath.Join(into, filepath.Base(manifest)), text, fs.FileMode(0o644)); err != nil {
 			return err
 		}
 		program := filepath.Base(name)

@@ -80,7 +80,7 @@ func (c *catalog) plugin(kind sdk.Kind, name string) (sweeps.PluginInfo, error) 
 		c.altered = c.altered || sdk.CodeOf(err) == sdk.CodePluginAltered
 		return sweeps.PluginInfo{}, err
 	}
-	info := sweeps.PluginInfo{Name: name, Version: p.info.Version, Hash: p.hash}
+	info := sweeps.PluginInfo{Name: name, Version: p.info.Version, Hash: p.hash, EndToEnd: p.entry.Script != nil}
 	for _, h := range p.info.Hyperparameters {
 		info.Parameters = append(info.Parameters, settingOf(string(h.Type), h.Name, h.Default, h.Min, h.Max, h.Values, h.Text))
 	}

@@ -57,6 +57,9 @@ func (r *runner) runSlice(ctx context.Context, spec sweeps.RunSpec, checkpoint [
 	if err != nil {
 		return sweeps.Slice{}, err
 	}
+	if entries[0].Script != nil {
+		return r.runScript(ctx, spec, recorder)
+	}
 	metered := r.meter.Begin(entries...)
 	defer metered.End()
 	run, data, err := r.open(ctx, spec)
