@@ -113,7 +113,9 @@ func TestRun_ScriptFails(t *testing.T) {
 		`"backbone.steps" = { distribution = "int_uniform", min = 20, max = 60 }`, `"backbone.mode" = { value = "hang" }`,
 		`name = "scripts"`, `name = "hang"`, `["concat", "table"]`, `["table"]`, `["erm", "md"]`, `["erm"]`, `exclude`, `# exclude`).Replace(text))
 	p := h.start("run", hang)
-	p.says(t, "training table/erm")
+	eventually(t, "a script trains", func() bool {
+		return h.sqlRows(`select count(*) from runs where sweep = 'hang' and state = 'running'`)[0][0].(float64) > 0
+	})
 	h.must("sweep", "cancel", "hang")
 	p.wait(t)
 	for _, row := range h.sqlRows(`select state, error_code, error_message from runs where sweep = 'hang'`) {

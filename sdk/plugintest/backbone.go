@@ -27,7 +27,11 @@ type backbones struct {
 // stands for another process. It answers one result a check.
 func CheckBackbone(ctx context.Context, plugin sdk.Backbone, options Options) []Result {
 	b := &backbones{suite: newSuite(ctx, options), plugin: plugin}
-	return b.all([]check{
+	return b.all(b.checks())
+}
+
+func (b *backbones) checks() []check {
+	return []check{
 		{"info", b.checkInfo},
 		{"hyperparameters", b.checkHyperparameters},
 		{"shape", b.checkShape},
@@ -43,8 +47,12 @@ func CheckBackbone(ctx context.Context, plugin sdk.Backbone, options Options) []
 		{"sessions", b.checkSessions},
 		{"slices", b.checkSlices},
 		{"refusals", b.checkRefusals},
+		{"cancel", b.checkCancel},
 		{"close", b.checkClose},
-	})
+		{"restart", b.checkRestart},
+		{"resources", b.checkResources},
+		{"host", b.checkHost},
+	}
 }
 
 // checkInfo checks the description, and makes the data that fit it.

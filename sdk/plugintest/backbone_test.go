@@ -300,6 +300,22 @@ var broken = []struct {
 			return nil
 		}}
 	}},
+	{"a panic when the caller gives up", "cancel", "code panic", func() sdk.Backbone {
+		return &wrapped{inner: flawed(flaws{}), canceled: func(*session) error { panic("who left?") }}
+	}},
+	{"a plugin that is lost when a caller gives up", "cancel", "no session can be opened", func() sdk.Backbone {
+		lost := false
+		return &wrapped{
+			inner: flawed(flaws{}), canceled: func(*session) error { lost = true; return sdk.Errorf(sdk.CodeCanceled, "you left") },
+			open: func(*sdk.OpenRequest) error {
+				if lost {
+					lost = false // for a while
+					return fmt.Errorf("no more")
+				}
+				return nil
+			},
+		}
+	}},
 	{"a second Close that panics", "close", "second Close", func() sdk.Backbone {
 		return &wrapped{inner: flawed(flaws{}), close: func(s *session) error {
 			if s.closed > 1 {

@@ -33,12 +33,19 @@
 //   - sessions: they do not influence each other
 //   - slices: those of a request are neither written to nor kept
 //   - refusals: bad requests are refused with the right code and do no harm
+//   - cancel: a call that the host gives up harms nothing else
 //   - close: a session can be closed twice and at any time
+//
+// and, of a process of its own,
+//
+//   - restart: another process trains with the same bits, and goes on from a snapshot
+//   - resources: memory, open files and threads do not grow with steps and sessions
+//   - host: nothing is left when the host is killed
 //
 // # The checks of a strategy
 //
 //   - info, hyperparameters, determinism, snapshot, sessions, slices, refusals and
-//     close are as above
+//     close are as above, and host
 //   - augment: a row is shown a part of what it has, never nothing, drawn from the
 //     seed and the step alone
 //   - objective: weights are finite and not negative, gradients have their shapes

@@ -118,6 +118,7 @@ type wrapped struct {
 	open     func(*sdk.OpenRequest) error
 	opened   func(*session)
 	forward  func(*session, sdk.ForwardRequest, *sdk.ForwardResponse) error
+	canceled func(*session) error // instead of a Forward that the caller has given up
 	backward func(*session, sdk.BackwardRequest, *sdk.BackwardResponse) error
 	snapshot func(*session, *sdk.SnapshotResponse) error
 	restore  func(*session, sdk.RestoreRequest) error
@@ -166,6 +167,9 @@ type session struct {
 }
 
 func (s *session) Forward(ctx context.Context, req sdk.ForwardRequest, resp *sdk.ForwardResponse) error {
+	if s.plugin.canceled != nil && ctx.Err() != nil {
+		return s.plugin.canceled(s)
+	}
 	if s.plugin.forward != nil {
 		return s.plugin.forward(s, req, resp)
 	}

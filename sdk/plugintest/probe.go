@@ -86,7 +86,7 @@ func run(name string, check func(*probe)) Result {
 	lines := p.notes
 	switch {
 	case len(p.problems) > 0:
-		r.Status, r.Message = Fail, p.problems[0]
+		r.Status, r.Message, r.Mend = Fail, p.problems[0], mend[name]
 		lines = slices.Concat(p.problems[1:], p.notes)
 		if p.more > 0 {
 			lines = append(lines, fmt.Sprintf("and %d more problems", p.more))

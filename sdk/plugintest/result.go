@@ -24,6 +24,8 @@ type Result struct {
 	Message string `json:"message,omitempty"`
 	// Detail is further problems and what was measured, one a line.
 	Detail string `json:"detail,omitempty"`
+	// Mend says where to look, for a check that failed.
+	Mend string `json:"mend,omitempty"`
 }
 
 // Failed reports whether one of the checks failed.
@@ -41,6 +43,8 @@ type Options struct {
 	// Timeout bounds one call of the plugin; 0 is one minute. A call that does not
 	// return in time fails its check and is left behind.
 	Timeout time.Duration
+	// Process is the plugin's process; nil for a value of this one.
+	Process Process
 	// Report, if not nil, is called after every check.
 	Report func(Result)
 }

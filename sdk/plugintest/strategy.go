@@ -36,8 +36,12 @@ func CheckStrategy(ctx context.Context, plugin sdk.Strategy, options Options) []
 		s.availability = append(s.availability, own)
 		s.groups = append(s.groups, int32(r.IntN(3)))
 	}
-	return s.all([]check{
-		{"info", func(p *probe) { s.describes(p, sdk.KindStrategy, plugin.Info) }},
+	return s.all(s.checks())
+}
+
+func (s *strategies) checks() []check {
+	return []check{
+		{"info", func(p *probe) { s.describes(p, sdk.KindStrategy, s.plugin.Info) }},
 		{"hyperparameters", s.checkHyperparameters},
 		{"determinism", s.checkDeterminism},
 		{"augment", s.checkAugment},
@@ -51,7 +55,8 @@ func CheckStrategy(ctx context.Context, plugin sdk.Strategy, options Options) []
 		{"slices", s.checkSlices},
 		{"refusals", s.checkRefusals},
 		{"close", s.checkClose},
-	})
+		{"host", s.checkHost},
+	}
 }
 
 // request is the usual one: the first task, groups, three covariates of which the

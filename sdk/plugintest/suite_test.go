@@ -100,3 +100,20 @@ func TestTable(t *testing.T) {
 		}
 	}
 }
+
+// Every check says how to mend what it finds.
+func TestMend(t *testing.T) {
+	b := &backbones{suite: newSuite(context.Background(), Options{})}
+	names := map[string]bool{}
+	for _, c := range append(b.checks(), (&strategies{suite: b.suite}).checks()...) {
+		names[c.name] = true
+		if mend[c.name] == "" {
+			t.Errorf("check %s does not", c.name)
+		}
+	}
+	for name := range mend {
+		if !names[name] {
+			t.Errorf("there is no check %s", name)
+		}
+	}
+}
