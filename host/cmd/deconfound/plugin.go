@@ -20,7 +20,7 @@ func newPlugin(a *app) *cobra.Command {
 looked for in DECONFOUND_PLUGIN_PATH, in your data directory and beside the
 program; the first of a kind and name counts.`,
 	}
-	cmd.AddCommand(newPluginLs(a), newPluginNew(a), newPluginCheck(a), newPluginLock(a))
+	cmd.AddCommand(newPluginLs(a), newPluginNew(a), newPluginCheck(a), newPluginLock(a), newPluginHost(a))
 	return cmd
 }
 

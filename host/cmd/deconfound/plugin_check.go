@@ -40,8 +40,10 @@ func newPluginCheck(a *app) *cobra.Command {
 		Short: "Run the conformance suite on a plugin, through its real process",
 		Long: `Starts a plugin as a run would and checks it through the contract alone, whatever
 it is written in: gradients by finite differences, determinism, values behind a
-missing modality, snapshots, sessions side by side, bad requests. Needs no data
-and no database.`,
+missing modality, snapshots, sessions side by side and from one process to
+another, bad requests and calls that are given up, memory, files and threads over
+many steps, and what is left when the host is killed. Needs no data and no
+database.`,
 		Example: "  go build . && deconfound plugin check .",
 		Args:    cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -53,6 +55,9 @@ and no database.`,
 			if err != nil {
 				return err
 			}
+			if entry.Script != nil {
+				return fmt.Errorf("%s is a script: it speaks no contract that could be checked; its manifest can be used, and a run says what is wrong with its predictions", entry)
+			}
 			values, err := settings(set)
 			if err != nil {
 				return withExit(exitUsage, err)
@@ -63,7 +68,10 @@ and no database.`,
 				if file := entry.Stale(); file != "" {
 					fmt.Fprintf(a.out, "! %s was changed after the program was built, which is what is checked; build it again\n", file)
 				}
-				options.Report = func(r plugintest.Result) { printCheck(a.out, r, verbose) }
+				options.Report = func(r plugintest.Result) {
+					printCheck(a.out, r, verbose)
+					printMend(a.out, r)
+				}
 			}
 			result, err := check(cmd.Context(), entry, options)
 			if err != nil {
@@ -116,6 +124,7 @@ func check(ctx context.Context, entry plugin.Entry, options plugintest.Options) 
 	}
 	// Killed, not closed: a call that did not return would keep it.
 	defer process.Kill()
+	options.Process = checkedProcess{entry, process}
 	result := checked{Kind: entry.Kind, Name: entry.Name, Version: process.Info().Version, Directory: entry.Dir}
 	if entry.Kind == sdk.KindBackbone {
 		result.Checks = plugintest.CheckBackbone(ctx, process.UncheckedBackbone(), options)
@@ -158,6 +167,13 @@ func printCheck(w io.Writer, r plugintest.Result, verbose bool) {
 	}
 	for l := range strings.SplitSeq(r.Detail, "\n") {
 		fmt.Fprintf(w, "    %s\n", l)
+	}
+}
+
+// printMend prints where to look after a check that failed.
+func printMend(w io.Writer, r plugintest.Result) {
+	if r.Mend != "" {
+		fmt.Fprintf(w, "    to mend it: %s\n", r.Mend)
 	}
 }
 

@@ -1,0 +1,69 @@
+package main
+
+import (
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/deconfound/deconfound/sdk/plugintest"
+)
+
+// programVariable has the test binary be the program, which plugin check starts as a
+// host.
+const programVariable = "TEST_PROGRAM"
+
+func TestMain(m *testing.M) {
+	if os.Getenv(programVariable) != "" {
+		main()
+		return
+	}
+	if err := os.Setenv(programVariable, "1"); err != nil {
+		panic(err)
+	}
+	os.Exit(m.Run())
+}
+
+// A plugin whose process has one flaw fails the check for it and no other.
+func TestPluginCheck_process(t *testing.T) {
+	plugins := t.TempDir()
+	dir := install(t, plugins, "backbone", "flawed", "./testdata/flawed")
+	t.Chdir(t.TempDir())
+	for flaw, want := range map[string]string{"": "", "memory": "resources", "files": "resources", "threads": "resources", "process": "restart", "daemon": "host"} {
+		t.Run(flaw, func(t *testing.T) {
+			args := []string{"check", dir, "--json", "--set", `flaw="` + flaw + `"`}
+			if flaw == "daemon" {
+				manifest, err := os.ReadFile(filepath.Join(dir, "plugin.toml"))
+				if err != nil {
+					t.Fatal(err)
+				}
+				text := strings.Replace(string(manifest), `["./flawed"]`, `["./flawed", "daemon"]`, 1)
+				if err := os.WriteFile(filepath.Join(dir, "plugin.toml"), []byte(text), 0o600); err != nil {
+					t.Fatal(err)
+				}
+				defer func() {
+					if err := os.WriteFile(filepath.Join(dir, "plugin.toml"), manifest, 0o600); err != nil {
+						t.Error(err)
+					}
+				}()
+			}
+			code, out, errs := run(t, plugins, args...)
+			var result checked
+			if err := json.Unmarshal([]byte(out), &result); err != nil {
+				t.Fatalf("%v\n%s%s", err, out, errs)
+			}
+			if got := strings.Join(failures(result.Checks), ", "); got != want || (code == exitOK) != (want == "") {
+				t.Errorf("exit %d, it fails %q, want %q\n%s", code, got, want, out)
+			}
+			for _, c := range result.Checks {
+				if c.Status == plugintest.Fail && c.Mend == "" {
+					t.Errorf("%s does not say how to mend it", c.Name)
+				}
+				if c.Status == plugintest.Skip {
+					t.Errorf("%s is left out: %s", c.Name, c.Message)
+				}
+			}
+		})
+	}
+}

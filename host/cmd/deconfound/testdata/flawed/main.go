@@ -1,0 +1,104 @@
+// Program flawed is a backbone that does everything right but what its hyperparameter
+// flaw names, which only its process shows.
+package main
+
+import (
+	"context"
+	"os"
+	"os/exec"
+	"runtime"
+	"syscall"
+	"time"
+
+	"github.com/deconfound/deconfound/sdk"
+	"github.com/deconfound/deconfound/sdk/backbone"
+	"github.com/deconfound/deconfound/sdk/encoder"
+	"github.com/deconfound/deconfound/sdk/nn"
+	"github.com/deconfound/deconfound/sdk/serve"
+)
+
+var info = sdk.Info{
+	Name: "flawed", Version: "1.0.0", Licence: "Apache-2.0",
+	Hyperparameters: append(encoder.HyperparametersWith(4, 0),
+		sdk.Hyperparameter{Name: "flaw", Type: sdk.String, Default: "", Text: "What goes wrong."}),
+	Capabilities: sdk.Capabilities{BatchIndependent: true, Deterministic: true},
+}
+
+func main() {
+	if len(os.Args) > 1 && os.Args[1] == "daemon" {
+		// In a session of its own, where no signal to the plugin's group reaches it.
+		child := exec.Command("sleep", "1000")
+		child.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
+		if err := child.Start(); err != nil {
+			panic(err)
+		}
+	}
+	serve.Backbone(flawed{backbone.New(info, build)})
+}
+
+// model is the sum of the embeddings.
+type model struct {
+	params   nn.Params
+	encoders *encoder.Set
+}
+
+func build(c backbone.Config) (backbone.Model, error) {
+	m := &model{}
+	m.encoders = encoder.New(&m.params, encoder.Config{Modalities: c.Modalities, Width: c.Width, Hidden: 4, Rand: c.Rand})
+	return backbone.FromTape(m), nil
+}
+
+func (m *model) Params() *nn.Params { return &m.params }
+
+func (m *model) Forward(t *nn.Tape, b *backbone.Batch) (*nn.Var, []backbone.Term) {
+	return t.Tanh(t.Sum(m.encoders.Encode(t, b)...)), nil
+}
+
+type flawed struct{ sdk.Backbone }
+
+func (f flawed) Open(ctx context.Context, req sdk.OpenRequest, resp *sdk.OpenResponse) error {
+	flaw := req.Hyperparameters.String("flaw")
+	if flaw == "process" {
+		req.Seed += uint64(os.Getpid())
+	}
+	if err := f.Backbone.Open(ctx, req, resp); err != nil {
+		return err
+	}
+	resp.Session = &session{resp.Session, flaw}
+	return nil
+}
+
+type session struct {
+	sdk.BackboneSession
+	flaw string
+}
+
+var (
+	kept  [][]byte
+	files []*os.File
+)
+
+func (s *session) Forward(ctx context.Context, req sdk.ForwardRequest, resp *sdk.ForwardResponse) error {
+	switch s.flaw {
+	case "memory":
+		block := make([]byte, 256<<10)
+		for i := range block {
+			block[i] = byte(i)
+		}
+		kept = append(kept, block)
+	case "files":
+		f, err := os.Open(os.DevNull)
+		if err != nil {
+			return err
+		}
+		files = append(files, f)
+	case "threads":
+		if len(req.Rows)%2 == 0 {
+			go func() {
+				runtime.LockOSThread()
+				<-time.After(time.Hour)
+			}()
+		}
+	}
+	return s.BackboneSession.Forward(ctx, req, resp)
+}
