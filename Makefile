@@ -131,6 +131,10 @@ bench-sweep: build ## a whole sweep against PyTorch, Optuna and MLflow on the Po
 generate: ## write generated code anew
 	$(GO) generate ./...
 
+.PHONY: methods
+methods: build ## write docs/methods anew, a page for each shipped plugin
+	bin/deconfound plugin docs --source plugins docs/methods
+
 .PHONY: fmt
 fmt: $(GOLANGCI) ## format the code
 	$(GOLANGCI) fmt
@@ -152,7 +156,7 @@ $(GOLANGCI):
 	mv .bin/golangci-lint $@
 
 .PHONY: verify
-verify: vet ## what reviewers need not look for: format, modules, generated code, repository rules
+verify: vet build ## what reviewers need not look for: format, modules, generated code, repository rules
 	@bad=$$(git ls-files '*.go' | xargs gofmt -l); [ -z "$$bad" ] || { echo "not formatted by gofmt:" $$bad >&2; exit 1; }
 	$(GO) mod verify
 	$(GO) mod tidy -diff
@@ -160,6 +164,8 @@ verify: vet ## what reviewers need not look for: format, modules, generated code
 	$(GO) -C sdk/nn/asm mod tidy -diff
 	@before=$$(git ls-files '*.pb.go' '*_pb2.py' '*_amd64.s' '*_arm64.s' | xargs sha256sum); $(GO) generate ./...; \
 	  [ "$$before" = "$$(git ls-files '*.pb.go' '*_pb2.py' '*_amd64.s' '*_arm64.s' | xargs sha256sum)" ] || { echo "generated code was stale and is now written anew: commit it" >&2; exit 1; }
+	@before=$$(find docs/methods -name '*.md' | sort | xargs sha256sum); bin/deconfound plugin docs --source plugins docs/methods > /dev/null; \
+	  [ "$$before" = "$$(find docs/methods -name '*.md' | sort | xargs sha256sum)" ] || { echo "docs/methods was stale and is now written anew: commit it" >&2; exit 1; }
 	$(GO) test -count=1 ./host/rules/... ./sdk/pb/...
 
 .PHONY: ci

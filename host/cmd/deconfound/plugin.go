@@ -15,12 +15,12 @@ import (
 func newPlugin(a *app) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "plugin",
-		Short: "List, write, check and lock plugins",
+		Short: "List, show, write, check and lock plugins",
 		Long: `A plugin is a directory with a plugin.toml that names its program. Plugins are
 looked for in DECONFOUND_PLUGIN_PATH, in your data directory and beside the
 program; the first of a kind and name counts.`,
 	}
-	cmd.AddCommand(newPluginLs(a), newPluginNew(a), newPluginCheck(a), newPluginLock(a), newPluginHost(a))
+	cmd.AddCommand(newPluginLs(a), newPluginShow(a), newPluginNew(a), newPluginCheck(a), newPluginLock(a), newPluginHost(a), newPluginDocs(a))
 	return cmd
 }
 

@@ -16,7 +16,8 @@ var info = sdk.Info{
 	Licence:  "Apache-2.0",
 	Citation: "Ilse et al., Attention-based Deep Multiple Instance Learning, ICML 2018 (equation 8, with modalities as instances)",
 	Text: "Gated fusion: every modality is embedded, a small network scores each embedding, and h is the average of the " +
-		"observed embeddings weighted by the softmax of the scores over the observed modalities.",
+		"observed embeddings weighted by the softmax of the scores over the observed modalities. The mask shows through " +
+		"that softmax: fewer modalities share the weight.",
 	Hyperparameters: encoder.Hyperparameters(),
 	Capabilities:    sdk.Capabilities{BatchIndependent: true, Deterministic: true},
 }

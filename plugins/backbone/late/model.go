@@ -16,7 +16,8 @@ var info = sdk.Info{
 	Citation: "Baltrušaitis et al., Multimodal Machine Learning: A Survey and Taxonomy, TPAMI 2019 (late fusion)",
 	Text: "Late fusion: every modality is turned into decision scores of its own, and h is their average over the " +
 		"observed modalities with learned positive weights. As nothing follows the average but the host's head, a " +
-		"linear head on h is the same as fusing the logits of one classifier per modality.",
+		"linear head on h is the same as fusing the logits of one classifier per modality. The mask shows through what " +
+		"the average is over.",
 	Hyperparameters: encoder.Hyperparameters(),
 	Capabilities:    sdk.Capabilities{BatchIndependent: true, Deterministic: true},
 }
