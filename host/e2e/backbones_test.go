@@ -64,7 +64,7 @@ func (h *home) addBundled(rows int) {
 		h.t.Fatal(err)
 	}
 	lines := strings.SplitAfterN(table, "\n", rows+2)
-	text := strings.NewReplacer(`name = "nafld"`, `name = "some"`, "nafld.csv.gz", "some.csv").Replace(string(manifest))
+	text := strings.NewReplacer(`name     = "nafld"`, `name = "some"`, "nafld.csv.gz", "some.csv").Replace(string(manifest))
 	h.write("data/some/some.csv", strings.Join(lines[:rows+1], ""))
 	h.must("data", "add", filepath.Dir(h.write("data/some/dataset.toml", text)))
 }
@@ -102,7 +102,7 @@ func TestRun_AllBackbones(t *testing.T) {
 		}
 	}
 
-	h.addBundled(800)
+	h.addBundled(2400)
 	h.add(cohort{name: "two", label: binary, rows: 320})
 	variants := []string{"erm", "md", "db", "md_db"}
 	file := sweep{

@@ -3,9 +3,11 @@ package main
 import (
 	"bytes"
 	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
+	"github.com/deconfound/deconfound/host/plugin"
 	"github.com/deconfound/deconfound/sweeps"
 )
 
@@ -98,5 +100,28 @@ func TestExecute_ExitCodes(t *testing.T) {
 		if code != test.code || !strings.Contains(errs.String(), test.says) {
 			t.Errorf("%v: got code %d and %q, want code %d and %q", test.args, code, errs.String(), test.code, test.says)
 		}
+	}
+}
+
+// The training script of the README has a manifest that can be used.
+func TestReadme_script(t *testing.T) {
+	readme, err := os.ReadFile("../../../README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, rest, found := strings.Cut(string(readme), "```toml\n[script]")
+	text, _, closed := strings.Cut(rest, "```")
+	if !found || !closed {
+		t.Fatal("the README shows no script")
+	}
+	dir := t.TempDir()
+	if err := os.WriteFile(filepath.Join(dir, plugin.ScriptManifestName), []byte("[script]"+text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := plugin.ReadManifest(dir); err != nil {
+		t.Error(err)
+	}
+	if _, err := plugin.ReadManifest("../../../sdk/python/examples/lightgbm"); err != nil {
+		t.Error(err)
 	}
 }
