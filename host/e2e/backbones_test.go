@@ -102,12 +102,12 @@ func TestRun_AllBackbones(t *testing.T) {
 		}
 	}
 
-	h.addBundled(2400)
+	h.addBundled(1600)
 	h.add(cohort{name: "two", label: binary, rows: 320})
 	variants := []string{"erm", "md", "db", "md_db"}
 	file := sweep{
 		name: "backbones", dataset: `"some", "two"`, backbone: `"` + strings.Join(names, `", "`) + `"`,
-		variant: `"` + strings.Join(variants, `", "`) + `"`, seeds: "0", epochs: 3, more: "diagnostics = \"cheap\"",
+		variant: `"` + strings.Join(variants, `", "`) + `"`, seeds: "0", epochs: 2, more: "diagnostics = \"cheap\"",
 	}.write(h)
 	text, err := os.ReadFile(filepath.Join(h.cwd(), file))
 	if err != nil {
@@ -132,12 +132,12 @@ func TestRun_AllBackbones(t *testing.T) {
 	}
 	for _, row := range h.sqlRows(`select r.dataset || '/' || r.backbone || '/' || r.variant, first.value, last.value
 			from runs r join points first on first.run_id = r.run_id and first.metric = 'loss' and first.split = 'train' and first.step = 0
-			join points last on last.run_id = r.run_id and last.metric = 'loss' and last.split = 'train' and last.step = 2`) {
+			join points last on last.run_id = r.run_id and last.metric = 'loss' and last.split = 'train' and last.step = 1`) {
 		if first, last := row[1].(float64), row[2].(float64); !(last < first) {
 			t.Errorf("%s: the training loss goes from %v to %v", row[0], first, last)
 		}
 	}
-	if len(seen) != 2*len(names)*len(variants) || slices.ContainsFunc(names, func(n string) bool { return seen["two/"+n+"/md_db"] != 3 }) {
+	if len(seen) != 2*len(names)*len(variants) || slices.ContainsFunc(names, func(n string) bool { return seen["two/"+n+"/md_db"] != 2 }) {
 		t.Errorf("learning curves of %d cells: %v", len(seen), seen)
 	}
 }
