@@ -23,5 +23,8 @@ var mend = map[string]string{
 	"resources":       "Close files, end goroutines and threads and drop references in Close, and do not append to anything in every step.",
 	"host":            "Serve through the SDK, which ends with its host, and start no process that leaves the plugin's process group.",
 	"augment":         "Show a part of what a row has, never nothing, drawn from the seed and the step.",
+	"stages":          "Begin every declared stage when it is asked for, in order, and put all that tells stages apart into Snapshot; else do not declare stages.",
+	"mixing":          "Pair rows with others of the same batch, drawn from the seed and the step alone, and return a share from 0 to 1 for each.",
+	"post-hoc":        "Fit anew from the given rows alone, keep the fit in Snapshot, and adjust each row by itself to a probability, also after a fit to one class, one group or one row.",
 	"objective":       "Return finite weights of at least 0, one a row, and gradients in the shapes of h and logits.",
 }
