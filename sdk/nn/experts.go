@@ -109,21 +109,25 @@ func NewExperts(ps *Params, name string, experts, in, hidden, out int, f Activat
 // Apply is the sum of the outputs of the experts times their gates, [B, out]. An expert
 // computes only the rows whose gate is not zero.
 func (l *Experts) Apply(t *Tape, x, gates *Var, r *rand.Rand) *Var {
-	out := t.Const(x.Rows, l.Out[0].Bias.Cols, t.Scratch(x.Rows*l.Out[0].Bias.Cols))
 	flat := t.Reshape(gates, len(gates.Value), 1)
+	parts := t.lists.alloc(len(l.Hidden))[:0]
+	all := t.int32s.alloc(len(gates.Value))[:0] // rows of the parts
 	for e := range l.Hidden {
-		rows, at := t.int32s.alloc(x.Rows)[:0], t.int32s.alloc(x.Rows)[:0]
+		first, at := len(all), t.int32s.alloc(x.Rows)[:0]
 		for i := range x.Rows {
 			if k := i*gates.Cols + e; gates.Value[k] != 0 {
-				rows, at = append(rows, int32(i)), append(at, int32(k))
+				all, at = append(all, int32(i)), append(at, int32(k))
 			}
 		}
+		rows := all[first:]
 		if len(rows) == 0 {
 			continue
 		}
 		y := t.Dropout(l.Activation(t, l.Hidden[e].Apply(t, t.Gather(x, rows))), l.Dropout, r)
-		y = t.MulRows(l.Out[e].Apply(t, y), t.Gather(flat, at))
-		out = t.Add(out, t.Scatter(y, rows, x.Rows))
+		parts = append(parts, t.MulRows(l.Out[e].Apply(t, y), t.Gather(flat, at)))
 	}
-	return out
+	if len(parts) == 0 {
+		return t.Const(x.Rows, l.Out[0].Bias.Cols, t.Scratch(x.Rows*l.Out[0].Bias.Cols))
+	}
+	return t.Scatter(t.Stack(parts...), all, x.Rows)
 }
