@@ -20,7 +20,16 @@ import sys
 import tempfile
 
 ROOT = pathlib.Path(__file__).resolve().parents[3]
-BACKBONES = ["concat", "gated", "late", "mean", "multimodn", "transformer"]
+ATTENTION = ["transformer", "prompts", "healnet", "mult", "m3care", "flexmoe"]
+# Of each backbone: how many normal (or, negative, uniform) random numbers of a step the
+# other side must be given, and hyperparameters other than the defaults. Draws of which
+# one depends on another are switched off.
+BACKBONES = {
+    "concat": (0, []), "gated": (0, []), "late": (0, []), "mean": (0, []), "multimodn": (0, []), "transformer": (0, []),
+    "muse": (0, ["edge_drop=0"]), "drfuse": (0, []), "shaspec": (0, []), "medfuse": (0, []), "healnet": (0, []),
+    "m3care": (0, []), "lrtf": (0, []), "prompts": (0, []), "flexmoe": (256 * 64 * 16, []), "fusemoe": (256 * 16, []),
+    "mult": (0, []), "grape": (-256 * 960, ["hidden=16"]), "cmae": (0, ["hide=0"]), "smil": (256 * 128, []),
+}
 CORES = sorted(os.sched_getaffinity(0))[:2]
 
 
@@ -41,8 +50,11 @@ def rate(processes):
 
 def ours(binary, backbone, missing, seconds, cores, export=None):
     command = [binary, "-plugin", str(ROOT / "bin/plugins/backbone" / backbone), "-missing", str(missing), "-seconds", str(seconds)]
+    draws, settings = BACKBONES[backbone]
+    for value in settings:
+        command += ["-set", value]
     if export:
-        command += ["-export", str(export)]
+        command += ["-export", str(export), "-draws", str(draws)]
     return rate([start(command, {core}) for core in cores])
 
 
@@ -59,7 +71,7 @@ def torch(python, backbone, case, seconds, extra, groups):
 
 
 def variants(backbone, compiled):
-    attention = ["matmul", "sdpa"] if backbone == "transformer" else ["matmul"]
+    attention = ["matmul", "sdpa"] if backbone in ATTENTION else ["matmul"]
     out = [(f"{form}{', sdpa' if kind == 'sdpa' else ''}", ["--form", form, "--attention", kind]) for form in ("mask", "gather") for kind in attention]
     if compiled:
         out.append(("mask, compiled", ["--form", "mask", "--compile"]))
@@ -72,7 +84,7 @@ def main():
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--seconds", type=float, default=2)
     parser.add_argument("--missing", type=int, nargs="+", default=[0, 40])
-    parser.add_argument("--backbone", nargs="+", default=BACKBONES, choices=BACKBONES)
+    parser.add_argument("--backbone", nargs="+", default=list(BACKBONES), choices=list(BACKBONES))
     parser.add_argument("--no-compile", action="store_true", help="leave torch.compile out")
     a = parser.parse_args()
     if len(CORES) < 2:

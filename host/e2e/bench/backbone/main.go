@@ -6,14 +6,18 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"encoding/binary"
+	"encoding/gob"
 	"encoding/json"
 	"errors"
 	"flag"
 	"fmt"
 	"os"
 	"path/filepath"
+	"strconv"
+	"strings"
 	"time"
 
 	"github.com/deconfound/deconfound/host/plugin"
@@ -31,6 +35,7 @@ const (
 	width     = 128
 	hidden    = 128
 	rate      = 1e-3
+	seed      = 1
 	compared  = 20 // losses: later ones multiply rounding
 )
 
@@ -41,26 +46,77 @@ func main() {
 	missing := flag.Int("missing", 0, "per cent of the modalities that rows lack")
 	seconds := flag.Float64("seconds", 2, "how long to measure")
 	export := flag.String("export", "", "directory to write the case to")
+	draws := flag.Int("draws", 0, "random numbers of a step that the case needs: standard normal ones, or, if negative, uniform ones")
+	values := settings{}
+	flag.Var(values, "set", "hyperparameter, as name=value; may be repeated")
 	flag.Parse()
-	if err := run(*dir, *missing, time.Duration(*seconds*float64(time.Second)), *export); err != nil {
+	if err := run(*dir, *missing, values, time.Duration(*seconds*float64(time.Second)), *export, *draws); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
 }
 
-func run(dir string, missing int, lasting time.Duration, export string) (err error) {
+// settings are hyperparameters in JSON, by name.
+type settings sdk.Values
+
+func (s settings) String() string { return fmt.Sprint(sdk.Values(s)) }
+
+// Set implements flag.Value.
+func (s settings) Set(text string) error {
+	name, value, found := strings.Cut(text, "=")
+	if !found {
+		return fmt.Errorf("%q is not name=value", text)
+	}
+	s[name] = value
+	return nil
+}
+
+// hyperparameters are those given and, where the backbone has them, the width and no
+// dropout; each in the type that it declares.
+func (s settings) hyperparameters(declared []sdk.Hyperparameter) (sdk.Values, error) {
+	out := sdk.Values{}
+	for _, h := range declared {
+		text, given := s[h.Name].(string)
+		if !given {
+			text, given = map[string]string{"hidden": strconv.Itoa(hidden), "dropout": "0", "embed_dropout": "0"}[h.Name]
+		}
+		if !given {
+			continue
+		}
+		var err error
+		switch h.Type {
+		case sdk.Int:
+			out[h.Name], err = strconv.ParseInt(text, 10, 64)
+		case sdk.Float:
+			out[h.Name], err = strconv.ParseFloat(text, 64)
+		default:
+			err = fmt.Errorf("type %v", h.Type)
+		}
+		if err != nil {
+			return nil, fmt.Errorf("hyperparameter %s: %w", h.Name, err)
+		}
+	}
+	for name := range s {
+		if _, known := out[name]; !known {
+			return nil, fmt.Errorf("no hyperparameter %s", name)
+		}
+	}
+	return out, nil
+}
+
+func run(dir string, missing int, values settings, lasting time.Duration, export string, draws int) (err error) {
 	scratch, err := os.MkdirTemp("", "backbone")
 	if err != nil {
 		return err
 	}
 	defer os.RemoveAll(scratch)
-	t, err := newTraining(dir, scratch, missing)
+	t, err := newTraining(dir, scratch, missing, values)
 	if err != nil {
 		return err
 	}
 	defer t.process.Close()
 	if export != "" {
-		if err := t.export(export); err != nil {
+		if err := t.export(export, draws); err != nil {
 			return err
 		}
 	}
@@ -97,13 +153,12 @@ type training struct {
 	at         int
 }
 
-func newTraining(dir, scratch string, missing int) (*training, error) {
+func newTraining(dir, scratch string, missing int, values settings) (*training, error) {
 	t := &training{tape: nn.NewTape()}
 	index := features.Index{Rows: rows}
 	request := sdk.OpenRequest{
-		FeatureStore: scratch, Width: width, Task: sdk.Task{Kind: sdk.Binary}, MaxBatch: batchSize, Seed: 1,
-		Hyperparameters: sdk.Values{"hidden": int64(hidden), "dropout": 0.0},
-		Optimizer:       sdk.OptimizerSettings{Name: "adam", LearningRate: rate},
+		FeatureStore: scratch, Width: width, Task: sdk.Task{Kind: sdk.Binary}, MaxBatch: batchSize, Seed: seed,
+		Optimizer: sdk.OptimizerSettings{Name: "adam", LearningRate: rate},
 	}
 	for m, columns := range modalities {
 		name := fmt.Sprintf("m%d", m)
@@ -151,6 +206,10 @@ func newTraining(dir, scratch string, missing int) (*training, error) {
 		return nil, err
 	}
 	t.needsLabels = t.process.Info().Capabilities.NeedsLabels
+	if request.Hyperparameters, err = values.hyperparameters(t.process.Info().Hyperparameters); err != nil {
+		t.process.Close()
+		return nil, err
+	}
 	t.session, err = plugin.OpenBackbone(ctx, t.process, request)
 	if err != nil {
 		t.process.Close()
@@ -199,8 +258,24 @@ func (t *training) settle() error {
 	return wait()
 }
 
+// draw is the beginning of the streams of the first steps, from which a session draws.
+func draw(n int) []float32 {
+	var out []float32
+	for step := range uint64(compared) {
+		r := rng.Stream(seed, "dropout", step+1)
+		for range max(n, -n) {
+			if n > 0 {
+				out = append(out, float32(r.NormFloat64()))
+			} else {
+				out = append(out, float32(r.Float64()))
+			}
+		}
+	}
+	return out
+}
+
 // export writes the case and trains the first steps.
-func (t *training) export(dir string) error {
+func (t *training) export(dir string, draws int) error {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return err
 	}
@@ -226,6 +301,16 @@ func (t *training) export(dir string) error {
 	for _, p := range snapshot.Parameters {
 		write(p.Name+".f32", p.Tensor.Data)
 		shapes[p.Name] = p.Tensor.Shape
+	}
+	var state struct{ Model []byte } // as sdk/backbone encodes it, with more
+	if err := gob.NewDecoder(bytes.NewReader(snapshot.State)).Decode(&state); err != nil {
+		return fmt.Errorf("decode the state: %w", err)
+	}
+	if len(state.Model) > 0 {
+		write("state.bin", state.Model)
+	}
+	if draws != 0 {
+		write("draws.f32", draw(draws))
 	}
 	for _, p := range t.head.All() {
 		write(p.Name+".f32", p.Value)
