@@ -61,6 +61,10 @@ func (s *adamStep) apply(x, g, m, v []float32) {
 		adamAVX2(len(x), &x[0], &g[0], &m[0], &v[0], s)
 		return
 	}
+	if hasNEON {
+		adamNEON(len(x), &x[0], &g[0], &m[0], &v[0], s)
+		return
+	}
 	for i, old := range x {
 		d := s.scale*g[i] + s.decay*old
 		m[i] = s.keep1*m[i] + s.take1*d

@@ -14,6 +14,10 @@ func addTo(sum, x []float32) {
 		addAVX2(len(sum), &sum[0], &x[0])
 		return
 	}
+	if hasNEON {
+		addNEON(len(sum), &sum[0], &x[0])
+		return
+	}
 	for i, v := range x {
 		sum[i] += v
 	}
@@ -61,6 +65,10 @@ func scale(out []float32, c float32, x []float32) {
 		scaleAVX2(len(out), &out[0], &x[0], c)
 		return
 	}
+	if hasNEON {
+		scaleNEON(len(out), &out[0], &x[0], c)
+		return
+	}
 	for i, v := range x {
 		out[i] = c * v
 	}
@@ -74,6 +82,10 @@ func addScaled(sum []float32, c float32, x []float32) {
 	x = x[:len(sum)]
 	if hasAVX2 {
 		addScaledAVX2(len(sum), &sum[0], &x[0], c)
+		return
+	}
+	if hasNEON {
+		addScaledNEON(len(sum), &sum[0], &x[0], c)
 		return
 	}
 	for i, v := range x {
@@ -91,6 +103,10 @@ func addProduct(sum, x, y []float32) {
 		addProductAVX2(len(sum), &sum[0], &x[0], &y[0])
 		return
 	}
+	if hasNEON {
+		addProductNEON(len(sum), &sum[0], &x[0], &y[0])
+		return
+	}
 	for i, v := range x {
 		sum[i] += v * y[i]
 	}
@@ -104,6 +120,10 @@ func addPositive(sum, x, where []float32) {
 	x, where = x[:len(sum)], where[:len(sum)]
 	if hasAVX2 {
 		addPositiveAVX2(len(sum), &sum[0], &x[0], &where[0])
+		return
+	}
+	if hasNEON {
+		addPositiveNEON(len(sum), &sum[0], &x[0], &where[0])
 		return
 	}
 	for i, v := range x {
@@ -124,6 +144,10 @@ func takePositive(out, x, where []float32) {
 		takePositiveAVX2(len(out), &out[0], &x[0], &where[0])
 		return
 	}
+	if hasNEON {
+		takePositiveNEON(len(out), &out[0], &x[0], &where[0])
+		return
+	}
 	for i, v := range x {
 		if !(where[i] > 0) {
 			v = 0
@@ -142,6 +166,10 @@ func plus(out, x, y []float32) {
 		plusAVX2(len(out), &out[0], &x[0], &y[0])
 		return
 	}
+	if hasNEON {
+		plusNEON(len(out), &out[0], &x[0], &y[0])
+		return
+	}
 	for i, v := range x {
 		out[i] = v + y[i]
 	}
@@ -155,6 +183,10 @@ func minus(out, x, y []float32) {
 	x, y = x[:len(out)], y[:len(out)]
 	if hasAVX2 {
 		minusAVX2(len(out), &out[0], &x[0], &y[0])
+		return
+	}
+	if hasNEON {
+		minusNEON(len(out), &out[0], &x[0], &y[0])
 		return
 	}
 	for i, v := range x {
@@ -172,6 +204,10 @@ func times(out, x, y []float32) {
 		timesAVX2(len(out), &out[0], &x[0], &y[0])
 		return
 	}
+	if hasNEON {
+		timesNEON(len(out), &out[0], &x[0], &y[0])
+		return
+	}
 	for i, v := range x {
 		out[i] = v * y[i]
 	}
@@ -185,6 +221,10 @@ func relu(out, x []float32) {
 	x = x[:len(out)]
 	if hasAVX2 {
 		reluAVX2(len(out), &out[0], &x[0])
+		return
+	}
+	if hasNEON {
+		reluNEON(len(out), &out[0], &x[0])
 		return
 	}
 	for i, v := range x {
@@ -234,6 +274,10 @@ func exponential(out, x []float32) {
 		expAVX2(len(out), &out[0], &x[0])
 		return
 	}
+	if hasNEON {
+		expNEON(len(out), &out[0], &x[0])
+		return
+	}
 	for i, v := range x {
 		out[i] = exp32(v)
 	}
@@ -247,6 +291,10 @@ func tangent(out, x []float32) {
 	x = x[:len(out)]
 	if hasAVX2 {
 		tanhAVX2(len(out), &out[0], &x[0])
+		return
+	}
+	if hasNEON {
+		tanhNEON(len(out), &out[0], &x[0])
 		return
 	}
 	for i, v := range x {
@@ -264,6 +312,10 @@ func tangentSlope(sum, g, y []float32) {
 		tanhSlopeAVX2(len(sum), &sum[0], &g[0], &y[0])
 		return
 	}
+	if hasNEON {
+		tanhSlopeNEON(len(sum), &sum[0], &g[0], &y[0])
+		return
+	}
 	for i, v := range y {
 		sum[i] += g[i] * (1 - v*v)
 	}
@@ -277,6 +329,10 @@ func logisticSlope(sum, g, y []float32) {
 	g, y = g[:len(sum)], y[:len(sum)]
 	if hasAVX2 {
 		sigmoidSlopeAVX2(len(sum), &sum[0], &g[0], &y[0])
+		return
+	}
+	if hasNEON {
+		sigmoidSlopeNEON(len(sum), &sum[0], &g[0], &y[0])
 		return
 	}
 	for i, v := range y {
@@ -294,6 +350,10 @@ func logistic(out, x []float32) {
 		sigmoidAVX2(len(out), &out[0], &x[0])
 		return
 	}
+	if hasNEON {
+		sigmoidNEON(len(out), &out[0], &x[0])
+		return
+	}
 	for i, v := range x {
 		out[i] = sigmoid32(v)
 	}
@@ -307,6 +367,10 @@ func gelu(out, slope, x []float32) {
 	slope, x = slope[:len(out)], x[:len(out)]
 	if hasAVX2 {
 		geluAVX2(len(out), &out[0], &slope[0], &x[0])
+		return
+	}
+	if hasNEON {
+		geluNEON(len(out), &out[0], &x[0], &slope[0])
 		return
 	}
 	for i, v := range x {

@@ -8,7 +8,7 @@ import "math"
 // The generator beside this package writes kernels_amd64.s.
 //
 //go:generate go -C asm run . -out ../kernels_amd64.s -pkg nn
-//go:generate go -C asm run ./neon ../gemm_arm64.s
+//go:generate go -C asm run ./neon ../kernels_arm64.s
 
 //go:noescape
 func addAVX2(n int, sum, x *float32)

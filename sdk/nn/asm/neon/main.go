@@ -1,5 +1,4 @@
-// Command neon writes the micro-kernel of matrix products for arm64, which avo
-// does not know:
+// Command neon writes the assembly of package nn for arm64, which avo does not know:
 //
 //	neon file
 //
@@ -25,12 +24,13 @@ func main() {
 	}
 	var b bytes.Buffer
 	write(&b)
+	writeLoops(&b)
 	if err := os.WriteFile(os.Args[1], b.Bytes(), 0o644); err != nil {
 		log.Fatal(err)
 	}
 }
 
-// write writes the file. In the body for a number of rows:
+// write writes the micro-kernel of matrix products. In the body for a number of rows:
 //
 //	R0      the struct tiles        R1  rows left
 //	R2, R3  row of c and its step   R4  what is loaded in passing
