@@ -385,9 +385,9 @@ class Flexmoe(Experts, Backbone):
             self.linear(f"patch_m{m}", self.size, HIDDEN)
         self.param("bank", (1 << COUNT) * COUNT * self.patches, HIDDEN)
         self.param("position", COUNT * self.patches, HIDDEN)
-        self.norm("layer0_attention_norm", HIDDEN)
+        self.layer_norm("layer0_attention_norm", HIDDEN)
         self.attention_parts("layer0_attention", HIDDEN)
-        self.norm("layer0_norm", HIDDEN)
+        self.layer_norm("layer0_norm", HIDDEN)
         self.param("layer0_scores", HIDDEN, self.count)
         self.param("layer0_noise", HIDDEN, self.count)
         for k in range(self.count):
