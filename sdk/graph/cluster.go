@@ -45,6 +45,7 @@ type step struct {
 	op        *fused
 	record    func(*nn.Tape, []*nn.Var) *nn.Var
 	rectified bool // with the ReLU after it
+	plus      bool // and added to the last of in
 	in        []int
 }
 

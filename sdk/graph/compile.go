@@ -122,13 +122,16 @@ func (c *compiler) readByFused(n *gorgonia.Node) bool {
 
 // leaf shows gorgonia a parameter or an input.
 func (c *compiler) leaf(n *gorgonia.Node) error {
-	s := n.Shape()
-	node, err := newLeaf(c.g, n.Name(), s[0], s[1], c.b.data[n])
+	s, data, p := n.Shape(), c.b.data[n], c.b.owners[n]
+	if p != nil {
+		data = p.Value // which New has moved
+	}
+	node, err := newLeaf(c.g, n.Name(), s[0], s[1], data)
 	if err != nil {
 		return err
 	}
 	c.shown[n] = node
-	if p := c.b.owners[n]; p != nil {
+	if p != nil {
 		c.want(node, p)
 	}
 	return nil
@@ -190,15 +193,21 @@ func (c *compiler) cluster(root *gorgonia.Node) error {
 		cl.own = append(cl.own, operand{rows: s[0], cols: s[1], param: c.b.owners[n], data: c.b.data[n]})
 	}
 	for _, n := range members {
-		if c.rectified(n) != nil {
-			continue // done by the ReLU that reads it
+		if c.absorbed(n) {
+			continue // done by the one that reads it
 		}
 		s, from := step{op: fusedOf(n), record: fusedOf(n).record}, n
-		if before := c.inputs(n)[0]; c.rectified(before) != nil {
-			from = before
-			s.op, s.record, s.rectified = fusedOf(before), c.rectified(before), true
+		var others []*gorgonia.Node
+		if before := c.absorbs(n); before != nil {
+			from, s.op = before, fusedOf(before)
+			if fusedOf(n).relu {
+				s.record, s.rectified = s.op.rectified, true
+			} else {
+				s.record, s.plus = s.op.plus, true
+				others = slices.DeleteFunc(c.inputs(n), func(m *gorgonia.Node) bool { return m == before })
+			}
 		}
-		for _, child := range c.inputs(from) {
+		for _, child := range append(c.inputs(from), others...) {
 			s.in = append(s.in, place[child])
 		}
 		place[n] = len(cl.inputs) + len(cl.own) + len(cl.steps)
@@ -220,17 +229,24 @@ func (c *compiler) members(root *gorgonia.Node) []*gorgonia.Node {
 	return members
 }
 
-// rectified is what does n and the ReLU that alone reads it, nil if there is no
-// such ReLU or no such operation.
-func (c *compiler) rectified(n *gorgonia.Node) func(*nn.Tape, []*nn.Var) *nn.Var {
-	op := fusedOf(n)
-	if op == nil || len(c.readers[n]) != 1 {
+// absorbs is the operation before n that is done together with n, which alone reads it:
+// a linear map before a ReLU or a sum of two. It is nil if there is none.
+func (c *compiler) absorbs(n *gorgonia.Node) *gorgonia.Node {
+	op, inputs := fusedOf(n), c.inputs(n)
+	if op == nil || !op.relu && !(op.sum && len(inputs) == 2) {
 		return nil
 	}
-	if reader := fusedOf(c.readers[n][0]); reader == nil || !reader.relu {
-		return nil
+	for _, before := range slices.Backward(inputs) {
+		if with := fusedOf(before); with != nil && with.linear && len(c.readers[before]) == 1 {
+			return before
+		}
 	}
-	return op.rectified
+	return nil
+}
+
+// absorbed reports whether the one that reads n does its operation too.
+func (c *compiler) absorbed(n *gorgonia.Node) bool {
+	return len(c.readers[n]) == 1 && c.absorbs(c.readers[n][0]) == n
 }
 
 // want asks gorgonia for a gradient.

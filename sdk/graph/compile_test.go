@@ -94,6 +94,23 @@ func TestNew_Clusters(t *testing.T) {
 			x := b.Dense("x", b.Features(0), 4)
 			return b.Sum(b.ReLU(x), b.Tanh(x))
 		},
+		"sum of linear maps": func(b *graph.Builder) *gorgonia.Node {
+			x := b.Features(0)
+			y := b.Sum(b.Dense("x", x, 4), b.Linear(x, b.Param("w", 3, 4, nil), nil))
+			return b.Sum(b.Dense("y", y, 4), y)
+		},
+		"sum of a linear map with itself": func(b *graph.Builder) *gorgonia.Node {
+			x := b.Dense("x", b.Features(0), 4)
+			return b.Sum(x, x)
+		},
+		"sum with a linear map of wide columns": func(b *graph.Builder) *gorgonia.Node {
+			x, y := b.Dense("x", b.Features(0), 16), b.Dense("y", b.Features(0), 17)
+			return b.Sum(b.Dense("own", b.Features(0), 4), b.Tanh(b.Sum(b.Slice(x, 0, 4), b.Dense("z", b.Columns(x, y), 4))))
+		},
+		"sum with a linear map of another cluster": func(b *graph.Builder) *gorgonia.Node {
+			x := b.Dense("x", b.Features(0), 4)
+			return b.Sum(gorgonia.Must(gorgonia.Neg(x)), x)
+		},
 		"relu in the next cluster": func(b *graph.Builder) *gorgonia.Node {
 			x := b.Dense("x", b.Features(0), 4)
 			return b.Sum(b.ReLU(x), gorgonia.Must(gorgonia.Tanh(b.ReLU(x))))

@@ -75,6 +75,9 @@ type fused struct {
 	// no such operation. relu says that this one is a ReLU.
 	rectified func(*nn.Tape, []*nn.Var) *nn.Var
 	relu      bool
+	// plus adds the operation to one more input. sum says that this one is a sum.
+	plus func(*nn.Tape, []*nn.Var) *nn.Var
+	sum  bool
 
 	// part records a Part, instead of record.
 	part func(*nn.Tape, *backbone.Batch) nn.Part

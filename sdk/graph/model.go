@@ -53,6 +53,7 @@ func New(config backbone.Config, build func(*Builder) (h *gorgonia.Node)) (_ bac
 	if s := h.Shape(); len(s) != 2 || s[0] != config.MaxBatch || s[1] != config.Width {
 		return nil, fmt.Errorf("build graph: h has shape %v, want (%d, %d): max batch and width", s, config.MaxBatch, config.Width)
 	}
+	b.params.Flatten()
 	m := &model{builder: b, params: b.params.All()}
 	if err := m.compile(h); err != nil {
 		return nil, err

@@ -27,6 +27,12 @@ func (b *Builder) Linear(x, w, bias *gorgonia.Node) *gorgonia.Node {
 	return b.apply(&fused{
 		name: "linear", rows: x.Shape()[0], cols: w.Shape()[1], rowwise: true, linear: true,
 		record: record((*nn.Tape).Linear), rectified: record((*nn.Tape).LinearReLU),
+		plus: func(t *nn.Tape, in []*nn.Var) *nn.Var {
+			if bias == nil {
+				return t.LinearAdd(in[2], in[0], in[1], nil)
+			}
+			return t.LinearAdd(in[3], in[0], in[1], in[2])
+		},
 	}, inputs)
 }
 
@@ -158,7 +164,8 @@ func (b *Builder) MaskedSoftmax(scores, mask *gorgonia.Node) *gorgonia.Node {
 	}, scores, mask)
 }
 
-// Sum is the sum of matrices of one shape.
+// Sum is the sum of matrices of one shape. Of two, one of which is a Linear or Dense that
+// only it reads, it is one operation with that.
 func (b *Builder) Sum(xs ...*gorgonia.Node) *gorgonia.Node {
 	if len(xs) == 0 {
 		return b.fail("sum of nothing")
@@ -168,9 +175,10 @@ func (b *Builder) Sum(xs ...*gorgonia.Node) *gorgonia.Node {
 			return nil
 		}
 	}
-	return b.Fused("sum", xs[0].Shape()[0], xs[0].Shape()[1], func(t *nn.Tape, in []*nn.Var) *nn.Var {
-		return t.Sum(in...)
-	}, xs...)
+	return b.apply(&fused{
+		name: "sum", rows: xs[0].Shape()[0], cols: xs[0].Shape()[1], sum: true,
+		record: func(t *nn.Tape, in []*nn.Var) *nn.Var { return t.Sum(in...) },
+	}, xs)
 }
 
 // Mul is the product, element by element, of two matrices of one shape.

@@ -72,6 +72,7 @@ func (c *cluster) sparse(s step, batch *backbone.Batch) (value, bool, error) {
 		return value{full: c.join(s)}, true, nil
 	case op.attend != nil && c.at(s):
 		return value{full: op.attend(c.tape, c.stacks(s), first.rows)}, true, nil
+	case s.plus:
 	case op.rowwise && first.full == nil && first.stack != nil:
 		return value{stack: c.apply(s, first.stack), rows: first.rows}, true, nil
 	case op.rowwise && first.full == nil && first.columns == nil:
@@ -120,13 +121,21 @@ func (c *cluster) wide(s step) bool {
 func (c *cluster) join(s step) *nn.Var {
 	w := c.values[s.in[1]].full
 	var bias *nn.Var
-	if len(s.in) > 2 {
-		bias = c.values[s.in[2]].full
+	in := s.in
+	if s.plus {
+		in = in[:len(in)-1]
+	}
+	if len(in) > 2 {
+		bias = c.values[in[2]].full
 	}
 	if s.rectified {
 		return c.tape.LinearPartsReLU(s.op.rows, c.parts, w, bias)
 	}
-	return c.tape.LinearParts(s.op.rows, c.parts, w, bias)
+	out := c.tape.LinearParts(s.op.rows, c.parts, w, bias)
+	if s.plus {
+		out = c.tape.Add(c.values[s.in[len(in)]].full, out)
+	}
+	return out
 }
 
 // tokens reports whether a reshape of v lays the rows of parts, one or more with rows
