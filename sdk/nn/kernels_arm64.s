@@ -2358,3 +2358,512 @@ out3:
 
 done:
 	RET
+
+// func sgdNEON(n int, value, grad, v *float32, step *sgdStep)
+TEXT ·sgdNEON(SB), NOSPLIT, $80-40
+	MOVD n+0(FP), R0
+	MOVD value+8(FP), R1
+	MOVD grad+16(FP), R2
+	MOVD v+24(FP), R3
+	MOVD step+32(FP), R10
+	MOVWU 0(R10), R9
+	VDUP R9, V31.S4
+	MOVWU 4(R10), R9
+	VDUP R9, V30.S4
+	MOVWU 8(R10), R9
+	VDUP R9, V29.S4
+	MOVWU 12(R10), R9
+	VDUP R9, V28.S4
+	SUBS $4, R0, R0
+	BLT  tail
+
+loop:
+	VLD1 (R1), [V0.S4]
+	VLD1 (R2), [V1.S4]
+	VLD1 (R3), [V2.S4]
+	WORD $0x6E3DDC42 // V2.S4, V2.S4, V29.S4
+	VFMLA V31.S4, V1.S4, V2.S4
+	VFMLA V30.S4, V0.S4, V2.S4
+	VFMLS V28.S4, V2.S4, V0.S4
+	VST1 [V0.S4], (R1)
+	VST1 [V2.S4], (R3)
+	ADD  $16, R1, R1
+	ADD  $16, R2, R2
+	ADD  $16, R3, R3
+	SUBS $4, R0, R0
+	BGE  loop
+
+tail:
+	ADDS $4, R0, R0
+	BEQ  done
+	MOVD R1, R11
+	MOVD R11, R6
+	ADD  $16, RSP, R7
+	MOVD R0, R8
+
+in0:
+	MOVWU.P 4(R6), R9
+	MOVW.P R9, 4(R7)
+	SUBS $1, R8, R8
+	BNE  in0
+	ADD  $16, RSP, R1
+	MOVD R2, R12
+	MOVD R12, R6
+	ADD  $32, RSP, R7
+	MOVD R0, R8
+
+in1:
+	MOVWU.P 4(R6), R9
+	MOVW.P R9, 4(R7)
+	SUBS $1, R8, R8
+	BNE  in1
+	ADD  $32, RSP, R2
+	MOVD R3, R13
+	MOVD R13, R6
+	ADD  $48, RSP, R7
+	MOVD R0, R8
+
+in2:
+	MOVWU.P 4(R6), R9
+	MOVW.P R9, 4(R7)
+	SUBS $1, R8, R8
+	BNE  in2
+	ADD  $48, RSP, R3
+	VLD1 (R1), [V0.S4]
+	VLD1 (R2), [V1.S4]
+	VLD1 (R3), [V2.S4]
+	WORD $0x6E3DDC42 // V2.S4, V2.S4, V29.S4
+	VFMLA V31.S4, V1.S4, V2.S4
+	VFMLA V30.S4, V0.S4, V2.S4
+	VFMLS V28.S4, V2.S4, V0.S4
+	VST1 [V0.S4], (R1)
+	VST1 [V2.S4], (R3)
+	MOVD R11, R6
+	ADD  $16, RSP, R7
+	MOVD R0, R8
+
+out0:
+	MOVWU.P 4(R7), R9
+	MOVW.P R9, 4(R6)
+	SUBS $1, R8, R8
+	BNE  out0
+	MOVD R13, R6
+	ADD  $48, RSP, R7
+	MOVD R0, R8
+
+out2:
+	MOVWU.P 4(R7), R9
+	MOVW.P R9, 4(R6)
+	SUBS $1, R8, R8
+	BNE  out2
+
+done:
+	RET
+
+// func dotNEON(n int, x, y *float32) (sum float32)
+TEXT ·dotNEON(SB), NOSPLIT, $0-28
+	MOVD n+0(FP), R0
+	MOVD x+8(FP), R1
+	MOVD y+16(FP), R2
+	VEOR V8.B16, V8.B16, V8.B16
+	CBZ  R0, done
+
+loop:
+	VLD1 (R1), [V0.S4]
+	VLD1 (R2), [V1.S4]
+	VFMLA V1.S4, V0.S4, V8.S4
+	ADD  $16, R1, R1
+	ADD  $16, R2, R2
+	SUBS $4, R0, R0
+	BNE  loop
+
+done:
+	WORD $0x6E28D508 // V8.S4, V8.S4, V8.S4
+	WORD $0x6E28D508 // V8.S4, V8.S4, V8.S4
+	FMOVS F8, sum+24(FP)
+	RET
+
+// func dot64NEON(n int, x, y *float32) (sum float64)
+TEXT ·dot64NEON(SB), NOSPLIT, $0-32
+	MOVD n+0(FP), R0
+	MOVD x+8(FP), R1
+	MOVD y+16(FP), R2
+	VEOR V8.B16, V8.B16, V8.B16
+	VEOR V9.B16, V9.B16, V9.B16
+	CBZ  R0, done
+
+loop:
+	VLD1 (R1), [V0.S4]
+	VLD1 (R2), [V1.S4]
+	WORD $0x4E617803 // V3.S4, V0.S4
+	WORD $0x0E617802 // V2.S4, V0.S4
+	WORD $0x4E617825 // V5.S4, V1.S4
+	WORD $0x0E617824 // V4.S4, V1.S4
+	WORD $0x4E64CC48 // V8.S4, V2.S4, V4.S4
+	WORD $0x4E65CC69 // V9.S4, V3.S4, V5.S4
+	ADD  $16, R1, R1
+	ADD  $16, R2, R2
+	SUBS $4, R0, R0
+	BNE  loop
+
+done:
+	WORD $0x4E69D508 // V8.S4, V8.S4, V9.S4
+	WORD $0x7E70D908 // V8.S4, V8.S4
+	FMOVD F8, sum+24(FP)
+	RET
+
+// func sum64NEON(n int, x *float32) (sum float64)
+TEXT ·sum64NEON(SB), NOSPLIT, $0-24
+	MOVD n+0(FP), R0
+	MOVD x+8(FP), R1
+	VEOR V8.B16, V8.B16, V8.B16
+	VEOR V9.B16, V9.B16, V9.B16
+	CBZ  R0, done
+
+loop:
+	VLD1 (R1), [V0.S4]
+	WORD $0x4E617802 // V2.S4, V0.S4
+	WORD $0x0E617801 // V1.S4, V0.S4
+	WORD $0x4E61D508 // V8.S4, V8.S4, V1.S4
+	WORD $0x4E62D529 // V9.S4, V9.S4, V2.S4
+	ADD  $16, R1, R1
+	SUBS $4, R0, R0
+	BNE  loop
+
+done:
+	WORD $0x4E69D508 // V8.S4, V8.S4, V9.S4
+	WORD $0x7E70D908 // V8.S4, V8.S4
+	FMOVD F8, sum+16(FP)
+	RET
+
+// func centreNEON(n int, y, x *float32, mean float64) (squares float64)
+TEXT ·centreNEON(SB), NOSPLIT, $0-40
+	MOVD n+0(FP), R0
+	MOVD y+8(FP), R1
+	MOVD x+16(FP), R2
+	VEOR V8.B16, V8.B16, V8.B16
+	VEOR V9.B16, V9.B16, V9.B16
+	MOVD mean+24(FP), R9
+	VDUP R9, V31.D2
+	CBZ  R0, done
+
+loop:
+	VLD1 (R1), [V0.S4]
+	VLD1 (R2), [V1.S4]
+	WORD $0x4E617823 // V3.S4, V1.S4
+	WORD $0x0E617822 // V2.S4, V1.S4
+	WORD $0x4EFFD442 // V2.S4, V2.S4, V31.S4
+	WORD $0x4EFFD463 // V3.S4, V3.S4, V31.S4
+	WORD $0x0E616840 // V0.S4, V2.S4
+	WORD $0x4E616860 // V0.S4, V3.S4
+	WORD $0x4E617803 // V3.S4, V0.S4
+	WORD $0x0E617802 // V2.S4, V0.S4
+	WORD $0x4E62CC48 // V8.S4, V2.S4, V2.S4
+	WORD $0x4E63CC69 // V9.S4, V3.S4, V3.S4
+	VST1 [V0.S4], (R1)
+	ADD  $16, R1, R1
+	ADD  $16, R2, R2
+	SUBS $4, R0, R0
+	BNE  loop
+
+done:
+	WORD $0x4E69D508 // V8.S4, V8.S4, V9.S4
+	WORD $0x7E70D908 // V8.S4, V8.S4
+	FMOVD F8, squares+32(FP)
+	RET
+
+// func affineNEON(n int, y, gain, bias *float32, inverse float32)
+TEXT ·affineNEON(SB), NOSPLIT, $80-36
+	MOVD n+0(FP), R0
+	MOVD y+8(FP), R1
+	MOVD gain+16(FP), R2
+	MOVD bias+24(FP), R3
+	MOVWU inverse+32(FP), R9
+	VDUP R9, V31.S4
+	SUBS $4, R0, R0
+	BLT  tail
+
+loop:
+	VLD1 (R1), [V0.S4]
+	VLD1 (R2), [V1.S4]
+	VLD1 (R3), [V2.S4]
+	WORD $0x6E3FDC00 // V0.S4, V0.S4, V31.S4
+	VFMLA V1.S4, V0.S4, V2.S4
+	VMOV V2.B16, V0.B16
+	VST1 [V0.S4], (R1)
+	ADD  $16, R1, R1
+	ADD  $16, R2, R2
+	ADD  $16, R3, R3
+	SUBS $4, R0, R0
+	BGE  loop
+
+tail:
+	ADDS $4, R0, R0
+	BEQ  done
+	MOVD R1, R11
+	MOVD R11, R6
+	ADD  $16, RSP, R7
+	MOVD R0, R8
+
+in0:
+	MOVWU.P 4(R6), R9
+	MOVW.P R9, 4(R7)
+	SUBS $1, R8, R8
+	BNE  in0
+	ADD  $16, RSP, R1
+	MOVD R2, R12
+	MOVD R12, R6
+	ADD  $32, RSP, R7
+	MOVD R0, R8
+
+in1:
+	MOVWU.P 4(R6), R9
+	MOVW.P R9, 4(R7)
+	SUBS $1, R8, R8
+	BNE  in1
+	ADD  $32, RSP, R2
+	MOVD R3, R13
+	MOVD R13, R6
+	ADD  $48, RSP, R7
+	MOVD R0, R8
+
+in2:
+	MOVWU.P 4(R6), R9
+	MOVW.P R9, 4(R7)
+	SUBS $1, R8, R8
+	BNE  in2
+	ADD  $48, RSP, R3
+	VLD1 (R1), [V0.S4]
+	VLD1 (R2), [V1.S4]
+	VLD1 (R3), [V2.S4]
+	WORD $0x6E3FDC00 // V0.S4, V0.S4, V31.S4
+	VFMLA V1.S4, V0.S4, V2.S4
+	VMOV V2.B16, V0.B16
+	VST1 [V0.S4], (R1)
+	MOVD R11, R6
+	ADD  $16, RSP, R7
+	MOVD R0, R8
+
+out0:
+	MOVWU.P 4(R7), R9
+	MOVW.P R9, 4(R6)
+	SUBS $1, R8, R8
+	BNE  out0
+
+done:
+	RET
+
+// func normHatNEON(n int, hat, x *float32, mean float64, inverse float32)
+TEXT ·normHatNEON(SB), NOSPLIT, $80-36
+	MOVD n+0(FP), R0
+	MOVD hat+8(FP), R1
+	MOVD x+16(FP), R2
+	MOVD mean+24(FP), R9
+	VDUP R9, V31.D2
+	MOVWU inverse+32(FP), R9
+	VDUP R9, V30.S4
+	SUBS $4, R0, R0
+	BLT  tail
+
+loop:
+	VLD1 (R1), [V0.S4]
+	VLD1 (R2), [V1.S4]
+	WORD $0x4E617823 // V3.S4, V1.S4
+	WORD $0x0E617822 // V2.S4, V1.S4
+	WORD $0x4EFFD442 // V2.S4, V2.S4, V31.S4
+	WORD $0x4EFFD463 // V3.S4, V3.S4, V31.S4
+	WORD $0x0E616840 // V0.S4, V2.S4
+	WORD $0x4E616860 // V0.S4, V3.S4
+	WORD $0x6E3EDC00 // V0.S4, V0.S4, V30.S4
+	VST1 [V0.S4], (R1)
+	ADD  $16, R1, R1
+	ADD  $16, R2, R2
+	SUBS $4, R0, R0
+	BGE  loop
+
+tail:
+	ADDS $4, R0, R0
+	BEQ  done
+	MOVD R1, R11
+	MOVD R11, R6
+	ADD  $16, RSP, R7
+	MOVD R0, R8
+
+in0:
+	MOVWU.P 4(R6), R9
+	MOVW.P R9, 4(R7)
+	SUBS $1, R8, R8
+	BNE  in0
+	ADD  $16, RSP, R1
+	MOVD R2, R12
+	MOVD R12, R6
+	ADD  $32, RSP, R7
+	MOVD R0, R8
+
+in1:
+	MOVWU.P 4(R6), R9
+	MOVW.P R9, 4(R7)
+	SUBS $1, R8, R8
+	BNE  in1
+	ADD  $32, RSP, R2
+	VLD1 (R1), [V0.S4]
+	VLD1 (R2), [V1.S4]
+	WORD $0x4E617823 // V3.S4, V1.S4
+	WORD $0x0E617822 // V2.S4, V1.S4
+	WORD $0x4EFFD442 // V2.S4, V2.S4, V31.S4
+	WORD $0x4EFFD463 // V3.S4, V3.S4, V31.S4
+	WORD $0x0E616840 // V0.S4, V2.S4
+	WORD $0x4E616860 // V0.S4, V3.S4
+	WORD $0x6E3EDC00 // V0.S4, V0.S4, V30.S4
+	VST1 [V0.S4], (R1)
+	MOVD R11, R6
+	ADD  $16, RSP, R7
+	MOVD R0, R8
+
+out0:
+	MOVWU.P 4(R7), R9
+	MOVW.P R9, 4(R6)
+	SUBS $1, R8, R8
+	BNE  out0
+
+done:
+	RET
+
+// func normSumsNEON(n int, d, dy, hat, gain, dgain, dbias *float32) (sum, along float64)
+TEXT ·normSumsNEON(SB), NOSPLIT, $0-72
+	MOVD n+0(FP), R0
+	MOVD d+8(FP), R1
+	MOVD dy+16(FP), R2
+	MOVD hat+24(FP), R3
+	MOVD gain+32(FP), R4
+	MOVD dgain+40(FP), R5
+	MOVD dbias+48(FP), R6
+	VEOR V8.B16, V8.B16, V8.B16
+	VEOR V9.B16, V9.B16, V9.B16
+	VEOR V10.B16, V10.B16, V10.B16
+	VEOR V11.B16, V11.B16, V11.B16
+	CBZ  R0, done
+
+loop:
+	VLD1 (R1), [V0.S4]
+	VLD1 (R2), [V1.S4]
+	VLD1 (R3), [V2.S4]
+	VLD1 (R4), [V3.S4]
+	VLD1 (R5), [V4.S4]
+	VLD1 (R6), [V5.S4]
+	VFMLA V2.S4, V1.S4, V4.S4
+	WORD $0x4E21D4A5 // V5.S4, V5.S4, V1.S4
+	WORD $0x6E23DC20 // V0.S4, V1.S4, V3.S4
+	WORD $0x4E617807 // V7.S4, V0.S4
+	WORD $0x0E617806 // V6.S4, V0.S4
+	WORD $0x4E66D508 // V8.S4, V8.S4, V6.S4
+	WORD $0x4E67D529 // V9.S4, V9.S4, V7.S4
+	WORD $0x4E617843 // V3.S4, V2.S4
+	WORD $0x0E617841 // V1.S4, V2.S4
+	WORD $0x4E61CCCA // V10.S4, V6.S4, V1.S4
+	WORD $0x4E63CCEB // V11.S4, V7.S4, V3.S4
+	VST1 [V0.S4], (R1)
+	VST1 [V4.S4], (R5)
+	VST1 [V5.S4], (R6)
+	ADD  $16, R1, R1
+	ADD  $16, R2, R2
+	ADD  $16, R3, R3
+	ADD  $16, R4, R4
+	ADD  $16, R5, R5
+	ADD  $16, R6, R6
+	SUBS $4, R0, R0
+	BNE  loop
+
+done:
+	WORD $0x4E69D508 // V8.S4, V8.S4, V9.S4
+	WORD $0x7E70D908 // V8.S4, V8.S4
+	FMOVD F8, sum+56(FP)
+	WORD $0x4E6BD54A // V10.S4, V10.S4, V11.S4
+	WORD $0x7E70D94A // V10.S4, V10.S4
+	FMOVD F10, along+64(FP)
+	RET
+
+// func normSpreadNEON(n int, dx, d, hat *float32, inverse, mean, along float32)
+TEXT ·normSpreadNEON(SB), NOSPLIT, $80-44
+	MOVD n+0(FP), R0
+	MOVD dx+8(FP), R1
+	MOVD d+16(FP), R2
+	MOVD hat+24(FP), R3
+	MOVWU inverse+32(FP), R9
+	VDUP R9, V31.S4
+	MOVWU mean+36(FP), R9
+	VDUP R9, V30.S4
+	MOVWU along+40(FP), R9
+	VDUP R9, V29.S4
+	SUBS $4, R0, R0
+	BLT  tail
+
+loop:
+	VLD1 (R1), [V0.S4]
+	VLD1 (R2), [V1.S4]
+	VLD1 (R3), [V2.S4]
+	VFMLA V1.S4, V31.S4, V0.S4
+	WORD $0x4E3ED400 // V0.S4, V0.S4, V30.S4
+	VFMLA V2.S4, V29.S4, V0.S4
+	VST1 [V0.S4], (R1)
+	ADD  $16, R1, R1
+	ADD  $16, R2, R2
+	ADD  $16, R3, R3
+	SUBS $4, R0, R0
+	BGE  loop
+
+tail:
+	ADDS $4, R0, R0
+	BEQ  done
+	MOVD R1, R11
+	MOVD R11, R6
+	ADD  $16, RSP, R7
+	MOVD R0, R8
+
+in0:
+	MOVWU.P 4(R6), R9
+	MOVW.P R9, 4(R7)
+	SUBS $1, R8, R8
+	BNE  in0
+	ADD  $16, RSP, R1
+	MOVD R2, R12
+	MOVD R12, R6
+	ADD  $32, RSP, R7
+	MOVD R0, R8
+
+in1:
+	MOVWU.P 4(R6), R9
+	MOVW.P R9, 4(R7)
+	SUBS $1, R8, R8
+	BNE  in1
+	ADD  $32, RSP, R2
+	MOVD R3, R13
+	MOVD R13, R6
+	ADD  $48, RSP, R7
+	MOVD R0, R8
+
+in2:
+	MOVWU.P 4(R6), R9
+	MOVW.P R9, 4(R7)
+	SUBS $1, R8, R8
+	BNE  in2
+	ADD  $48, RSP, R3
+	VLD1 (R1), [V0.S4]
+	VLD1 (R2), [V1.S4]
+	VLD1 (R3), [V2.S4]
+	VFMLA V1.S4, V31.S4, V0.S4
+	WORD $0x4E3ED400 // V0.S4, V0.S4, V30.S4
+	VFMLA V2.S4, V29.S4, V0.S4
+	VST1 [V0.S4], (R1)
+	MOVD R11, R6
+	ADD  $16, RSP, R7
+	MOVD R0, R8
+
+out0:
+	MOVWU.P 4(R7), R9
+	MOVW.P R9, 4(R6)
+	SUBS $1, R8, R8
+	BNE  out0
+
+done:
+	RET

@@ -41,3 +41,23 @@ func tanhSlopeNEON(int, *float32, *float32, *float32) { panic(noNEON) }
 func sigmoidSlopeNEON(int, *float32, *float32, *float32) { panic(noNEON) }
 
 func adamNEON(int, *float32, *float32, *float32, *float32, *adamStep) { panic(noNEON) }
+
+func sum64NEON(int, *float32) float64 { panic(noNEON) }
+
+func centreNEON(int, *float32, *float32, float64) float64 { panic(noNEON) }
+
+func affineNEON(int, *float32, *float32, *float32, float32) { panic(noNEON) }
+
+func normHatNEON(int, *float32, *float32, float64, float32) { panic(noNEON) }
+
+func normSumsNEON(int, *float32, *float32, *float32, *float32, *float32, *float32) (float64, float64) {
+	panic(noNEON)
+}
+
+func normSpreadNEON(int, *float32, *float32, *float32, float32, float32, float32) { panic(noNEON) }
+
+func dotNEON(int, *float32, *float32) float32 { panic(noNEON) }
+
+func dot64NEON(int, *float32, *float32) float64 { panic(noNEON) }
+
+func sgdNEON(int, *float32, *float32, *float32, *sgdStep) { panic(noNEON) }

@@ -13,13 +13,25 @@ func normRow(y, x, gain, bias []float32) (mean float64, inverse float32) {
 		inverse = normRowAVX2(n, &x[0], &y[0], &gain[0], &bias[0], float64(n), normEpsilon, &mean)
 		return mean, inverse
 	}
-	mean = sum64(x) / float64(n)
-	var variance float64
-	for j, v := range x {
-		y[j] = float32(float64(v) - mean)
+	var sum, variance float64
+	many := 0
+	if hasNEON {
+		many = n &^ 3
+		sum = sum64NEON(many, &x[0])
+	}
+	mean = (sum + sum64(x[many:])) / float64(n)
+	if hasNEON {
+		variance = centreNEON(many, &y[0], &x[0], mean)
+	}
+	for j := many; j < n; j++ {
+		y[j] = float32(float64(x[j]) - mean)
 		variance += float64(y[j]) * float64(y[j])
 	}
 	inverse = float32(1 / math.Sqrt(variance/float64(n)+normEpsilon))
+	if hasNEON {
+		affineNEON(n, &y[0], &gain[0], &bias[0], inverse)
+		return mean, inverse
+	}
 	for j, centred := range y {
 		hat := centred * inverse
 		y[j] = bias[j] + hat*gain[j]
@@ -33,6 +45,10 @@ func normHat(hat, x []float32, mean float64, inverse float32) {
 	x = x[:n]
 	if hasAVX2 {
 		normHatAVX2(n, &hat[0], &x[0], mean, inverse)
+		return
+	}
+	if hasNEON {
+		normHatNEON(n, &hat[0], &x[0], mean, inverse)
 		return
 	}
 	for j, v := range x {
@@ -50,7 +66,13 @@ func normSums(d, dy, hat, gain, dgain, dbias []float32) (sum, along float64) {
 		normSumsAVX2(n, &d[0], &dy[0], &hat[0], &gain[0], &dgain[0], &dbias[0], &sums[0])
 		return sums[0], sums[1]
 	}
-	for j, g := range dy {
+	many := 0
+	if hasNEON {
+		many = n &^ 3
+		sum, along = normSumsNEON(many, &d[0], &dy[0], &hat[0], &gain[0], &dgain[0], &dbias[0])
+	}
+	for j := many; j < n; j++ {
+		g := dy[j]
 		dgain[j] += g * hat[j]
 		dbias[j] += g
 		d[j] = g * gain[j]
@@ -73,6 +95,10 @@ func normSpread(dx, d, hat []float32, inverse, mean, along float32, fresh bool) 
 		return
 	case fresh:
 		clear(dx)
+	}
+	if hasNEON {
+		normSpreadNEON(n, &dx[0], &d[0], &hat[0], inverse, mean, along)
+		return
 	}
 	for j := range dx {
 		dx[j] = dx[j] + inverse*d[j] + mean + along*hat[j]

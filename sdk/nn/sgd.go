@@ -39,6 +39,10 @@ func (s *sgdStep) apply(x, g, v []float32) {
 		sgdAVX2(len(x), &x[0], &g[0], &v[0], s)
 		return
 	}
+	if hasNEON {
+		sgdNEON(len(x), &x[0], &g[0], &v[0], s)
+		return
+	}
 	for i, old := range x {
 		v[i] = s.momentum*v[i] + s.scale*g[i] + s.decay*old
 		x[i] = old - s.rate*v[i]

@@ -242,6 +242,11 @@ func dot(x, y []float32) float32 {
 		return dotAVX2(len(x), &x[0], &y[0])
 	}
 	var sum float32
+	if hasNEON {
+		many := len(x) &^ 3
+		sum = dotNEON(many, &x[0], &y[0])
+		x, y = x[many:], y[many:]
+	}
 	for i, v := range x {
 		sum += v * y[i]
 	}
@@ -258,6 +263,11 @@ func dot64(x, y []float32) float64 {
 		return dot64AVX2(len(x), &x[0], &y[0])
 	}
 	var sum float64
+	if hasNEON {
+		many := len(x) &^ 3
+		sum = dot64NEON(many, &x[0], &y[0])
+		x, y = x[many:], y[many:]
+	}
 	for i, v := range x {
 		sum += float64(v) * float64(y[i])
 	}

@@ -36,6 +36,15 @@ const (
 	fabs  = 0x4EA0F800
 	frint = 0x4E218800
 	fcvt  = 0x4E21A800
+	fcvtl = 0x0E617800 // the first two to float64
+	fcvth = 0x4E617800 // the other two
+	fcvtn = 0x0E616800 // two float64 to the first two, the others are zero
+	fcvtm = 0x4E616800 // and to the other two
+	dadd  = 0x4E60D400 // of two float64
+	dsub  = 0x4EE0D400
+	dmla  = 0x4E60CC00 // to += a·b
+	daddp = 0x7E70D800 // the sum of two float64
+	faddp = 0x6E20D400 // sums of neighbours
 	half1 = 0x4F3F0400 // arithmetic shift right by 1
 	half  = 0x4F210400 // and by 31
 )
@@ -143,6 +152,141 @@ func (l *loops) function(name, signature string, pointers []string, written []in
 	l.line("RET")
 }
 
+// reduce writes a loop over pointers as function does, for a multiple of four values,
+// that also adds to accumulators, V8 and on. What is left of four is the caller's.
+func (l *loops) reduce(name, signature string, pointers []string, written []int, rest, accumulators int, prepare, body, finish func()) {
+	l.constants = 32
+	fmt.Fprintf(l, "\n// func %s(%s)\nTEXT ·%s(SB), NOSPLIT, $0-%d\n", name, signature, name, 8*(1+len(pointers))+rest)
+	l.line("MOVD n+0(FP), R0")
+	for i, p := range pointers {
+		l.line("MOVD %s+%d(FP), R%d", p, 8*(1+i), 1+i)
+	}
+	for a := range accumulators {
+		l.bits("VEOR", register(8+a), register(8+a), register(8+a))
+	}
+	if prepare != nil {
+		prepare()
+	}
+	l.line("CBZ  R0, done")
+	l.WriteString("\nloop:\n")
+	for i := range pointers {
+		l.line("VLD1 (R%d), [%s]", 1+i, register(i))
+	}
+	body()
+	for _, i := range written {
+		l.line("VST1 [%s], (R%d)", register(i), 1+i)
+	}
+	for i := range pointers {
+		l.line("ADD  $16, R%d, R%d", 1+i, 1+i)
+	}
+	l.line("SUBS $4, R0, R0")
+	l.line("BNE  loop")
+	l.WriteString("\ndone:\n")
+	finish()
+	l.line("RET")
+}
+
+// double is a register with a float64 argument in each lane.
+func (l *loops) double(from string) register {
+	l.constants--
+	r := register(l.constants)
+	l.line("MOVD %s, R9", from)
+	l.line("VDUP R9, V%d.D2", int(r))
+	return r
+}
+
+// widen leaves four values as float64 in low and high.
+func (l *loops) widen(from, low, high register) {
+	l.unary(fcvth, high, from)
+	l.unary(fcvtl, low, from)
+}
+
+// narrow rounds four float64 to float32.
+func (l *loops) narrow(low, high, to register) {
+	l.unary(fcvtn, to, low)
+	l.unary(fcvtm, to, high)
+}
+
+// total stores the sum of the two float64 of two registers.
+func (l *loops) total(a, b register, to string) {
+	l.op(dadd, a, a, b)
+	l.unary(daddp, a, a)
+	l.line("FMOVD F%d, %s", int(a), to)
+}
+
+// norms writes the loops of norm_row.go.
+func (l *loops) norms() {
+	l.reduce("sum64NEON", "n int, x *float32) (sum float64", []string{"x"}, nil, 8, 2, nil, func() {
+		l.widen(0, 1, 2)
+		l.op(dadd, 8, 8, 1)
+		l.op(dadd, 9, 9, 2)
+	}, func() { l.total(8, 9, "sum+16(FP)") })
+	var mean, inverse, along register
+	l.reduce("centreNEON", "n int, y, x *float32, mean float64) (squares float64", []string{"y", "x"}, []int{0}, 16, 2, func() {
+		mean = l.double("mean+24(FP)")
+	}, func() {
+		l.widen(1, 2, 3)
+		l.op(dsub, 2, 2, mean)
+		l.op(dsub, 3, 3, mean)
+		l.narrow(2, 3, 0)
+		l.widen(0, 2, 3)
+		l.op(dmla, 8, 2, 2)
+		l.op(dmla, 9, 3, 3)
+	}, func() { l.total(8, 9, "squares+32(FP)") })
+	l.function("affineNEON", "n int, y, gain, bias *float32, inverse float32", []string{"y", "gain", "bias"}, []int{0}, 4, func() {
+		inverse = l.argument("inverse+32(FP)")
+	}, func() {
+		l.op(fmul, 0, 0, inverse)
+		l.fma(2, 0, 1)
+		l.move(0, 2)
+	})
+	l.function("normHatNEON", "n int, hat, x *float32, mean float64, inverse float32", []string{"hat", "x"}, []int{0}, 12, func() {
+		mean, inverse = l.double("mean+24(FP)"), l.argument("inverse+32(FP)")
+	}, func() {
+		l.widen(1, 2, 3)
+		l.op(dsub, 2, 2, mean)
+		l.op(dsub, 3, 3, mean)
+		l.narrow(2, 3, 0)
+		l.op(fmul, 0, 0, inverse)
+	})
+	l.reduce("normSumsNEON", "n int, d, dy, hat, gain, dgain, dbias *float32) (sum, along float64", []string{"d", "dy", "hat", "gain", "dgain", "dbias"}, []int{0, 4, 5}, 16, 4, nil, func() {
+		l.fma(4, 1, 2)
+		l.op(fadd, 5, 5, 1)
+		l.op(fmul, 0, 1, 3)
+		l.widen(0, 6, 7)
+		l.op(dadd, 8, 8, 6)
+		l.op(dadd, 9, 9, 7)
+		l.widen(2, 1, 3)
+		l.op(dmla, 10, 6, 1)
+		l.op(dmla, 11, 7, 3)
+	}, func() {
+		l.total(8, 9, "sum+56(FP)")
+		l.total(10, 11, "along+64(FP)")
+	})
+	l.function("normSpreadNEON", "n int, dx, d, hat *float32, inverse, mean, along float32", []string{"dx", "d", "hat"}, []int{0}, 12, func() {
+		inverse, mean, along = l.argument("inverse+32(FP)"), l.argument("mean+36(FP)"), l.argument("along+40(FP)")
+	}, func() {
+		l.fma(0, inverse, 1)
+		l.op(fadd, 0, 0, mean)
+		l.fma(0, along, 2)
+	})
+}
+
+// products writes the inner products.
+func (l *loops) products() {
+	l.reduce("dotNEON", "n int, x, y *float32) (sum float32", []string{"x", "y"}, nil, 4, 1, nil, func() { l.fma(8, 0, 1) }, func() {
+		l.op(faddp, 8, 8, 8)
+		l.op(faddp, 8, 8, 8)
+		l.line("FMOVS F8, sum+24(FP)")
+	})
+	l.reduce("dot64NEON", "n int, x, y *float32) (sum float64", []string{"x", "y"}, nil, 8, 2, nil, func() {
+		l.widen(0, 2, 3)
+		l.widen(1, 4, 5)
+		l.op(dmla, 8, 2, 4)
+		l.op(dmla, 9, 3, 5)
+	}, func() { l.total(8, 9, "sum+24(FP)") })
+}
+
 func writeLoops(b *bytes.Buffer) {
 	l := &loops{Buffer: b}
 	var c register
@@ -206,6 +350,9 @@ func writeLoops(b *bytes.Buffer) {
 		l.fma(0, 1, 2)
 	})
 	l.adam()
+	l.sgd()
+	l.products()
+	l.norms()
 }
 
 // The numbers of scalar.go of package nn.
@@ -375,5 +522,23 @@ func (l *loops) adam() {
 		l.op(fdiv, 4, 2, 5)
 		l.op(fmul, 0, 0, shrink)
 		l.fms(0, 4, rate)
+	})
+}
+
+// sgd writes the step of SGD.
+func (l *loops) sgd() {
+	var f []register
+	l.function("sgdNEON", "n int, value, grad, v *float32, step *sgdStep", []string{"value", "grad", "v"}, []int{0, 2}, 8, func() {
+		f = nil
+		l.line("MOVD step+32(FP), R10")
+		for i := range 4 {
+			f = append(f, l.argument(fmt.Sprintf("%d(R10)", 4*i)))
+		}
+	}, func() {
+		scale, decay, momentum, rate := f[0], f[1], f[2], f[3]
+		l.op(fmul, 2, 2, momentum)
+		l.fma(2, 1, scale)
+		l.fma(2, 0, decay)
+		l.fms(0, 2, rate)
 	})
 }
