@@ -30,8 +30,8 @@
 // (BatchNorm in training, Standardise, means over rows, MatMul with a batch on the
 // right, the losses that compare rows or columns) or draws (Dropout goes by the place of the row). Machines with other
 // instructions may round differently: products are assembly on amd64, with AVX2 and
-// FMA or AVX-512, and on arm64, all with the same bits; the loops over elements are
-// assembly on amd64. Elsewhere, and with the build tag purego, both are Go. Package
+// FMA or AVX-512, and on arm64, all with the same bits; so are the loops over elements,
+// most of them on arm64, where sums are in another order. Elsewhere, and with the build tag purego, both are Go. Package
 // asm, a module of its own, writes the assembly.
 //
 // # Mistakes
