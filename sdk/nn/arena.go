@@ -8,22 +8,26 @@ const (
 )
 
 // arena hands out slices of few large chunks and takes them all back at once.
-// After a first round it is one chunk, large enough for an equal round.
+// It grows by a quarter, so that a step of more rows than any before, as experts
+// have them, costs little more memory than it needs; equal rounds get the same
+// memory.
 type arena[T any] struct {
 	chunks [][]T
-	used   int // of the last chunk
+	at     int // the chunk in use
+	used   int // of that chunk
 	size   int // of all chunks
 }
 
 // alloc returns n values with undefined contents; never nil.
 func (a *arena[T]) alloc(n int) []T {
 	need := padded(n)
-	last := len(a.chunks) - 1
-	if last < 0 || len(a.chunks[last])-a.used < need {
-		a.grow(need)
-		last = len(a.chunks) - 1
+	for a.at < len(a.chunks) && len(a.chunks[a.at])-a.used < need {
+		a.at, a.used = a.at+1, 0
 	}
-	s := a.chunks[last][a.used : a.used+n : a.used+n]
+	if a.at == len(a.chunks) {
+		a.grow(need)
+	}
+	s := a.chunks[a.at][a.used : a.used+n : a.used+n]
 	a.used += need
 	return s
 }
@@ -32,10 +36,9 @@ func (a *arena[T]) alloc(n int) []T {
 func padded(n int) int { return (n + arenaStep - 1) / arenaStep * arenaStep }
 
 func (a *arena[T]) grow(need int) {
-	size := max(need, a.least(), a.size)
+	size := max(need, a.least(), padded(a.size/4))
 	a.chunks = append(a.chunks, make([]T, size))
 	a.size += size
-	a.used = 0
 }
 
 // least is the size of the smallest chunk: matrices are large, lists short.
@@ -46,12 +49,7 @@ func (a *arena[T]) least() int {
 	return arenaChunk / 64
 }
 
-func (a *arena[T]) reset() {
-	if len(a.chunks) > 1 {
-		a.chunks = [][]T{make([]T, a.size)}
-	}
-	a.used = 0
-}
+func (a *arena[T]) reset() { a.at, a.used = 0, 0 }
 
 // pool hands out values and takes them all back at once. They keep their contents.
 type pool[T any] struct {

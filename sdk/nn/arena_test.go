@@ -27,8 +27,21 @@ func TestArena_ReusesMemoryAfterReset(t *testing.T) {
 	if again := round(); again != first {
 		t.Error("the third round has other memory than the second")
 	}
-	if len(a.chunks) != 1 || a.size != size {
-		t.Errorf("%d chunks of %d values after equal rounds, want 1 of %d", len(a.chunks), a.size, size)
+	if a.size != size {
+		t.Errorf("%d values after equal rounds, want %d", a.size, size)
+	}
+}
+
+func TestArena_GrowsByLittle(t *testing.T) {
+	var a arena[float32]
+	for n := 100; n < 140; n++ { // every round needs a bit more than the one before
+		for range n {
+			a.alloc(arenaChunk / 4)
+		}
+		a.reset()
+	}
+	if need := 139 * arenaChunk / 4; a.size > need*3/2 {
+		t.Errorf("%d values for rounds of up to %d", a.size, need)
 	}
 }
 
