@@ -33,6 +33,12 @@ type CatalogWithComponents interface {
 	Components(data DatasetInfo, missingness, dualBranch Settings) error
 }
 
+// CatalogWithDefaults is an optional interface of a Catalog: the defaults of a
+// component that differ from the declared ones beside the settings that a file gives.
+type CatalogWithDefaults interface {
+	Defaults(component string, given Settings) Settings
+}
+
 // CatalogWithGenerators is an optional interface of a Catalog: datasets that are
 // made by a program instead of being added.
 type CatalogWithGenerators interface {

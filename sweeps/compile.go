@@ -243,6 +243,7 @@ func (c *compiler) checkComponents(v Variant) {
 				out[p.Name] = p.Default
 			}
 		}
+		maps.Copy(out, c.defaults(section, settings))
 		maps.Copy(out, settings)
 		return out
 	}

@@ -311,8 +311,12 @@ func (c *compiler) settings(cell Cell, section string) Settings {
 	if builtin := Builtin(section); builtin != nil {
 		parameters = builtin
 	}
+	defaults := c.defaults(section, fixed)
 	for _, p := range parameters {
 		x, ok := fixed[p.Name]
+		if !ok {
+			x, ok = defaults[p.Name]
+		}
 		if !ok {
 			x = p.Default
 		}
@@ -327,6 +331,16 @@ func (c *compiler) settings(cell Cell, section string) Settings {
 		out[p.Name] = v
 	}
 	return out
+}
+
+// defaults are those of a section that differ beside what the file gives; nil if none
+// do.
+func (c *compiler) defaults(section string, given Settings) Settings {
+	catalog, ok := c.catalog.(CatalogWithDefaults)
+	if !ok || (section != "missingness" && section != "dual_branch") {
+		return nil
+	}
+	return catalog.Defaults(section, given)
 }
 
 // spec is a run of a cell without a trial's parameters.

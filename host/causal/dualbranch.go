@@ -161,19 +161,23 @@ var recipes = map[string]map[string]any{
 
 // splitDefaults are defaults that differ from the declared ones with a split: CAL
 // weights the uniform and the intervened loss by half, CaBiR begins to swap after ten
-// of fifty epochs.
+// of fifty epochs, and both predict from the causal branch.
 var splitDefaults = map[string]map[string]any{
-	SplitAttention:   {"bias_weight": 0.5, "swap_weight": 0.5},
-	SplitSubtraction: {"bias_weight": 0.5, "swap_weight": 1.0, "swap_start": 0.2},
+	SplitAttention:   {"bias_weight": 0.5, "swap_weight": 0.5, "predict": PredictDrop},
+	SplitSubtraction: {"bias_weight": 0.5, "swap_weight": 1.0, "swap_start": 0.2, "predict": PredictDrop},
 }
 
-// withDefaults adds defaults to settings that lack them.
-func withDefaults(raw, defaults map[string]any) map[string]any {
-	out := maps.Clone(defaults)
-	if out == nil {
-		out = map[string]any{}
+// DualBranchDefaults are the defaults, by name, that differ from the declared ones
+// beside given settings: those of their recipe and their split.
+func DualBranchDefaults(given map[string]any) map[string]any {
+	name, _ := given["recipe"].(string)
+	out := map[string]any{}
+	maps.Copy(out, recipes[name])
+	split, ok := given["split"].(string)
+	if !ok {
+		split, _ = out["split"].(string)
 	}
-	maps.Copy(out, raw)
+	maps.Copy(out, splitDefaults[split])
 	return out
 }
 
@@ -184,18 +188,20 @@ func ParseDualBranch(raw map[string]any) (*DualBranch, error) {
 	if err != nil {
 		return nil, err
 	}
-	raw = withDefaults(raw, recipes[s.String("recipe")])
-	if s, err = settings("dual_branch", DualBranchParameters(), raw); err != nil {
-		return nil, err
+	defaults := DualBranchDefaults(raw)
+	for name, value := range defaults {
+		if _, given := raw[name]; !given {
+			s[name] = value
+		}
 	}
-	raw = withDefaults(raw, splitDefaults[s.String("split")])
-	if s, err = settings("dual_branch", DualBranchParameters(), raw); err != nil {
-		return nil, err
+	for _, name := range []string{"split", "predict"} {
+		if own, ok := recipes[s.String("recipe")][name]; ok && s[name] != own {
+			return nil, fmt.Errorf("dual_branch.recipe = %q has %s = %q, and %q is given; remove %s, or write the settings out without a recipe", s.String("recipe"), name, own, s[name], name)
+		}
 	}
 	split, mechanism := s.String("split"), s.String("mechanism")
 	at, form := s.String("at"), s.String("form")
 	parts := split == SplitAvailability || split == SplitEnvironment
-	_, predicts := raw["predict"]
 	for _, name := range []string{"mechanism", "at", "form"} {
 		if value := s.String(name); value != "" && !parts {
 			return nil, fmt.Errorf(`dual_branch.%s = %q belongs to split = "availability" and "environment", and the split is %q; change the split or remove %s`, name, value, split, name)
@@ -206,15 +212,12 @@ func ParseDualBranch(raw map[string]any) (*DualBranch, error) {
 		return nil, fmt.Errorf(`dual_branch.split = %q needs mechanism = "confounder", "label" or "self": what drives availability cannot be learned from the data, declare it`, split)
 	case split == SplitEnvironment && mechanism == MechanismSelf:
 		return nil, errors.New(`dual_branch.mechanism = "self" belongs to split = "availability": an environment does not come about by the values of a modality; declare "confounder" or "label"`)
-	case (split == SplitAttention || split == SplitSubtraction) && predicts && s.String("predict") != PredictDrop:
+	case (split == SplitAttention || split == SplitSubtraction) && s.String("predict") != PredictDrop:
 		return nil, fmt.Errorf(`dual_branch.predict = %q cannot be combined with split = %q, which predicts from the causal branch; use predict = "drop"`, s.String("predict"), split)
 	case split == SplitSubtraction && s.Float("bias_weight") > 1:
 		return nil, fmt.Errorf(`dual_branch.bias_weight = %v with split = "subtraction" is the share of the biased head, at most 1`, s.Float("bias_weight"))
 	case form == FormNetwork && at == AtInput:
 		return nil, errors.New(`dual_branch.form = "network" finds no directions of the features that could be erased at the input; use at = "head"`)
-	}
-	if split == SplitAttention || split == SplitSubtraction {
-		s["predict"] = PredictDrop
 	}
 	if parts {
 		form = cmp.Or(form, FormLinear)

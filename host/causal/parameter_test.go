@@ -77,6 +77,7 @@ func TestParse_setsEveryField(t *testing.T) {
 		t.Fatal(err)
 	}
 	set := raw(DualBranchParameters())
+	delete(set, "recipe") // has a test of its own
 	set["split"], set["predict"] = SplitAvailability, PredictDrop
 	e, err := ParseDualBranch(set)
 	if err != nil {
@@ -129,6 +130,8 @@ func TestParse_errors(t *testing.T) {
 		{"dual_branch", map[string]any{"split": "environment"}, []string{`split = "environment" needs mechanism`}},
 		{"dual_branch", map[string]any{"split": "attention", "predict": "marginal"}, []string{`split = "attention", which predicts from the causal branch; use predict = "drop"`}},
 		{"dual_branch", map[string]any{"recipe": "cabir", "predict": "marginal"}, []string{`split = "subtraction", which predicts from the causal branch; use predict = "drop"`}},
+		{"dual_branch", map[string]any{"recipe": "cabir", "split": "gce"}, []string{`dual_branch.recipe = "cabir" has split = "subtraction", and "gce" is given`}},
+		{"dual_branch", map[string]any{"recipe": "disc", "predict": "marginal"}, []string{`dual_branch.recipe = "disc" has predict = "own"`}},
 		{"dual_branch", map[string]any{"recipe": "cabir", "bias_weight": 1.5}, []string{"dual_branch.bias_weight = 1.5", "at most 1"}},
 		{"dual_branch", map[string]any{"recipe": "disk"}, []string{`dual_branch.recipe is "disk"`, `did you mean "disc"?`}},
 		{"dual_branch", map[string]any{"split": "attention", "at": "head"}, []string{`and the split is "attention"; change the split or remove at`}},

@@ -3,6 +3,7 @@ package causal
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
 	"math"
 	"os"
 	"slices"
@@ -110,6 +111,36 @@ func (c recipe) check(t *testing.T) {
 			}
 			closeTo(t, name, widen(p.Grad), want)
 		}
+	}
+}
+
+// Settings that are complete with the defaults that a recipe has, as a sweep sends
+// them, mean the same as the recipe alone; other splits keep the declared defaults.
+func TestDualBranchDefaults(t *testing.T) {
+	for _, given := range []map[string]any{
+		{"recipe": RecipeDisC}, {"recipe": RecipeCAL}, {"recipe": RecipeCaBiR, "swap_start": 0.4}, {"split": SplitAttention}, {},
+	} {
+		whole := map[string]any{}
+		for _, p := range DualBranchParameters() {
+			if p.Default != nil {
+				whole[p.Name] = p.Default
+			}
+		}
+		maps.Copy(whole, DualBranchDefaults(given))
+		maps.Copy(whole, given)
+		want, err := ParseDualBranch(given)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, err := ParseDualBranch(whole)
+		if err != nil {
+			t.Errorf("%v, complete: %v", given, err)
+		} else if *got != *want {
+			t.Errorf("%v is %+v alone and %+v complete", given, *want, *got)
+		}
+	}
+	if d, err := ParseDualBranch(map[string]any{"recipe": RecipeCAL}); err != nil || d.Split != SplitAttention || d.BiasWeight != 0.5 || d.SwapWeight != 0.5 || d.Predict != PredictDrop {
+		t.Errorf("cal is %+v, %v", d, err)
 	}
 }
 

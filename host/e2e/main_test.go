@@ -55,7 +55,7 @@ func build(dir string, flags ...string) error {
 		return err
 	}
 	args := append([]string{"build", "-trimpath", "-buildvcs=false", "-o", flat + "/"}, flags...)
-	cmd := exec.Command("go", append(args, "./host/cmd/deconfound", "./plugins/backbone/concat", "./plugins/strategy/...", "./host/e2e/testdata/crash", "./host/e2e/testdata/table")...)
+	cmd := exec.Command("go", append(args, "./host/cmd/deconfound", "./plugins/backbone/concat", "./plugins/backbone/transformer", "./plugins/strategy/...", "./host/e2e/testdata/crash", "./host/e2e/testdata/table")...)
 	cmd.Dir = root
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
 	if out, err := cmd.CombinedOutput(); err != nil {
@@ -65,9 +65,10 @@ func build(dir string, flags ...string) error {
 		return err
 	}
 	manifests := map[string]string{
-		"backbone/concat": root + "/plugins/backbone/concat/plugin.toml",
-		"backbone/crash":  "testdata/crash/plugin.toml",
-		"backbone/table":  "testdata/table/exec.toml",
+		"backbone/concat":      root + "/plugins/backbone/concat/plugin.toml",
+		"backbone/transformer": root + "/plugins/backbone/transformer/plugin.toml",
+		"backbone/crash":       "testdata/crash/plugin.toml",
+		"backbone/table":       "testdata/table/exec.toml",
 	}
 	strategies, err := filepath.Glob(root + "/plugins/strategy/*/plugin.toml")
 	if err != nil || len(strategies) == 0 {

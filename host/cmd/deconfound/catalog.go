@@ -29,6 +29,7 @@ var (
 	_ sweeps.CatalogWithNames      = (*catalog)(nil)
 	_ sweeps.CatalogWithCodes      = (*catalog)(nil)
 	_ sweeps.CatalogWithComponents = (*catalog)(nil)
+	_ sweeps.CatalogWithDefaults   = (*catalog)(nil)
 	_ sweeps.CatalogWithGenerators = (*catalog)(nil)
 )
 
@@ -105,6 +106,14 @@ func (c *catalog) Component(name string) []sweeps.Parameter {
 		out = append(out, settingOf(kind, p.Name, p.Default, p.Min, p.Max, p.Values, p.Text))
 	}
 	return out
+}
+
+// Defaults are the defaults of a built-in component beside given settings.
+func (c *catalog) Defaults(component string, given sweeps.Settings) sweeps.Settings {
+	if component != "dual_branch" {
+		return nil
+	}
+	return causal.DualBranchDefaults(given)
 }
 
 // Components asks the built-in components whether they go together.
