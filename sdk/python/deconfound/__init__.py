@@ -26,12 +26,12 @@ from deconfound.errors import Error  # noqa: E402
 from deconfound.features import Erasure, Scaling, Store  # noqa: E402
 from deconfound.info import Bool, Capabilities, Float, Hyperparameter, Info, Int, String  # noqa: E402
 from deconfound.server import serve  # noqa: E402
-from deconfound.strategy import Objective, Observation, Strategy, Training  # noqa: E402
+from deconfound.strategy import Held, Objective, Observation, Strategy, Training  # noqa: E402
 
 __version__ = "0.1.0"
 
 __all__ = [
-    "Backbone", "Batch", "Bool", "Capabilities", "Config", "Erasure", "Error", "Float", "Hyperparameter",
+    "Backbone", "Batch", "Bool", "Capabilities", "Config", "Erasure", "Error", "Float", "Held", "Hyperparameter",
     "Info", "Int", "Modality", "Objective", "Observation", "Optimizer", "Scaling", "Store", "Strategy",
     "String", "Task", "Training", "serve",
 ]

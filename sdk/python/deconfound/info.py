@@ -21,6 +21,7 @@ class Hyperparameter:
     values: tuple[str, ...] = ()
     log: bool = False
     text: str = ""
+    unit: str = ""  # steps or epochs, of a number that counts these
 
     def check(self, value):
         """The value in its canonical type; code bad_request if it does not fit."""
@@ -71,7 +72,9 @@ class Capabilities:
     on the other rows; deterministic promises the same bits for the same requests;
     modality_embeddings says that forward answers them; reveals_availability asks,
     of a strategy, to give the head the mask. Empty modality_kinds and tasks mean
-    all. erasure is promised by every backbone that reads features through a batch."""
+    all. erasure is promised by every backbone that reads features through a batch.
+    stages, mixes and post_hoc (scores or representation) say which of the optional
+    methods of a strategy the host calls."""
 
     needs_labels: bool = False
     batch_independent: bool = False
@@ -81,6 +84,9 @@ class Capabilities:
     tasks: tuple[str, ...] = ()
     reveals_availability: bool = False
     erasure: bool = True
+    stages: bool = False
+    mixes: bool = False
+    post_hoc: str = ""
 
 
 @dataclass(frozen=True)

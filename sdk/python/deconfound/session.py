@@ -69,7 +69,8 @@ class Handler:
             self.session = BackboneSession(self.plugin, wire.config(request))
         else:
             self.session = StrategySession(self.plugin, wire.training(request))
-        return pb.PluginMessage(open=pb.OpenResponse())
+        stages = getattr(self.session, "stages", [])
+        return pb.PluginMessage(open=pb.OpenResponse(stages=[pb.Stage(start=int(at), restart=bool(anew)) for at, anew in stages]))
 
     def _forward(self, m, r, w) -> pb.PluginMessage:
         rows, availability = wire.rows(m)
@@ -93,6 +94,22 @@ class Handler:
             weights=w.tensor(o.weights), penalty=float(o.penalty), dh=w.tensor(o.dh), dlogits=w.tensor(o.dlogits), terms=wire.terms(o.terms),
             reset_optimizer=bool(o.reset_optimizer)))
 
+    def _stage(self, m, r, w) -> pb.PluginMessage:
+        terms = self.session.begin(m.stage, r.tensor("predictions", m, "predictions"))
+        return pb.PluginMessage(stage=pb.StageResponse(terms=wire.terms(terms)))
+
+    def _mix(self, m, r, w) -> pb.PluginMessage:
+        rows, availability = wire.rows(m)
+        partner, share = self.session.mix(rows, r.vector("labels", m, "labels"), availability, wire.groups(m), m.step)
+        return pb.PluginMessage(mix=pb.MixResponse(partner=partner.astype("<i4").tobytes(), share=w.tensor(share)))
+
+    def _fit(self, m, r, w) -> pb.PluginMessage:
+        return pb.PluginMessage(fit=pb.FitResponse(terms=wire.terms(self.session.fit(wire.held(r, m)))))
+
+    def _adjust(self, m, r, w) -> pb.PluginMessage:
+        predictions, terms = self.session.adjust(wire.held(r, m))
+        return pb.PluginMessage(adjust=pb.AdjustResponse(predictions=w.tensor(predictions), terms=wire.terms(terms)))
+
     def _snapshot(self, m, r, w) -> pb.PluginMessage:
         parameters, state = self.session.snapshot()
         named = [pb.NamedTensor(name=name, tensor=w.tensor(value)) for name, value in parameters.items()]
@@ -112,7 +129,7 @@ class Handler:
 
 
 COMMON = ("snapshot", "restore", "close")
-OWN = {"backbone": ("forward", "backward"), "strategy": ("augment", "objective")}
+OWN = {"backbone": ("forward", "backward"), "strategy": ("augment", "objective", "stage", "mix", "fit", "adjust")}
 
 
 def describe(e: Exception) -> tuple[str, str]:

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from deconfound.backbone import Optimizer, Task
-from deconfound.errors import bad_request, bad_shape, not_finite
+from deconfound.errors import Error, bad_request, bad_shape, not_finite
 from deconfound.info import Info
 
 
@@ -26,6 +26,7 @@ class Training:
     optimizer: Optimizer
     seed: int
     width: int
+    epochs: int = 0  # planned length of training
 
     def __getitem__(self, name: str):
         return self.hyperparameters[name]
@@ -47,6 +48,18 @@ class Observation:
     availability: np.ndarray  # [B], uint64, the data's own
     groups: np.ndarray | None  # [B], int32
     step: int
+
+
+@dataclass(frozen=True)
+class Held:
+    """Rows that were not trained on. h is None unless post_hoc is representation;
+    labels and groups are None where rows are only predicted."""
+
+    predictions: np.ndarray  # [n, task.outputs], probabilities
+    h: np.ndarray | None  # [n, width]
+    availability: np.ndarray  # [n], uint64
+    labels: np.ndarray | None  # [n * task.label_width]
+    groups: np.ndarray | None  # [n], int32
 
 
 @dataclass
@@ -80,6 +93,32 @@ class Strategy:
         """Turns per-row losses into weights and a penalty."""
         return Objective()
 
+    def stages(self) -> list[tuple[int, bool]]:
+        """With the capability stages: for every stage after the first the epoch it
+        begins with, and whether backbone and head begin anew."""
+        return []
+
+    def begin(self, stage: int, predictions: np.ndarray) -> dict[str, float]:
+        """A stage begins, counted from 1; predictions are the model's probabilities of
+        all training rows, [N, task.outputs]. Answers terms."""
+        return {}
+
+    def mix(self, rows: np.ndarray, labels: np.ndarray, availability: np.ndarray, groups: np.ndarray | None,
+            step: int) -> tuple[np.ndarray, np.ndarray]:
+        """With the capability mixes: for every row of a batch a partner, as a place in
+        it, and the share from 0 to 1 that the row keeps of itself. h and losses are
+        mixed; the objective that follows has the rows and then their partners."""
+        raise NotImplementedError
+
+    def fit(self, held: Held) -> dict[str, float]:
+        """With the capability post_hoc: learns from validation rows after training,
+        forgetting an earlier fit. Answers terms."""
+        raise NotImplementedError
+
+    def adjust(self, held: Held) -> tuple[np.ndarray, dict[str, float]]:
+        """Probabilities, [n, task.outputs], each of its own row alone, and terms."""
+        raise NotImplementedError
+
     def snapshot(self) -> tuple[dict[str, np.ndarray], bytes]:
         """Parameters by name, float32, and all other state."""
         return {}, b""
@@ -112,8 +151,10 @@ class StrategySession:
         if training.modalities < 64 and (training.availability >> np.uint64(training.modalities)).any():
             raise bad_request(f"availability has bits beyond the {training.modalities} modalities")
         self.training = training
+        self.capabilities = plugin.info.capabilities
         self.rule = plugin()
         self.rule.open(training)
+        self.stages = self.rule.stages() if self.capabilities.stages else []
 
     def _rows(self, rows, availability) -> None:
         n = len(self.training.availability)
@@ -146,6 +187,62 @@ class StrategySession:
         if o.groups is not None and len(o.groups) != n:
             raise bad_shape(f"{len(o.groups)} groups for {n} rows")
         return self.rule.objective(o)
+
+    def _probabilities(self, name: str, p, rows: int) -> None:
+        task = self.training.task
+        if p is None or p.shape != (rows, task.outputs):
+            raise bad_shape(f"{name} have shape {None if p is None else p.shape}, want {(rows, task.outputs)}")
+        if not ((p >= 0) & (p <= 1)).all() or (task.kind == "multiclass" and (abs(p.sum(1, dtype=np.float64) - 1) > 1e-4).any()):
+            raise not_finite(f"{name} are no probabilities")
+
+    def _can(self, what: str, able) -> None:
+        if not able:
+            raise Error("unsupported", f"the strategy has no {what}")
+
+    def begin(self, stage: int, predictions) -> dict[str, float]:
+        self._can("stages", self.capabilities.stages)
+        if not 1 <= stage <= len(self.stages):
+            raise bad_request(f"stage {stage} begins, there are {len(self.stages)} after the first")
+        self._probabilities("predictions", predictions, len(self.training.availability))
+        return self.rule.begin(stage, predictions)
+
+    def mix(self, rows, labels, availability, groups, step: int) -> tuple[np.ndarray, np.ndarray]:
+        self._can("mixing", self.capabilities.mixes)
+        self._rows(rows, availability)
+        n = len(rows)
+        if labels is None or len(labels) != n * self.training.task.label_width or (groups is not None and len(groups) != n):
+            raise bad_shape(f"labels or groups do not fit {n} rows")
+        partner, share = self.rule.mix(rows, labels, availability, groups, step)
+        partner, share = np.ascontiguousarray(partner, np.int32), np.ascontiguousarray(share, np.float32)
+        if partner.shape != (n,) or share.shape != (n,) or (partner < 0).any() or (partner >= n).any() or not ((share >= 0) & (share <= 1)).all():
+            raise bad_shape(f"partners or shares do not fit {n} rows")
+        return partner, share
+
+    def _held(self, held: Held) -> None:
+        self._can("post-hoc fitting", self.capabilities.post_hoc)
+        n = len(held.availability)
+        self._probabilities("predictions", held.predictions, n)
+        if self.capabilities.post_hoc == "representation":
+            if held.h is None or held.h.shape != (n, self.training.width):
+                raise bad_shape(f"h has shape {None if held.h is None else held.h.shape}, want {(n, self.training.width)}")
+            if not np.isfinite(held.h).all():
+                raise not_finite("h is not finite")
+
+    def fit(self, held: Held) -> dict[str, float]:
+        self._held(held)
+        n = len(held.availability)
+        if n < 1:
+            raise bad_request("fit to no validation rows")
+        if held.labels is None or len(held.labels) != n * self.training.task.label_width or (held.groups is not None and len(held.groups) != n):
+            raise bad_shape(f"labels or groups do not fit {n} rows")
+        return self.rule.fit(held)
+
+    def adjust(self, held: Held) -> tuple[np.ndarray, dict[str, float]]:
+        self._held(held)
+        predictions, terms = self.rule.adjust(held)
+        predictions = np.ascontiguousarray(predictions, np.float32)
+        self._probabilities("adjusted predictions", predictions, len(held.availability))
+        return predictions, terms
 
     def snapshot(self) -> tuple[dict[str, np.ndarray], bytes]:
         return self.rule.snapshot()

@@ -13,9 +13,10 @@ from deconfound.backbone import Config, Modality, Optimizer, Task
 from deconfound.errors import Error, bad_shape
 from deconfound.features import Erasure, Scaling
 from deconfound.info import Info
-from deconfound.strategy import Training
+from deconfound.strategy import Held, Training
 
 MAX_MESSAGE = 1 << 30
+CONTRACT = 1  # minor version of the contract
 MAX_ERROR_TEXT = 16 << 10
 ALIGNMENT = 64
 FROM_HOST, FROM_PLUGIN = 0, 2
@@ -164,7 +165,17 @@ def training(m) -> Training:
     if covariates is None:
         covariates = np.empty((len(availability), 0), np.float32)
     return Training(availability, labels, covariates, groups(m), dict(m.prior), m.modalities, Task(m.task.kind, m.task.classes),
-                    values(m), optimizer(m), m.seed, m.width)
+                    values(m), optimizer(m), m.seed, m.width, m.epochs)
+
+
+def held(r: "Reader", m) -> Held:
+    """What a FitRequest or an AdjustRequest shows."""
+    labels = r.vector("labels", m, "labels") if "labels" in m.DESCRIPTOR.fields_by_name else None
+    predictions = r.tensor("predictions", m, "predictions")
+    if predictions is None:
+        raise bad_shape("there are no predictions")
+    return Held(predictions, r.tensor("h", m, "h"), numbers("availability", m.availability, "<u8"), labels,
+                groups(m) if "groups" in m.DESCRIPTOR.fields_by_name else None)
 
 
 def values(m) -> dict:
@@ -193,13 +204,15 @@ def info(kind: str, i: Info) -> pb.InfoResponse:
     return pb.InfoResponse(
         kind=kind, name=i.name, version=i.version, licence=i.licence, citation=i.citation, text=i.text,
         hyperparameters=[
-            pb.Hyperparameter(name=h.name, type=h.type, default=value(h.default), min=h.min, max=h.max, values=h.values, log=h.log, text=h.text)
+            pb.Hyperparameter(name=h.name, type=h.type, default=value(h.default), min=h.min, max=h.max, values=h.values, log=h.log, text=h.text, unit=h.unit)
             for h in i.hyperparameters
         ],
         capabilities=pb.Capabilities(
             needs_labels=c.needs_labels, batch_independent=c.batch_independent, deterministic=c.deterministic,
             modality_embeddings=c.modality_embeddings, modality_kinds=c.modality_kinds, tasks=c.tasks,
-            reveals_availability=c.reveals_availability, erasure=c.erasure and kind == "backbone"),
+            reveals_availability=c.reveals_availability, erasure=c.erasure and kind == "backbone",
+            stages=c.stages, mixes=c.mixes, post_hoc=c.post_hoc),
+        contract=CONTRACT,
     )
 
 
