@@ -132,6 +132,22 @@
 //
 //	func main() { serve.Strategy(strategy.New(info, build)) }
 //
+// A strategy can do more than weigh and penalise. It declares so in its
+// [Capabilities], its rule has the methods of strategy.Stager, Mixer or Fitter, and
+// the host calls them:
+//
+//   - Stages: training in parts, each of which may begin with a new model and sees
+//     what the last one says of the training rows (JTT);
+//   - Mixes: rows of a batch are mixed in h, after fusion, and so are their losses
+//     (mixup, LISA);
+//   - PostHoc: what is fitted to validation rows after training, and corrects the
+//     predictions of all others (calibration, DFR). It never sees a test label.
+//
+// These came with version 1.1 of the contract. A plugin says in its Info which
+// version it was built for, and is refused by a host that is older; one that is older
+// than the host loads as before. A hyperparameter that counts steps or epochs says
+// so in its Unit, and the host warns of one that a run does not reach.
+//
 // # The directory of a plugin
 //
 // It holds the program and plugin.toml:

@@ -131,11 +131,13 @@ func TestPython_Transports(t *testing.T) {
 		t.Skip("starts interpreters")
 	}
 	python := interpreter(t, "numpy", "grpc", "cryptography", "google.protobuf")
-	dir := filepath.Join(checkout, "sdk", "python", "tests", "plugins", "linear")
-	for name, config := range map[string]plugin.Config{
-		"sockets": {}, "grpc": {NoSockets: true}, "bytes": {NoSockets: true, NoSharedMemory: true},
-	} {
-		t.Run(name, func(t *testing.T) { conforms(t, dir, python, config) })
+	for _, written := range []string{"linear", "ready"} {
+		dir := filepath.Join(checkout, "sdk", "python", "tests", "plugins", written)
+		for name, config := range map[string]plugin.Config{
+			"sockets": {}, "grpc": {NoSockets: true}, "bytes": {NoSockets: true, NoSharedMemory: true},
+		} {
+			t.Run(written+"/"+name, func(t *testing.T) { conforms(t, dir, python, config) })
+		}
 	}
 }
 
