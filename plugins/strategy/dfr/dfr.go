@@ -155,7 +155,7 @@ func (r *rule) balanced(rows strategy.Held, random *rand.Rand) []int {
 }
 
 // Adjust answers what the new head predicts of h, whatever the old one did.
-func (r *rule) Adjust(rows strategy.Held) ([]float32, []sdk.Term, error) {
+func (r *rule) Adjust(rows strategy.Held) ([]float32, []sdk.Term, error) { //nolint:unparam // the interface has more
 	if r.head == nil {
 		return nil, nil, sdk.Errorf(sdk.CodeBadRequest, "adjust before a fit")
 	}
@@ -178,7 +178,7 @@ func (r *rule) Adjust(rows strategy.Held) ([]float32, []sdk.Term, error) {
 }
 
 // State is the new head as little-endian float64; nothing before a fit.
-func (r *rule) State() ([]byte, error) {
+func (r *rule) State() ([]byte, error) { //nolint:unparam // the interface has more
 	var out []byte
 	for _, v := range r.head {
 		out = binary.LittleEndian.AppendUint64(out, math.Float64bits(v))

@@ -35,7 +35,7 @@ func (p *problem) solve(start []float64) []float64 {
 	if !several {
 		return now
 	}
-	ahead, before, momentum := append([]float64(nil), now...), append([]float64(nil), now...), 1.0
+	ahead, momentum := append([]float64(nil), now...), 1.0
 	lipschitz := 1.0
 	gradient := make([]float64, len(now))
 	for range iterations {
@@ -61,7 +61,8 @@ func (p *problem) solve(start []float64) []float64 {
 			uphill += (ahead[i] - v) * (v - now[i])
 			change, size = max(change, math.Abs(v-now[i])), max(size, math.Abs(v))
 		}
-		before, now = now, next
+		before := now
+		now = next
 		if change <= converged*max(size, 1) && momentum > 1 {
 			break
 		}

@@ -95,7 +95,7 @@ func (r *rule) Weights(b strategy.Batch) ([]float32, []sdk.Term, error) { //noli
 
 // State is a byte for every training row, 1 if it is in the error set; nothing in
 // the first stage.
-func (r *rule) State() ([]byte, error) {
+func (r *rule) State() ([]byte, error) { //nolint:unparam // the interface has more
 	if r.wrong == nil {
 		return nil, nil
 	}

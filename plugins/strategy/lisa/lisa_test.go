@@ -33,7 +33,7 @@ func TestMix(t *testing.T) {
 				t.Fatalf("shares %v", share)
 			}
 			sameLabel, sameGroup := b.Labels[i] == b.Labels[j], b.Groups[i] == b.Groups[j]
-			alone := i == j && i == 4 && !first // no other row is in its group
+			alone := i == 4 && j == 4 && !first // no other row is in its group
 			if !alone && (sameLabel != first || sameGroup == first) {
 				t.Fatalf("step %d: row %d is mixed with row %d", step, i, j)
 			}

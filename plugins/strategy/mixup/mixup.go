@@ -23,7 +23,7 @@ var info = sdk.Info{
 
 type rule struct{ alpha float64 }
 
-func newRule(c strategy.Config) (strategy.Rule, error) { //nolint:unparam // the builder has an error
+func newRule(c strategy.Config) (strategy.Rule, error) {
 	return rule{c.Float("alpha")}, nil
 }
 

@@ -45,7 +45,7 @@ type rule struct {
 	of        map[uint64][]curve
 }
 
-func newRule(c strategy.Config) (strategy.Rule, error) { //nolint:unparam // the builder has an error
+func newRule(c strategy.Config) (strategy.Rule, error) {
 	return &rule{
 		task: c.Open.Task, minRows: c.Int("min_rows"), shrinkage: c.Float("shrinkage"), intercept: c.String("form") == "platt",
 	}, nil
@@ -128,7 +128,7 @@ func bounded(p float32) float64 {
 }
 
 // Adjust applies the curve of the row's pattern, or of all rows.
-func (r *rule) Adjust(rows strategy.Held) ([]float32, []sdk.Term, error) {
+func (r *rule) Adjust(rows strategy.Held) ([]float32, []sdk.Term, error) { //nolint:unparam // the interface has more
 	if !r.fitted {
 		return nil, nil, sdk.Errorf(sdk.CodeBadRequest, "adjust before a fit")
 	}
@@ -150,7 +150,7 @@ func (r *rule) Adjust(rows strategy.Held) ([]float32, []sdk.Term, error) {
 
 // State is the curves of all rows, then by pattern, as little-endian float64 after
 // the pattern.
-func (r *rule) State() ([]byte, error) {
+func (r *rule) State() ([]byte, error) { //nolint:unparam // the interface has more
 	if !r.fitted {
 		return nil, nil
 	}

@@ -42,7 +42,7 @@ type rule struct {
 // every output, and the variance of that mean.
 type offset struct{ delta, variance []float64 }
 
-func newRule(c strategy.Config) (strategy.Rule, error) { //nolint:unparam // the builder has an error
+func newRule(c strategy.Config) (strategy.Rule, error) {
 	return &rule{task: c.Open.Task, outputs: c.Open.Task.Outputs(), minRows: float64(c.Int("min_rows")), clip: c.Float("clip")}, nil
 }
 
@@ -185,7 +185,7 @@ func (r *rule) offset(a uint64) offset {
 
 // State is the offsets: of all rows, then by pattern, as little-endian float64 after
 // the pattern.
-func (r *rule) State() ([]byte, error) {
+func (r *rule) State() ([]byte, error) { //nolint:unparam // the interface has more
 	if !r.fitted {
 		return nil, nil
 	}
