@@ -2,6 +2,7 @@ package plugin
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -80,7 +81,7 @@ func Execute(ctx context.Context, x Execution) (peak int64, err error) {
 		return peak, nil
 	case cause == nil:
 		return peak, failed(sdk.CodePluginCrash, "%s", c.outcome)
-	case cause == errLate:
+	case errors.Is(cause, errLate):
 		return peak, failed(sdk.CodeDeadline, "it trained for more than %v, which script.timeout allows", e.Script.Timeout)
 	case sdk.CodeOf(cause) == sdk.CodePluginMemory:
 		return peak, failed(sdk.CodePluginMemory, "%s", cause)

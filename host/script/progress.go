@@ -45,11 +45,9 @@ func (p *progress) line(text string) (bool, error) {
 		return false, nil
 	}
 	var values map[string]any
-	if json.Unmarshal([]byte(text), &values) != nil {
-		return false, nil
-	}
+	parsed := json.Unmarshal([]byte(text), &values) == nil
 	epoch, ok := values["epoch"].(float64)
-	if !ok {
+	if !parsed || !ok {
 		return false, nil
 	}
 	delete(values, "epoch")

@@ -231,12 +231,11 @@ func TestSample_formats(t *testing.T) {
 			x, y, labelled := array("features.npy"), array("labels.npy"), len(labelColumns(store))
 			for i := range want {
 				for j, v := range want[i] {
-					got := float32(0)
-					if j < labelled {
-						got = y[i*labelled+j]
-					} else {
-						got = x[i*(len(names)-labelled)+j-labelled]
+					of, at, width := y, j, labelled
+					if j >= labelled {
+						of, at, width = x, j-labelled, len(names)-labelled
 					}
+					got := of[i*width+at]
 					if !close32(got, v) {
 						t.Fatalf("npy, %s of row %d: got %v, want %v", names[j], i, got, v)
 					}
