@@ -28,6 +28,9 @@ const (
 	orphanPatience = 5 * time.Second
 )
 
+// errPatience says that processes outlived their host for longer than they may.
+var errPatience = errors.New("processes outlive their host")
+
 // newPluginHost is the host that plugin check kills. It is no command for people.
 func newPluginHost(a *app) *cobra.Command {
 	return &cobra.Command{
@@ -118,15 +121,26 @@ func (c checkedProcess) Orphans(ctx context.Context) ([]string, error) {
 	if len(before) < 2 {
 		return nil, fmt.Errorf("there are %d processes of the host and its plugin, want at least 2", len(before))
 	}
-	for deadline := time.Now().Add(orphanPatience); ; time.Sleep(20 * time.Millisecond) {
+	ctx, done := context.WithTimeoutCause(ctx, orphanPatience, errPatience)
+	defer done()
+	look := time.NewTicker(20 * time.Millisecond) // they are no children of this process
+	defer look.Stop()
+	for {
+		select {
+		case <-look.C:
+		case <-ctx.Done():
+		}
 		left := marked(mark)
-		if len(left) == 0 || time.Now().After(deadline) || ctx.Err() != nil {
+		if len(left) == 0 || ctx.Err() != nil {
 			var names []string
 			for pid, name := range left {
 				names = append(names, name)
 				_ = syscall.Kill(pid, syscall.SIGKILL)
 			}
-			return names, ctx.Err()
+			if cause := context.Cause(ctx); cause != nil && !errors.Is(cause, errPatience) {
+				return nil, cause
+			}
+			return names, nil
 		}
 	}
 }
