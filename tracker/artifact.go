@@ -1,57 +1,66 @@
 package tracker
 
 import (
-	"bytes"
 	"context"
-	"crypto/sha256"
 	"errors"
 	"fmt"
-	"sync"
+	"io"
 	"time"
 
 	"github.com/jackc/pgx/v5"
-	"github.com/klauspost/compress/zstd"
+
+	"github.com/deconfound/deconfound/tracker/content"
 )
 
-// codec is shared: both halves are safe for concurrent use of the All methods,
-// and making them is what costs.
-var codec = sync.OnceValues(func() (*zstd.Encoder, *zstd.Decoder) {
-	enc, err := zstd.NewWriter(nil, zstd.WithEncoderConcurrency(1))
-	if err != nil {
-		panic(err) // the options are constant
-	}
-	dec, err := zstd.NewReader(nil, zstd.WithDecoderConcurrency(1))
-	if err != nil {
-		panic(err)
-	}
-	return enc, dec
-})
+// Content names bytes by their SHA-256 and says how many there are.
+type Content struct {
+	Sum  content.Sum
+	Size int64
+}
 
 // Artifact is a file of a run.
 type Artifact struct {
-	Path   string
-	Kind   string // log, model, environment ...
-	SHA256 []byte // of the content
-	Size   int64
+	Path string
+	Kind string // log, model, environment ...
+	Content
 }
 
-// PutArtifact stores a file of the lease's run. Equal contents are stored once.
-// A second file of the same path replaces the first.
-func (s *Store) PutArtifact(ctx context.Context, tx pgx.Tx, l Lease, path, kind string, content []byte) error {
-	if err := l.hold(ctx, tx, false); err != nil {
-		return fmt.Errorf("store artifact %q of run %d: %w", path, l.Run.ID, err)
+// PutContent stores a content, or finds that it is there. Until something names
+// it, it stays for the grace of CollectGarbage: name it in a transaction of its
+// own, afterwards. The reader may be left unread.
+func (s *Store) PutContent(ctx context.Context, c Content, from io.Reader) error {
+	place, err := s.place(ctx)
+	if err != nil {
+		return err
 	}
-	enc, _ := codec()
-	hash := sha256.Sum256(content)
-	// touched_at keeps a concurrent CollectGarbage off a blob that was unused.
-	const blob = `insert into blob (sha256, size, data) values ($1, $2, $3)
-		on conflict (sha256) do update set touched_at = now()`
-	if _, err := tx.Exec(ctx, blob, hash[:], len(content), enc.EncodeAll(content, nil)); err != nil {
+	// First, and committed: a collection that is deleting this content holds the
+	// row until it is gone, and any later one finds the content young.
+	const touch = `insert into blob (sha256, size) values ($1, $2) on conflict (sha256) do update set touched_at = now()`
+	if _, err := s.pool.Exec(ctx, touch, c.Sum[:], c.Size); err != nil {
+		return fmt.Errorf("store content %.12s: %w", c.Sum, err)
+	}
+	return place.Put(ctx, c.Sum, c.Size, from)
+}
+
+// Content opens a content; its errors are those of content.Place. The caller
+// closes it.
+func (s *Store) Content(ctx context.Context, c Content) (io.ReadCloser, error) {
+	place, err := s.place(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return place.Get(ctx, c.Sum)
+}
+
+// PutArtifact makes a content, which PutContent has stored, a file of the lease's
+// run. A second file of the same path replaces the first.
+func (s *Store) PutArtifact(ctx context.Context, tx pgx.Tx, l Lease, path, kind string, c Content) error {
+	if err := l.hold(ctx, tx, false); err != nil {
 		return fmt.Errorf("store artifact %q of run %d: %w", path, l.Run.ID, err)
 	}
 	const artifact = `insert into artifact (run_id, path, kind, sha256) values ($1, $2, $3, $4)
 		on conflict (run_id, path) do update set kind = excluded.kind, sha256 = excluded.sha256`
-	if _, err := tx.Exec(ctx, artifact, l.Run.ID, path, kind, hash[:]); err != nil {
+	if _, err := tx.Exec(ctx, artifact, l.Run.ID, path, kind, c.Sum[:]); err != nil {
 		return fmt.Errorf("store artifact %q of run %d: %w", path, l.Run.ID, err)
 	}
 	return nil
@@ -64,46 +73,74 @@ func (r Reader) Artifacts(ctx context.Context, runID int64) ([]Artifact, error) 
 	if err != nil {
 		return nil, fmt.Errorf("list artifacts of run %d: %w", runID, err)
 	}
-	out, err := pgx.CollectRows(rows, pgx.RowToStructByPos[Artifact])
+	out, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (a Artifact, err error) {
+		var sum []byte
+		err = row.Scan(&a.Path, &a.Kind, &sum, &a.Size)
+		copy(a.Sum[:], sum)
+		return a, err
+	})
 	if err != nil {
 		return nil, fmt.Errorf("list artifacts of run %d: %w", runID, err)
 	}
 	return out, nil
 }
 
-// Artifact reads a file of a run and checks its hash.
-func (r Reader) Artifact(ctx context.Context, runID int64, path string) ([]byte, error) {
-	var want, data []byte
-	const query = `select sha256, data from artifact join blob using (sha256) where run_id = $1 and path = $2`
-	err := r.db.QueryRow(ctx, query, runID, path).Scan(&want, &data)
-	if errors.Is(err, pgx.ErrNoRows) {
-		err = ErrNotFound
-	}
+// Artifact finds a file of a run.
+func (r Reader) Artifact(ctx context.Context, runID int64, path string) (Artifact, error) {
+	list, err := r.Artifacts(ctx, runID)
 	if err != nil {
-		return nil, fmt.Errorf("read artifact %q of run %d: %w", path, runID, err)
+		return Artifact{}, err
 	}
-	_, dec := codec()
-	content, err := dec.DecodeAll(data, nil)
-	if err != nil {
-		return nil, fmt.Errorf("read artifact %q of run %d: %w", path, runID, err)
+	for _, a := range list {
+		if a.Path == path {
+			return a, nil
+		}
 	}
-	if got := sha256.Sum256(content); !bytes.Equal(got[:], want) {
-		return nil, fmt.Errorf("read artifact %q of run %d: its hash is %x, recorded as %x", path, runID, got, want)
-	}
-	return content, nil
+	return Artifact{}, fmt.Errorf("read artifact %q of run %d: %w", path, runID, ErrNotFound)
 }
 
-// CollectGarbage deletes contents that no artifact has named for at least grace
-// and answers how many bytes they had.
+// CollectGarbage deletes contents that neither an artifact nor a bundle has named
+// for at least grace and answers how many bytes they had, before compression.
 func (s *Store) CollectGarbage(ctx context.Context, grace time.Duration) (int64, error) {
-	const query = `with gone as (delete from blob b where touched_at <= now() - $1::interval
-		and not exists (select from artifact a where a.sha256 = b.sha256) returning size)
-		select coalesce(sum(size), 0)::bigint from gone`
-	var n int64
-	if err := s.pool.QueryRow(ctx, query, grace).Scan(&n); err != nil {
-		return 0, fmt.Errorf("collect garbage: %w", err)
+	fail := func(err error) (int64, error) { return 0, fmt.Errorf("collect garbage: %w", err) }
+	const unused = ` from blob b where touched_at <= now() - $1::interval
+		and not exists (select from artifact a where a.sha256 = b.sha256) and not exists (select from bundle x where x.sha256 = b.sha256)`
+	rows, err := s.pool.Query(ctx, `select sha256`+unused+` order by sha256`, grace)
+	if err != nil {
+		return fail(err)
 	}
-	return n, nil
+	sums, err := pgx.CollectRows(rows, pgx.RowTo[[]byte])
+	if err != nil {
+		return fail(err)
+	}
+	if len(sums) == 0 {
+		return 0, nil
+	}
+	place, err := s.place(ctx)
+	if err != nil {
+		return fail(err)
+	}
+	var freed int64
+	for _, sum := range sums {
+		// The row stays locked until the content is gone, see PutContent. When it
+		// cannot be deleted the row stays, and the next collection tries again.
+		err := s.InTx(ctx, func(tx pgx.Tx) error {
+			var size int64
+			err := tx.QueryRow(ctx, `delete`+unused+` and b.sha256 = $2 returning size`, grace, sum).Scan(&size)
+			if errors.Is(err, pgx.ErrNoRows) {
+				return nil // wanted again
+			}
+			if err != nil {
+				return err
+			}
+			freed += size
+			return place.Delete(ctx, content.Sum(sum))
+		})
+		if err != nil {
+			return freed, fmt.Errorf("collect garbage: %w", err)
+		}
+	}
+	return freed, nil
 }
 
 // DeleteSweep deletes a sweep with its runs and everything that was recorded on

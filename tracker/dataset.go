@@ -34,14 +34,22 @@ type DatasetInfo struct {
 	Classes  int               // of a multiclass or multilabel task
 	Patterns map[uint64]string // availability -> text, for example base+lipid
 	Groups   []UnitGroup
+	// Key tells the installation key of the unit hashes apart from others; "" is
+	// not checked.
+	Key string
 }
 
 // DescribeDataset stores the task, names of patterns and subgroup levels. It adds what is
-// not there and leaves the rest alone, so any worker may call it at any time.
+// not there and leaves the rest alone, so any worker may call it at any time. It
+// answers ErrOtherKey, and stores nothing, if the dataset has been described with
+// unit hashes of another key.
 func (s *Store) DescribeDataset(ctx context.Context, info DatasetInfo) error {
 	err := s.InTx(ctx, func(tx pgx.Tx) error {
 		id, err := datasetID(ctx, tx, info.Name, info.Hash)
 		if err != nil {
+			return err
+		}
+		if err := holdUnitKey(ctx, tx, id, info.Key); err != nil {
 			return err
 		}
 		const addTask = `update dataset set task = $2, classes = $3 where dataset_id = $1 and task is null`
@@ -70,6 +78,39 @@ func (s *Store) DescribeDataset(ctx context.Context, info DatasetInfo) error {
 	})
 	if err != nil {
 		return fmt.Errorf("describe dataset %q: %w", info.Name, err)
+	}
+	return nil
+}
+
+// HoldUnitKey decides the key of a dataset's unit hashes, or answers ErrOtherKey
+// if another one is recorded: predictions of both could not be compared.
+func (s *Store) HoldUnitKey(ctx context.Context, name, hash, key string) error {
+	err := s.InTx(ctx, func(tx pgx.Tx) error {
+		id, err := datasetID(ctx, tx, name, hash)
+		if err != nil {
+			return err
+		}
+		return holdUnitKey(ctx, tx, id, key)
+	})
+	if err != nil {
+		return fmt.Errorf("record the key of dataset %q: %w", name, err)
+	}
+	return nil
+}
+
+func holdUnitKey(ctx context.Context, tx pgx.Tx, id int32, key string) error {
+	if key == "" {
+		return nil
+	}
+	if _, err := tx.Exec(ctx, `update dataset set unit_key = $2 where dataset_id = $1 and unit_key is null`, id, key); err != nil {
+		return err
+	}
+	var held string
+	if err := tx.QueryRow(ctx, `select unit_key from dataset where dataset_id = $1`, id).Scan(&held); err != nil {
+		return err
+	}
+	if held != key {
+		return ErrOtherKey
 	}
 	return nil
 }

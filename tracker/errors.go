@@ -16,6 +16,10 @@ var (
 	// ErrNotFound says that no such sweep, run or artifact exists.
 	ErrNotFound = errors.New("not found")
 
+	// ErrOtherKey says that a dataset's unit hashes here and those recorded were
+	// made with two installation keys, so that the same patient has two hashes.
+	ErrOtherKey = errors.New("the unit hashes were made with another installation key")
+
 	// ErrNotOwner says that only the owner of the sweep may do this.
 	ErrNotOwner = errors.New("not the owner of the sweep")
 )

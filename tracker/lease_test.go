@@ -86,7 +86,7 @@ func TestSlices(t *testing.T) {
 	wantErr(t, b.finish(l, tracker.Outcome{Metrics: map[tracker.Metric]float64{loss: 1}}), tracker.ErrFenced)
 	_, err = b.fail(l, tracker.Failure{Code: "x"})
 	wantErr(t, err, tracker.ErrFenced)
-	err = b.store.InTx(t.Context(), func(tx pgx.Tx) error { return b.store.PutArtifact(t.Context(), tx, l, "p", "k", nil) })
+	err = b.store.InTx(t.Context(), func(tx pgx.Tx) error { return b.store.PutArtifact(t.Context(), tx, l, "p", "k", tracker.Content{}) })
 	wantErr(t, err, tracker.ErrFenced)
 	if after := b.rows(`select * from run order by 1`) + b.rows(`select * from point`) + b.rows(`select * from checkpoint`); after != before {
 		t.Errorf("a stale lease changed\n%s\ninto\n%s", before, after)

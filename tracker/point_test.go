@@ -9,7 +9,6 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
-	"github.com/jackc/pgx/v5"
 
 	"github.com/deconfound/deconfound/tracker"
 )
@@ -285,41 +284,6 @@ func TestFinish_Many(t *testing.T) {
 			t.Fatalf("row %d: got unit %d, class %d, score %v; want %+v", i, got[0].Unit[i], got[0].Class[i], got[0].Score[i], p)
 		}
 	}
-}
-
-func TestArtifacts(t *testing.T) {
-	b := setup(t)
-	l := b.lease(1)
-	put := func(path, content string) {
-		b.tx(func(tx pgx.Tx) error { return b.store.PutArtifact(t.Context(), tx, l, path, "log", []byte(content)) })
-	}
-	put("a.log", "same")
-	put("b.log", "same")
-	put("b.log", "same")
-	put("c.log", "")
-	if got := b.rows(`select count(*) from blob`); got != "2\n" {
-		t.Errorf("got %s blobs, want 2", got)
-	}
-	list, err := b.store.Artifacts(t.Context(), l.Run.ID)
-	if err != nil || len(list) != 3 || list[0].Path != "a.log" || list[0].Size != 4 || list[0].Kind != "log" {
-		t.Errorf("list: got %+v, %v", list, err)
-	}
-	if got, err := b.store.Artifact(t.Context(), l.Run.ID, "b.log"); err != nil || string(got) != "same" {
-		t.Errorf("read: got %q, %v", got, err)
-	}
-	put("c.log", "other")
-	if n, err := b.store.CollectGarbage(t.Context(), 0); err != nil || n != 0 {
-		t.Errorf("garbage: got %d bytes, %v; want the empty content only", n, err)
-	}
-	if got := b.rows(`select count(*) from blob`); got != "2\n" {
-		t.Errorf("got %s blobs after the collection, want 2", got)
-	}
-	b.rows(`update blob set sha256 = sha256, data = (select data from blob where size = 5)`)
-	if _, err := b.store.Artifact(t.Context(), l.Run.ID, "a.log"); err == nil {
-		t.Error("damaged content: got no error")
-	}
-	_, err = b.store.Artifact(t.Context(), l.Run.ID, "none")
-	wantErr(t, err, tracker.ErrNotFound)
 }
 
 func TestMetric_String(t *testing.T) {

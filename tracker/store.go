@@ -22,6 +22,7 @@ type Store struct {
 	dict       *dictionary
 	dsn        string
 	analystDSN string
+	contents   contents
 }
 
 // Option changes how Open connects.
@@ -84,6 +85,7 @@ func (s *Store) DSN() string { return s.dsn }
 
 // Close waits for connections that are in use and closes them all.
 func (s *Store) Close() {
+	_ = s.contents.close() // whatever was written is there
 	s.dict.pool.Close()
 	s.pool.Close()
 }

@@ -153,7 +153,13 @@ func TestContextEnded(t *testing.T) {
 		"CommitSlice":       result(s.CommitSlice(ctx, tx, l, tracker.Slice{})),
 		"Finish":            s.Finish(ctx, tx, l, tracker.Outcome{}),
 		"Fail":              result(s.Fail(ctx, tx, l, tracker.Failure{})),
-		"PutArtifact":       s.PutArtifact(ctx, tx, l, "p", "k", nil),
+		"PutArtifact":       s.PutArtifact(ctx, tx, l, "p", "k", tracker.Content{}),
+		"PutContent":        s.PutContent(ctx, tracker.Content{}, strings.NewReader("")),
+		"Content":           result(s.Content(ctx, tracker.Content{})),
+		"PutBundle":         s.PutBundle(ctx, tracker.Bundle{Kind: tracker.BundleStore}),
+		"Bundle":            result(s.Bundle(ctx, tracker.BundleStore, "h")),
+		"WithdrawBundles":   result(s.WithdrawBundles(ctx, tracker.BundleStore, "n")),
+		"HoldUnitKey":       s.HoldUnitKey(ctx, "d", "dh", "k"),
 	} {
 		if err == nil {
 			t.Errorf("%s: got no error", name)
