@@ -160,6 +160,11 @@ func TestHoldUnitKey(t *testing.T) {
 		t.Errorf("the same again: %v", err)
 	}
 	wantErr(t, b.store.HoldUnitKey(t.Context(), "d", "dh", "two"), tracker.ErrOtherKey)
+	for hash, want := range map[string]string{"dh": "one", "unknown": ""} {
+		if got, err := b.store.Aside().UnitKey(t.Context(), hash); err != nil || got != want {
+			t.Errorf("key of %s: got %q, %v; want %q", hash, got, err, want)
+		}
+	}
 	wantErr(t, b.store.DescribeDataset(t.Context(), tracker.DatasetInfo{Name: "d", Hash: "dh", Key: "two", Task: "binary"}), tracker.ErrOtherKey)
 	if err := b.store.DescribeDataset(t.Context(), tracker.DatasetInfo{Name: "d", Hash: "dh", Task: "binary"}); err != nil {
 		t.Errorf("without a key: %v", err)

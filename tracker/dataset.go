@@ -82,6 +82,19 @@ func (s *Store) DescribeDataset(ctx context.Context, info DatasetInfo) error {
 	return nil
 }
 
+// UnitKey reads which key made the unit hashes of a dataset; "" if none is recorded.
+func (r Reader) UnitKey(ctx context.Context, hash string) (string, error) {
+	var key *string
+	err := r.db.QueryRow(ctx, `select unit_key from dataset where hash = $1`, hash).Scan(&key)
+	if err != nil && !errors.Is(err, pgx.ErrNoRows) {
+		return "", fmt.Errorf("read the key of dataset %.12s: %w", hash, err)
+	}
+	if key == nil {
+		return "", nil
+	}
+	return *key, nil
+}
+
 // HoldUnitKey decides the key of a dataset's unit hashes, or answers ErrOtherKey
 // if another one is recorded: predictions of both could not be compared.
 func (s *Store) HoldUnitKey(ctx context.Context, name, hash, key string) error {

@@ -120,5 +120,10 @@ type querier interface {
 // Reader reads runs and measurements.
 type Reader struct{ db querier }
 
+// Aside reads over a connection of its own. A caller that holds a transaction of the
+// store could wait for ever for another of its connections, which others in the same
+// place hold.
+func (s *Store) Aside() Reader { return Reader{db: s.dict.pool} }
+
 // In reads through a transaction, so that its own writes are seen.
 func (s *Store) In(tx pgx.Tx) Reader { return Reader{db: tx} }

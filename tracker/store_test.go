@@ -159,6 +159,7 @@ func TestContextEnded(t *testing.T) {
 		"PutBundle":         s.PutBundle(ctx, tracker.Bundle{Kind: tracker.BundleStore}),
 		"Bundle":            result(s.Bundle(ctx, tracker.BundleStore, "h")),
 		"WithdrawBundles":   result(s.WithdrawBundles(ctx, tracker.BundleStore, "n")),
+		"UnitKey":           result(s.Aside().UnitKey(ctx, "dh")),
 		"HoldUnitKey":       s.HoldUnitKey(ctx, "d", "dh", "k"),
 	} {
 		if err == nil {

@@ -37,7 +37,7 @@ const madeFormat = 3
 type meta struct {
 	Format      int        `json:"format"`
 	Hash        string     `json:"hash"`
-	Key         string     `json:"key"` // keyID of the key of the unit hashes
+	Key         string     `json:"key"` // KeyID of the key of the unit hashes
 	Rows        int        `json:"rows"`
 	Card        Card       `json:"card"`
 	Task        sdk.Task   `json:"task"`
@@ -117,7 +117,7 @@ func reuse(dir string, key []byte) (*Store, error) {
 	if err != nil {
 		return nil, err
 	}
-	if m.Key != keyID(key) {
+	if m.Key != KeyID(key) {
 		return nil, fmt.Errorf("open store: %s was built with another installation key, so its unit hashes differ; restore the key, or remove the directory and build again", dir)
 	}
 	return Open(dir)
@@ -156,7 +156,7 @@ func (src *Source) write(dir string, key []byte) error {
 func (src *Source) writePrivate(dir string, key []byte) error {
 	c, rows := &src.content, len(src.availability)
 	m := meta{
-		Format: storeFormat, Hash: src.hash, Key: keyID(key), Rows: rows, Card: c.card, Task: c.task,
+		Format: storeFormat, Hash: src.hash, Key: KeyID(key), Rows: rows, Card: c.card, Task: c.task,
 		Classes: c.classes, Dropped: c.dropped, Covariates: c.covariate, Time: c.time != nil,
 	}
 	for _, modality := range c.modalities {

@@ -65,8 +65,8 @@ func unitHash(key []byte, dataset, id string) int64 {
 	return int64(binary.BigEndian.Uint64(mac.Sum(nil)))
 }
 
-// keyID tells keys apart without giving one away.
-func keyID(key []byte) string {
+// KeyID tells keys apart without giving one away.
+func KeyID(key []byte) string {
 	mac := hmac.New(sha256.New, key)
 	mac.Write([]byte("key id"))
 	return hex.EncodeToString(mac.Sum(nil)[:8])

@@ -22,7 +22,7 @@ func Open(dir string) (_ *Store, err error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Store{dir: dir, hash: m.Hash}
+	s := &Store{dir: dir, hash: m.Hash, key: m.Key}
 	if s.features, err = features.Open(s.FeatureDir()); err != nil {
 		return nil, err
 	}

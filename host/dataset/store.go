@@ -51,6 +51,7 @@ type Store struct {
 	content
 	dir      string
 	hash     string
+	key      string // KeyID
 	features *features.Store
 	unit     []int64
 }
@@ -98,6 +99,9 @@ func (s *Store) FeatureDir() string { return filepath.Join(s.dir, featureDir) }
 
 // Hash identifies the content: the manifest and the bytes of every table.
 func (s *Store) Hash() string { return s.hash }
+
+// KeyID is that of the key which made UnitHash.
+func (s *Store) KeyID() string { return s.key }
 
 // Card describes the dataset.
 func (s *Store) Card() Card { return s.card }

@@ -3,6 +3,7 @@ package e2e
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -32,6 +33,8 @@ type home struct {
 	dir     string // everything below; also HOME and the mark of its processes
 	plugins string // overrides those beside the program
 	env     []string
+	program string // "" is the one with all plugins beside it
+	dsn     string // a server; "" is the private one
 }
 
 // newHome makes an installation in a directory with a short name that
@@ -96,7 +99,7 @@ func (h *home) write(name, text string) string {
 }
 
 func (h *home) command(ctx context.Context, args ...string) *exec.Cmd {
-	cmd := exec.CommandContext(ctx, filepath.Join(built, "deconfound"), args...)
+	cmd := exec.CommandContext(ctx, cmp.Or(h.program, filepath.Join(built, "deconfound")), args...)
 	cmd.Dir = h.cwd()
 	cmd.Env = []string{
 		"PATH=" + os.Getenv("PATH"), "HOME=" + h.dir, "TMPDIR=" + filepath.Join(h.dir, "tmp"),
@@ -108,6 +111,9 @@ func (h *home) command(ctx context.Context, args ...string) *exec.Cmd {
 		}
 	}
 	cmd.Env = append(cmd.Env, h.env...)
+	if h.dsn != "" {
+		cmd.Env = append(cmd.Env, "DECONFOUND_DSN="+h.dsn)
+	}
 	if h.plugins != "" {
 		cmd.Env = append(cmd.Env, "DECONFOUND_PLUGIN_PATH="+h.plugins)
 	}

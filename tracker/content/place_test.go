@@ -223,7 +223,9 @@ func TestPlace_Interrupted(t *testing.T) {
 			ctx, cancel := context.WithCancel(t.Context())
 			cut := errors.New("the link is cut")
 			for what, put := range map[string]func() error{
-				"error": func() error { return p.Put(t.Context(), sum, size, broken(long[:5<<20+1], func() error { return cut })) },
+				"error": func() error {
+					return p.Put(t.Context(), sum, size, broken(long[:5<<20+1], func() error { return cut }))
+				},
 				"cancelled": func() error {
 					return p.Put(ctx, sum, size, broken(long[:5<<20+1], func() error { cancel(); return ctx.Err() }))
 				},

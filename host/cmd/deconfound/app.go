@@ -32,6 +32,10 @@ type app struct {
 // dsnVariable names the PostgreSQL server to use instead of the private one.
 const dsnVariable = "DECONFOUND_DSN"
 
+// contentsVariable names where archives and other large contents are kept: see
+// tracker.WithContents.
+const contentsVariable = "DECONFOUND_ARTIFACTS"
+
 // dsn returns the connection string, starting the private cluster if no server
 // was named.
 func (a *app) dsn(ctx context.Context) (string, error) {
@@ -60,7 +64,7 @@ func (a *app) tracker(ctx context.Context) (*tracker.Store, error) {
 	if err != nil {
 		return nil, err
 	}
-	store, err := tracker.Open(ctx, dsn)
+	store, err := tracker.Open(ctx, dsn, tracker.WithContents(os.Getenv(contentsVariable)))
 	if err != nil {
 		return nil, err
 	}

@@ -16,7 +16,7 @@ import (
 
 func newData(a *app) *cobra.Command {
 	cmd := &cobra.Command{Use: "data", Short: "Add and look at datasets"}
-	cmd.AddCommand(newDataAdd(a), newDataLs(a), newDataAudit(a))
+	cmd.AddCommand(newDataAdd(a), newDataLs(a), newDataAudit(a), newDataShare(a))
 	return cmd
 }
 

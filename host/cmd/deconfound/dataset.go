@@ -19,6 +19,9 @@ import (
 type registered struct {
 	Name string `json:"name"`
 	Hash string `json:"hash"`
+	// Shared says that workers on other machines may fetch the store, with the
+	// identifiers of patients in it.
+	Shared bool `json:"shared,omitempty"`
 }
 
 // addDataset builds the feature store of a manifest and registers its name. The
@@ -42,14 +45,24 @@ func (h home) addDataset(manifest, tables string) (*dataset.Store, error) {
 	return store, nil
 }
 
+// register lets a name stand for a store. Other content under the name is shared
+// anew.
 func (h home) register(store *dataset.Store) error {
 	if isGenerated(store.Name()) {
 		return fmt.Errorf("the name %s belongs to generated datasets; choose another in the manifest", store.Name())
 	}
+	entry := registered{Name: store.Name(), Hash: filepath.Base(store.Dir())}
+	if old, err := h.entry(store.Name()); err == nil && old.Hash == entry.Hash {
+		entry.Shared = old.Shared
+	}
+	return h.writeEntry(entry)
+}
+
+func (h home) writeEntry(r registered) error {
 	if err := os.MkdirAll(h.datasets(), 0o755); err != nil {
 		return err
 	}
-	entry, err := json.Marshal(registered{Name: store.Name(), Hash: filepath.Base(store.Dir())})
+	entry, err := json.Marshal(r)
 	if err != nil {
 		return err
 	}
@@ -64,7 +77,20 @@ func (h home) register(store *dataset.Store) error {
 	if err := temporary.Close(); err != nil {
 		return err
 	}
-	return os.Rename(temporary.Name(), filepath.Join(h.datasets(), store.Name()+".json"))
+	return os.Rename(temporary.Name(), filepath.Join(h.datasets(), r.Name+".json"))
+}
+
+// entry reads what a name stands for.
+func (h home) entry(name string) (registered, error) {
+	text, err := os.ReadFile(filepath.Join(h.datasets(), filepath.Base(name)+".json"))
+	if err != nil {
+		return registered{}, err
+	}
+	var entry registered
+	if err := json.Unmarshal(text, &entry); err != nil {
+		return registered{}, fmt.Errorf("read the entry of dataset %s: %w", name, err)
+	}
+	return entry, nil
 }
 
 // openDataset opens a registered dataset; one that ships with the program is
@@ -77,16 +103,12 @@ func (h home) openDataset(_ context.Context, name string) (*dataset.Store, error
 		}
 		return h.generated(cfg, 0)
 	}
-	text, err := os.ReadFile(filepath.Join(h.datasets(), filepath.Base(name)+".json"))
+	entry, err := h.entry(name)
 	if errors.Is(err, fs.ErrNotExist) {
 		return h.addBundled(name)
 	}
 	if err != nil {
 		return nil, err
-	}
-	var entry registered
-	if err := json.Unmarshal(text, &entry); err != nil {
-		return nil, fmt.Errorf("read the entry of dataset %s: %w", name, err)
 	}
 	store, err := dataset.Open(filepath.Join(h.stores(), entry.Hash))
 	if err != nil {
@@ -108,7 +130,15 @@ func (h home) addBundled(name string) (*dataset.Store, error) {
 	if err != nil {
 		return nil, fmt.Errorf("extract the datasets of the program: %w", err)
 	}
-	return h.addDataset(dirs[name], "")
+	store, err := h.addDataset(dirs[name], "")
+	if err != nil {
+		return nil, err
+	}
+	// What everybody has may go anywhere.
+	if err := h.share(name, true); err != nil {
+		return nil, errors.Join(err, store.Close())
+	}
+	return store, nil
 }
 
 // datasetNames lists what has been added and what ships with the program.

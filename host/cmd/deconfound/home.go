@@ -39,9 +39,12 @@ func findHome() (home, error) {
 func (h home) postgres() string { return filepath.Join(string(h), "postgres") }
 func (h home) stores() string   { return filepath.Join(string(h), "stores") }
 func (h home) datasets() string { return filepath.Join(string(h), "datasets") }
+func (h home) fetched() string  { return filepath.Join(string(h), "fetched") } // what came from the database
+
+func (h home) keyFile() string { return filepath.Join(string(h), "installation.key") }
 
 // key returns the secret that hashes patient identifiers, made on first use.
 // Identifiers hashed under different keys cannot be linked.
 func (h home) key() ([]byte, error) {
-	return dataset.Key(filepath.Join(string(h), "installation.key"))
+	return dataset.Key(h.keyFile())
 }

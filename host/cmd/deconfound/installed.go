@@ -29,6 +29,11 @@ func findPlugin(ctx context.Context, registry *plugin.Registry, pool *plugin.Poo
 	if err != nil {
 		return installed{}, err
 	}
+	return describePlugin(ctx, pool, entry)
+}
+
+// describePlugin hashes the files of a plugin and asks its process.
+func describePlugin(ctx context.Context, pool *plugin.Pool, entry plugin.Entry) (installed, error) {
 	if p, ok := known.Load(entry.Dir); ok {
 		return p.(installed), nil //nolint:forcetypeassert // known holds nothing else
 	}

@@ -5,14 +5,17 @@ import (
 	"fmt"
 	"os"
 
+	"github.com/deconfound/deconfound/host/dataset"
 	"github.com/deconfound/deconfound/host/plugin"
 	"github.com/deconfound/deconfound/sdk"
 	"github.com/deconfound/deconfound/sweeps"
+	"github.com/deconfound/deconfound/tracker"
 )
 
 // lacks answers which of the plugins and data of a run are not here with the content
-// that the sweep was planned with, one line each. What has been installed or added
-// since is found.
+// that the sweep was planned with, and cannot be fetched, one line each. What has been
+// installed, added or offered since is found. Nothing is fetched: the database waits
+// for the answer.
 func (r *runner) lacks(spec sweeps.RunSpec) []string {
 	var out []string
 	if text := r.lacksPlugin(sdk.KindBackbone, spec.Backbone); text != "" {
@@ -23,10 +26,21 @@ func (r *runner) lacks(spec sweeps.RunSpec) []string {
 			out = append(out, text)
 		}
 	}
-	if text := r.lacksDataset(spec.Dataset); text != "" {
+	if text := r.lacksDataset(spec.Dataset, spec.SplitSeed); text != "" {
 		out = append(out, text)
 	}
 	return out
+}
+
+// unless adds why a thing that is not here cannot be fetched; "" if it can.
+func (r *runner) unless(text, kind, hash string) string {
+	if r.fetch == nil {
+		return text
+	}
+	if _, err := r.fetch.offer(context.Background(), kind, hash); err != nil {
+		return fmt.Sprintf("%s; %v", text, err)
+	}
+	return ""
 }
 
 func (r *runner) lacksPlugin(kind sdk.Kind, ref sweeps.PluginRef) string {
@@ -35,7 +49,7 @@ func (r *runner) lacksPlugin(kind sdk.Kind, ref sweeps.PluginRef) string {
 	if err != nil {
 		r.rescan()
 		if entry, err = r.plugins().Find(kind, ref.Name); err != nil {
-			return text
+			return r.unless(text, tracker.BundlePlugin, ref.Hash)
 		}
 	}
 	var hash string
@@ -45,31 +59,39 @@ func (r *runner) lacksPlugin(kind sdk.Kind, ref sweeps.PluginRef) string {
 		return fmt.Sprintf("%s (%v)", text, err)
 	}
 	if hash != ref.Hash {
-		return fmt.Sprintf("%s (%.19s is installed)", text, hash)
+		return r.unless(fmt.Sprintf("%s (%.19s is installed)", text, hash), tracker.BundlePlugin, ref.Hash)
 	}
 	return ""
 }
 
-func (r *runner) lacksDataset(ref sweeps.DatasetRef) string {
-	if ref.Generator != "" {
-		return "" // it is made when it is needed
-	}
+func (r *runner) lacksDataset(ref sweeps.DatasetRef, seed int) string {
+	key := storeKey(ref, seed)
 	r.mu.Lock()
-	defer r.mu.Unlock()
-	if store := r.datasets[ref.Name]; store != nil && store.Hash() == ref.Hash {
-		return ""
+	opened := r.datasets[key] != nil
+	r.mu.Unlock()
+	if opened || ref.Generator != "" && ref.Generator != plantedGenerator {
+		return "" // simulated data are made when they are needed
 	}
 	text := fmt.Sprintf("dataset %s with content %.12s", ref.Name, ref.Hash)
-	store, err := r.home.openDataset(context.Background(), ref.Name)
+	name := ref.Name
+	if ref.Generator == plantedGenerator {
+		p, err := dataset.ParsePlanting(ref.Settings)
+		if err != nil {
+			return "" // the run fails by that, and says so
+		}
+		name = p.Base
+	}
+	store, err := r.home.openDataset(context.Background(), name)
 	if err != nil {
-		return text
+		return r.unless(text, tracker.BundleStore, key)
 	}
 	defer store.Close()
-	if store.Hash() != ref.Hash {
-		return fmt.Sprintf("%s (%.12s is here)", text, store.Hash())
+	if ref.Generator == "" && store.Hash() != ref.Hash {
+		return r.unless(fmt.Sprintf("%s (%.12s is here)", text, store.Hash()), tracker.BundleStore, key)
 	}
-	// One that was opened before its content changed is in use, and stays open.
-	delete(r.datasets, ref.Name)
+	if held, err := r.store.Aside().UnitKey(context.Background(), ref.Hash); err == nil && held != "" && held != store.KeyID() {
+		return r.unless(text+" and the recorded installation key", tracker.BundleStore, key)
+	}
 	return ""
 }
 

@@ -22,7 +22,7 @@ const patientGroup = "patient"
 // generated dataset, one for each seed, share a name and a hash.
 func describeDataset(ctx context.Context, store *tracker.Store, data *dataset.Store, ref sweeps.DatasetRef) error {
 	info := tracker.DatasetInfo{
-		Name: ref.Name, Hash: ref.Hash, Patterns: map[uint64]string{},
+		Name: ref.Name, Hash: ref.Hash, Patterns: map[uint64]string{}, Key: data.KeyID(),
 		Task: string(data.Task().Kind), Classes: data.Task().Classes,
 	}
 	units := data.UnitHash()

@@ -18,6 +18,7 @@ func defaultWorkers() int { return max(1, runtime.NumCPU()) }
 func newRun(a *app) *cobra.Command {
 	var workers int
 	var memory memoryLimit
+	var stay bool
 	cmd := &cobra.Command{
 		Use:   "run SWEEP.toml",
 		Short: "Enqueue a sweep and train it here",
@@ -36,6 +37,9 @@ Ctrl-C stops at the next checkpoint; the same command goes on.`,
 				return err
 			}
 			a.warn(warnings)
+			if err := a.offer(cmd.Context(), plan, !stay); err != nil {
+				return err
+			}
 			status, err := a.runPlan(cmd.Context(), plan, workers, memory)
 			if err != nil {
 				return err
@@ -45,7 +49,13 @@ Ctrl-C stops at the next checkpoint; the same command goes on.`,
 	}
 	cmd.Flags().IntVar(&workers, "workers", defaultWorkers(), "runs trained at the same time")
 	addMemory(cmd, &memory)
+	addDistribute(cmd, &stay)
 	return cmd
+}
+
+// addDistribute adds the flag of commands that enqueue.
+func addDistribute(cmd *cobra.Command, stay *bool) {
+	cmd.Flags().BoolVar(stay, "no-distribute", false, "do not put plugins and shared datasets into the database, for workers that lack them")
 }
 
 // runPlan trains a plan with local workers and shows the progress on the error

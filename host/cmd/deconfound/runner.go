@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"math"
 	"sync"
@@ -30,10 +31,13 @@ type runner struct {
 	// reconnect brings a private database back; nil for a server.
 	reconnect func(context.Context) error
 
+	// fetch gets what this installation lacks; nil: nothing.
+	fetch *fetcher
+
 	overlaps overlaps
 
 	mu       sync.Mutex
-	datasets map[string]*dataset.Store // by name, or by hash and seed if generated
+	datasets map[string]*dataset.Store // by storeKey
 }
 
 func newRunner(h home, registry *plugin.Registry, pool *plugin.Pool, store *tracker.Store) *runner {
@@ -48,12 +52,15 @@ func (r *runner) close() {
 		store.Close()
 	}
 	r.datasets = nil
+	if r.fetch != nil {
+		_ = r.fetch.close() // locks end with the process at the latest
+	}
 }
 
 // runSlice is the sweeps.RunFunc of this program.
 func (r *runner) runSlice(ctx context.Context, spec sweeps.RunSpec, checkpoint []byte, recorder sweeps.Recorder, _ time.Duration) (_ sweeps.Slice, err error) {
 	defer func() { err = coded(err) }()
-	entries, err := r.entries(spec)
+	entries, err := r.entries(ctx, spec)
 	if err != nil {
 		return sweeps.Slice{}, err
 	}
@@ -104,14 +111,14 @@ func memoryOf(run *plugin.Metered) tracker.Memory {
 	return tracker.Memory{Host: u.Host, Plugins: u.Plugins}
 }
 
-// entries are the plugins of a run as they are installed.
-func (r *runner) entries(spec sweeps.RunSpec) ([]plugin.Entry, error) {
-	backbone, err := r.plugins().Find(sdk.KindBackbone, spec.Backbone.Name)
+// entries are the plugins of a run as they are installed, or were fetched.
+func (r *runner) entries(ctx context.Context, spec sweeps.RunSpec) ([]plugin.Entry, error) {
+	backbone, err := r.plugin(ctx, sdk.KindBackbone, spec.Backbone)
 	if err != nil || spec.Strategy == nil {
-		return []plugin.Entry{backbone}, err
+		return []plugin.Entry{backbone.entry}, err
 	}
-	strategy, err := r.plugins().Find(sdk.KindStrategy, spec.Strategy.Name)
-	return []plugin.Entry{backbone, strategy}, err
+	strategy, err := r.plugin(ctx, sdk.KindStrategy, *spec.Strategy)
+	return []plugin.Entry{backbone.entry, strategy.entry}, err
 }
 
 // open prepares a run from its spec, and the data that it trains and tests on.
@@ -146,36 +153,67 @@ func (r *runner) open(ctx context.Context, spec sweeps.RunSpec) (*train.Run, tra
 	return run, data, err
 }
 
-// dataset opens a dataset once and refuses one whose content is not what the
-// sweep was planned with.
+// dataset opens a dataset once, and fetches it if there is none here of the content
+// that the sweep was planned with, or none whose units are hashed as those of the
+// predictions that are recorded.
 func (r *runner) dataset(ctx context.Context, spec sweeps.RunSpec) (*dataset.Store, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	ref, key := spec.Dataset, spec.Dataset.Name
-	if ref.Generator != "" {
-		key = fmt.Sprintf("%s seed %d", ref.Hash, spec.SplitSeed)
+	key := storeKey(spec.Dataset, spec.SplitSeed)
+	if store := r.datasets[key]; store != nil {
+		return store, nil
 	}
-	store := r.datasets[key]
-	if store == nil {
-		var err error
-		if store, err = r.home.openReferenced(ctx, ref, spec.SplitSeed); err != nil {
-			return nil, err
-		}
-		described := sweeps.DatasetRef{Name: store.Name(), Hash: store.Hash()}
-		if ref.Generator != "" {
-			described = ref
-		}
-		err = sweeps.Survive(ctx, r.reconnect, func(ctx context.Context) error { return describeDataset(ctx, r.store, store, described) })
-		if err != nil {
-			store.Close()
-			return nil, err
-		}
-		r.datasets[key] = store
+	store, err := r.localDataset(ctx, spec)
+	if err != nil && r.fetch != nil && ctx.Err() == nil {
+		store, err = r.fetchDataset(ctx, spec, err)
+	}
+	if err != nil {
+		return nil, err
+	}
+	r.datasets[key] = store
+	return store, nil
+}
+
+// localDataset opens what is here and tells the tracker of it.
+func (r *runner) localDataset(ctx context.Context, spec sweeps.RunSpec) (*dataset.Store, error) {
+	ref := spec.Dataset
+	store, err := r.home.openReferenced(ctx, ref, spec.SplitSeed)
+	if err != nil {
+		return nil, err
 	}
 	if ref.Generator == "" && store.Hash() != ref.Hash {
-		return nil, sdk.Errorf(codeDataDrift, "dataset %s has content %.12s here, the sweep was planned with %.12s; add the same data, or run the sweep file again to plan with this one", ref.Name, store.Hash(), ref.Hash)
+		err = sdk.Errorf(codeDataDrift, "dataset %s has content %.12s here, the sweep was planned with %.12s; add the same data, or run the sweep file again to plan with this one", ref.Name, store.Hash(), ref.Hash)
+	} else if err = r.describe(ctx, store, ref); errors.Is(err, tracker.ErrOtherKey) {
+		err = sdk.Errorf(codeDataDrift, "the predictions on dataset %s that are recorded name patients by another installation key than %s; copy that file from where the sweep was started, and remove %s", ref.Name, r.home.keyFile(), store.Dir())
+	}
+	if err != nil {
+		return nil, errors.Join(err, store.Close())
 	}
 	return store, nil
+}
+
+// fetchDataset is for what the local store does not serve, which missing says.
+func (r *runner) fetchDataset(ctx context.Context, spec sweeps.RunSpec, missing error) (*dataset.Store, error) {
+	var store *dataset.Store
+	err := sweeps.Survive(ctx, r.reconnect, func(ctx context.Context) (err error) {
+		store, err = r.fetch.dataset(ctx, spec.Dataset, spec.SplitSeed)
+		return err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("%w; %w", missing, err)
+	}
+	if err := r.describe(ctx, store, spec.Dataset); err != nil {
+		return nil, errors.Join(err, store.Close())
+	}
+	return store, nil
+}
+
+// describe tells the tracker what it needs to know of a dataset.
+func (r *runner) describe(ctx context.Context, store *dataset.Store, ref sweeps.DatasetRef) error {
+	if ref.Generator == "" {
+		ref = sweeps.DatasetRef{Name: store.Name(), Hash: store.Hash()}
+	}
+	return sweeps.Survive(ctx, r.reconnect, func(ctx context.Context) error { return describeDataset(ctx, r.store, store, ref) })
 }
 
 func (r *runner) data(store *dataset.Store, spec sweeps.RunSpec) (train.Data, error) {
@@ -198,17 +236,29 @@ func splitSpec(s sweeps.Split) dataset.SplitSpec {
 	}
 }
 
-// plugin describes an installed plugin and refuses one that differs from what
-// the sweep was planned with.
+// plugin describes a plugin of exactly the files that the sweep was planned with:
+// the installed one, or one that is fetched.
 func (r *runner) plugin(ctx context.Context, kind sdk.Kind, ref sweeps.PluginRef) (installed, error) {
 	p, err := findPlugin(ctx, r.plugins(), r.pool, kind, ref.Name)
-	if err != nil {
-		return installed{}, err
+	if err == nil && p.hash != ref.Hash {
+		err = sdk.Errorf(sdk.CodePluginAltered, "%s %s has hash %.19s here, the sweep was planned with %.19s; install the same build, or run the sweep file again to plan with this one", kind, ref.Name, p.hash, ref.Hash)
 	}
-	if p.hash != ref.Hash {
-		return installed{}, sdk.Errorf(sdk.CodePluginAltered, "%s %s has hash %.19s here, the sweep was planned with %.19s; install the same build, or run the sweep file again to plan with this one", kind, ref.Name, p.hash, ref.Hash)
+	if code := sdk.CodeOf(err); r.fetch == nil || code != sdk.CodePluginAltered && code != sdk.CodePluginUnknown {
+		return p, err
 	}
-	return p, nil
+	var entry plugin.Entry
+	failed := sweeps.Survive(ctx, r.reconnect, func(ctx context.Context) (err error) {
+		entry, err = r.fetch.plugin(ctx, kind, ref)
+		return err
+	})
+	if failed != nil {
+		return installed{}, fmt.Errorf("%w; %w", err, failed)
+	}
+	p, err = describePlugin(ctx, r.pool, entry)
+	if err == nil && p.hash != ref.Hash {
+		err = sdk.Errorf(sdk.CodePluginAltered, "%s %s was fetched and has changed in %s since; remove that directory", kind, ref.Name, entry.Dir)
+	}
+	return p, err
 }
 
 // trainConfig turns a spec into the configuration of the run loop.

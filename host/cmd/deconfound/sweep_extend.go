@@ -14,6 +14,7 @@ import (
 
 func newSweepExtend(a *app) *cobra.Command {
 	var e sweeps.Extension
+	var stay bool
 	cmd := &cobra.Command{
 		Use: "extend SWEEP.toml", Short: "Add seeds, trials or names to a sweep file and enqueue what is new", Args: cobra.ExactArgs(1),
 		Long: `Adds seeds, trials, datasets, backbones or variants to a sweep file, whose other
@@ -45,6 +46,9 @@ trained again. The same can be done by hand: edit the file and run it.`,
 			if err != nil {
 				return err
 			}
+			if err := a.offer(cmd.Context(), plan, !stay); err != nil {
+				return err
+			}
 			report, err := sweeps.Enqueue(cmd.Context(), store, plan)
 			if err != nil {
 				return err
@@ -68,6 +72,7 @@ trained again. The same can be done by hand: edit the file and run it.`,
 	cmd.Flags().StringSliceVar(&e.Dataset, "dataset", nil, "datasets to add")
 	cmd.Flags().StringSliceVar(&e.Backbone, "backbone", nil, "backbones to add")
 	cmd.Flags().StringSliceVar(&e.Variant, "variant", nil, "variants to add, which the file defines")
+	addDistribute(cmd, &stay)
 	return cmd
 }
 

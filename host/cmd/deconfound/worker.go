@@ -23,13 +23,24 @@ func newWorker(a *app) *cobra.Command {
 	var lease time.Duration
 	var labels map[string]string
 	var cores int
+	var noFetch bool
+	cache := memoryLimit(cacheSize)
 	cmd := &cobra.Command{
 		Use:   "worker",
 		Short: "Train runs of every sweep in the database until stopped",
 		Long: `Joins the sweeps of the database that DECONFOUND_DSN names (or of the private
 one) and trains their runs until Ctrl-C. Any number of workers, on any number of
-machines, may share a database. A worker leaves runs alone whose plugins or datasets
-it has not, or not with the content that the sweep was planned with, and says which.`,
+machines, may share a database.
+
+Plugins and datasets are the same ones everywhere, by the hash of their content. A
+worker that lacks some fetches them out of the database, where 'deconfound run' put
+them, checks the hash and keeps them in DECONFOUND_HOME. What is not offered, or
+only for another platform, is named, and its runs are left to other workers.
+
+A fetched plugin is a program: whoever may write to the database decides what runs
+here, as the user that the worker runs as. With --no-fetch nothing comes from the
+database but the sweeps, and with a plugins.lock.toml in the working directory only
+the plugins in it run, wherever they are from.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			store, err := a.tracker(cmd.Context())
@@ -41,6 +52,10 @@ it has not, or not with the content that the sweep was planned with, and says wh
 				return err
 			}
 			defer r.close()
+			r.fetch = nil
+			if !noFetch {
+				r.fetch = newFetcher(r.home, store, int64(cache), true)
+			}
 			options := a.workerOptions(cmd.Context(), workers)
 			options.Room = r.room(memory)
 			options.Name, options.Lease, options.Labels = name, lease, labels
@@ -54,6 +69,8 @@ it has not, or not with the content that the sweep was planned with, and says wh
 	}
 	cmd.Flags().IntVar(&workers, "workers", defaultWorkers(), "runs trained at the same time")
 	addMemory(cmd, &memory)
+	cmd.Flags().BoolVar(&noFetch, "no-fetch", false, "run no plugin and read no dataset that comes from the database")
+	cmd.Flags().Var(&cache, "cache", "how much of what was fetched to keep, e.g. 50GiB")
 	cmd.Flags().StringVar(&name, "name", "", "name of the worker (default: host and process id)")
 	addLease(cmd, &lease)
 	cmd.Flags().StringToStringVar(&labels, "label", nil, "what sweeps may require of a worker by [requires] labels, e.g. --label gpu=no --label site=basel")
@@ -118,6 +135,10 @@ func (a *app) runner(ctx context.Context) (*runner, error) {
 		return nil, err
 	}
 	r := newRunner(h, a.plugins(), a.processes(), store)
+	if a.cluster == nil {
+		// Data whose units are hashed as others', but no programs.
+		r.fetch = newFetcher(h, store, cacheSize, false)
+	}
 	if a.cluster != nil {
 		r.reconnect = a.cluster.Ensure
 	}

@@ -1,0 +1,152 @@
+package e2e
+
+import (
+	"errors"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/deconfound/deconfound/tracker/pglocal"
+)
+
+const fetchedSweep = `version = 1
+name = "fetched"
+
+[axes]
+dataset  = ["ward", "censored", "made"]
+backbone = ["concat"]
+variant  = ["erm", "ipw"]
+
+[datasets.censored]
+generator = "planted"
+base = "ward"
+mask = "mcar"
+missing = 0.3
+
+[datasets.made]
+generator = "mm_conf"
+scenario = "S2"
+rows = 400
+validation_rows = 300
+test_rows = 300
+
+[variants.erm]
+[variants.ipw]
+strategy = "ipw"
+
+[metric]
+name = "val/auroc"
+
+[replicates]
+seeds = [SEEDS]
+
+[run]
+epochs = 2
+
+[analysis]
+baseline = { variant = "erm" }
+`
+
+// server starts a PostgreSQL for several installations and connects to it.
+func server(t *testing.T) (dsn string, conn *pgx.Conn) {
+	t.Helper()
+	h := newHome(t)
+	cluster, err := pglocal.Open(t.Context(), pglocal.Config{Dir: filepath.Join(h.data(), "postgres")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	conn, err = pgx.Connect(t.Context(), cluster.DSN()+" search_path=deconfound")
+	if err != nil {
+		cluster.Close()
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := errors.Join(conn.Close(t.Context()), cluster.Close()); err != nil && t.Context().Err() == nil {
+			t.Error(err)
+		}
+	})
+	return cluster.DSN(), conn
+}
+
+// bare gives the installation a copy of the program, without plugins.
+func (h *home) bare() *home {
+	h.t.Helper()
+	from, err := os.Open(filepath.Join(built, "deconfound"))
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	defer from.Close()
+	h.program = filepath.Join(h.dir, "deconfound")
+	to, err := os.OpenFile(h.program, os.O_CREATE|os.O_WRONLY, 0o755)
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	_, err = io.Copy(to, from)
+	if err := errors.Join(err, to.Close()); err != nil {
+		h.t.Fatal(err)
+	}
+	return h
+}
+
+// TestWorker_Fetches trains on a machine that has the program and a DSN and nothing
+// else: no plugins, no datasets, and another installation key. What it trains has
+// the bits of the machine that has everything.
+func TestWorker_Fetches(t *testing.T) {
+	t.Parallel()
+	dsn, conn := server(t)
+	owner := newHome(t)
+	owner.must("data", "add", cohort{name: "ward", label: binary, rows: 300, seed: 1}.write(owner))
+
+	reference := newHome(t).withKey(owner)
+	reference.must("data", "add", cohort{name: "ward", label: binary, rows: 300, seed: 1}.write(reference))
+	reference.must("run", reference.write("sweep.toml", strings.Replace(fetchedSweep, "SEEDS", "0, 1", 1)))
+
+	owner.dsn = dsn
+	path := owner.write("sweep.toml", strings.Replace(fetchedSweep, "SEEDS", "0", 1))
+	if said := owner.must("run", path).err; !strings.Contains(said, "dataset ward is not shared") {
+		t.Errorf("a dataset that nobody shared: got %q", said)
+	}
+	stored := func(query string) (n int) {
+		t.Helper()
+		if err := conn.QueryRow(t.Context(), query).Scan(&n); err != nil {
+			t.Fatal(err)
+		}
+		return n
+	}
+	if n := stored(`select count(*) from bundle where name in ('ward', 'censored')`); n != 0 {
+		t.Errorf("%d stores of a dataset that nobody shared left the machine", n)
+	}
+	owner.must("data", "share", "ward")
+	if answer := owner.must("sweep", "extend", path, "--seeds", "1"); !strings.Contains(answer.out, "6 new runs wait") {
+		t.Fatalf("got %s", answer.out)
+	}
+	// ward, the two others for two seeds each; concat and ipw.
+	if got, want := stored(`select count(*) from bundle where kind = 'store'`), 5; got != want {
+		t.Errorf("%d stores are offered, want %d", got, want)
+	}
+	if got := stored(`select count(*) from bundle where kind = 'plugin' and platform <> ''`); got != 2 {
+		t.Errorf("%d plugins are offered, want 2", got)
+	}
+
+	worker := newHome(t).bare()
+	worker.dsn = dsn
+	p := worker.start("worker", "--workers", "2")
+	eventually(t, "the worker has trained the second seed", func() bool { return stored(`select count(*) from run where state in ('done', 'failed')`) == 12 })
+	p.interrupt(t)
+	if answer := p.wait(t); answer.code != 0 {
+		t.Fatalf("the worker ended with %d: %s", answer.code, answer.err)
+	}
+	bitsOf(t, conn).same(t, bitsOf(t, reference.database()))
+	if _, err := os.Stat(filepath.Join(worker.data(), "datasets")); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("the worker has datasets of its own: %v", err)
+	}
+
+	owner.must("data", "share", "--stop", "ward")
+	if n := stored(`select count(*) from bundle where name = 'ward'`); n != 0 {
+		t.Errorf("%d stores are still offered", n)
+	}
+}
