@@ -216,6 +216,8 @@ func (h *home) asksAboutRuns() {
 		h.t.Errorf("exported %d predictions that sum to %v, stored are %v", len(rows)-1, sum, stored)
 	}
 	h.expect(1, "export", "quick", "--dir", dir)
+	h.expect(2, "export", "quick", "--format", "xlsx")
+	h.exportsParquet(h.t)
 	if err := os.RemoveAll(dir); err != nil {
 		h.t.Fatal(err)
 	}
