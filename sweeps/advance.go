@@ -3,6 +3,7 @@ package sweeps
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"math"
 
@@ -11,8 +12,14 @@ import (
 	"github.com/deconfound/deconfound/tracker"
 )
 
+// ErrImported says that a sweep was trained elsewhere: it has runs and no plan.
+var ErrImported = errors.New("it has no plan, its runs were imported")
+
 // StoredPlan reads the plan of a sweep as Enqueue stored it.
 func StoredPlan(sweep tracker.Sweep) (*Plan, error) {
+	if from := sweep.Imported(); from != "" {
+		return nil, fmt.Errorf("sweep %s: %w from %s", sweep.Name, ErrImported, from)
+	}
 	var p Plan
 	if err := json.Unmarshal(sweep.Spec, &p); err != nil {
 		return nil, fmt.Errorf("read plan of sweep %s: %w", sweep.Name, err)
@@ -151,6 +158,9 @@ func advanceSweep(ctx context.Context, store *tracker.Store, q *queue, sweepID i
 			return nil // its runs are cancelled, which is no result
 		}
 		plan, err := StoredPlan(sweep)
+		if errors.Is(err, ErrImported) {
+			return nil
+		}
 		if err != nil {
 			return err
 		}

@@ -20,6 +20,9 @@ var (
 	// made with two installation keys, so that the same patient has two hashes.
 	ErrOtherKey = errors.New("the unit hashes were made with another installation key")
 
+	// ErrNotImported says that a sweep of the name exists whose runs are its own.
+	ErrNotImported = errors.New("a sweep of this name exists that was not imported")
+
 	// ErrNotOwner says that only the owner of the sweep may do this.
 	ErrNotOwner = errors.New("not the owner of the sweep")
 )

@@ -162,3 +162,22 @@ func orNaN(v *float64) float64 {
 	}
 	return *v
 }
+
+// Curves reads all curves of a run, each by ascending step.
+func (r Reader) Curves(ctx context.Context, runID int64) (map[Metric][]StepValue, error) {
+	const query = `select metric, split, grp, lvl, step, value from points where run_id = $1 order by step`
+	rows, err := r.db.Query(ctx, query, runID)
+	if err != nil {
+		return nil, fmt.Errorf("read curves of run %d: %w", runID, err)
+	}
+	out := map[Metric][]StepValue{}
+	var m Metric
+	var v StepValue
+	if _, err := pgx.ForEachRow(rows, []any{&m.Name, &m.Split, &m.Group, &m.Level, &v.Step, &v.Value}, func() error {
+		out[m] = append(out[m], v)
+		return nil
+	}); err != nil {
+		return nil, fmt.Errorf("read curves of run %d: %w", runID, err)
+	}
+	return out, nil
+}

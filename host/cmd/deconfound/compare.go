@@ -96,6 +96,13 @@ func (a *app) compare(ctx context.Context, request comparison) error {
 	if err != nil {
 		return err
 	}
+	sweep, err := store.Sweep(ctx, "", request.sweep)
+	if err != nil {
+		return err
+	}
+	if sweep.Imported() != "" {
+		return a.compareImported(ctx, store, sweep, request)
+	}
 	result, err := compareSweep(ctx, store, request)
 	if err != nil {
 		return err
