@@ -103,7 +103,7 @@ func TestWorker_Fetches(t *testing.T) {
 
 	reference := newHome(t).withKey(owner)
 	reference.must("data", "add", cohort{name: "ward", label: binary, rows: 300, seed: 1}.write(reference))
-	reference.must("run", reference.write("sweep.toml", strings.Replace(fetchedSweep, "SEEDS", "0, 1", 1)))
+	reference.must("run", reference.write("sweep.toml", strings.Replace(fetchedSweep, "SEEDS", "0, 1, 2", 1)))
 
 	owner.dsn = dsn
 	path := owner.write("sweep.toml", strings.Replace(fetchedSweep, "SEEDS", "0", 1))
@@ -120,24 +120,38 @@ func TestWorker_Fetches(t *testing.T) {
 	if n := stored(`select count(*) from bundle where name in ('ward', 'censored')`); n != 0 {
 		t.Errorf("%d stores of a dataset that nobody shared left the machine", n)
 	}
-	owner.must("data", "share", "ward")
+	worker := newHome(t).bare()
+	worker.dsn = dsn
+	closed := worker.start("worker", "--no-fetch", "--name", "closed")
 	if answer := owner.must("sweep", "extend", path, "--seeds", "1"); !strings.Contains(answer.out, "6 new runs wait") {
 		t.Fatalf("got %s", answer.out)
 	}
-	// ward, the two others for two seeds each; concat and ipw.
-	if got, want := stored(`select count(*) from bundle where kind = 'store'`), 5; got != want {
+	eventually(t, "a worker that fetches nothing says what it lacks", func() bool {
+		text := owner.must("sweep", "status", "fetched").out
+		return strings.Contains(text, "waiting: no worker has plugin backbone/concat")
+	})
+	closed.interrupt(t)
+	closed.wait(t)
+	open := worker.start("worker", "--workers", "2")
+	eventually(t, "what nobody shared is left, the rest is trained", func() bool {
+		return stored(`select count(*) from run where state = 'done'`) == 8 && strings.Contains(owner.must("sweep", "status", "fetched").out, "waiting: no worker has dataset ward")
+	})
+	if n := stored(`select count(*) from run where state = 'failed' or attempt > 1`); n != 0 {
+		t.Errorf("%d runs were taken by workers that could not train them", n)
+	}
+	owner.must("data", "share", "ward")
+	owner.must("sweep", "extend", path, "--seeds", "2")
+	// ward, the two others for three seeds each; concat and ipw.
+	if got, want := stored(`select count(*) from bundle where kind = 'store'`), 7; got != want {
 		t.Errorf("%d stores are offered, want %d", got, want)
 	}
 	if got := stored(`select count(*) from bundle where kind = 'plugin' and platform <> ''`); got != 2 {
 		t.Errorf("%d plugins are offered, want 2", got)
 	}
 
-	worker := newHome(t).bare()
-	worker.dsn = dsn
-	p := worker.start("worker", "--workers", "2")
-	eventually(t, "the worker has trained the second seed", func() bool { return stored(`select count(*) from run where state in ('done', 'failed')`) == 12 })
-	p.interrupt(t)
-	if answer := p.wait(t); answer.code != 0 {
+	eventually(t, "the worker has trained what the owner has not", func() bool { return stored(`select count(*) from run where state in ('done', 'failed')`) == 18 })
+	open.interrupt(t)
+	if answer := open.wait(t); answer.code != 0 {
 		t.Fatalf("the worker ended with %d: %s", answer.code, answer.err)
 	}
 	bitsOf(t, conn).same(t, bitsOf(t, reference.database()))

@@ -69,8 +69,8 @@ func (r *runner) lacksDataset(ref sweeps.DatasetRef, seed int) string {
 	r.mu.Lock()
 	opened := r.datasets[key] != nil
 	r.mu.Unlock()
-	if opened || ref.Generator != "" && ref.Generator != plantedGenerator {
-		return "" // simulated data are made when they are needed
+	if opened {
+		return ""
 	}
 	text := fmt.Sprintf("dataset %s with content %.12s", ref.Name, ref.Hash)
 	name := ref.Name
@@ -81,16 +81,23 @@ func (r *runner) lacksDataset(ref sweeps.DatasetRef, seed int) string {
 		}
 		name = p.Base
 	}
-	store, err := r.home.openDataset(context.Background(), name)
+	if ref.Generator == "" || ref.Generator == plantedGenerator { // others are made from nothing
+		store, err := r.home.openDataset(context.Background(), name)
+		if err != nil {
+			return r.unless(text, tracker.BundleStore, key)
+		}
+		hash := store.Hash()
+		store.Close()
+		if ref.Generator == "" && hash != ref.Hash {
+			return r.unless(fmt.Sprintf("%s (%.12s is here)", text, hash), tracker.BundleStore, key)
+		}
+	}
+	mine, err := r.home.key()
 	if err != nil {
-		return r.unless(text, tracker.BundleStore, key)
+		return fmt.Sprintf("%s (%v)", text, err)
 	}
-	defer store.Close()
-	if ref.Generator == "" && store.Hash() != ref.Hash {
-		return r.unless(fmt.Sprintf("%s (%.12s is here)", text, store.Hash()), tracker.BundleStore, key)
-	}
-	if held, err := r.store.Aside().UnitKey(context.Background(), ref.Hash); err == nil && held != "" && held != store.KeyID() {
-		return r.unless(text+" and the recorded installation key", tracker.BundleStore, key)
+	if held, err := r.store.Aside().UnitKey(context.Background(), ref.Hash); err == nil && held != "" && held != dataset.KeyID(mine) {
+		return r.unless(text+" and the installation key of the recorded predictions", tracker.BundleStore, key)
 	}
 	return ""
 }
