@@ -122,6 +122,7 @@ func TestContextEnded(t *testing.T) {
 		"Results":           result(s.Results(ctx, tracker.RunFilter{})),
 		"Diagnostics":       result(s.Diagnostics(ctx, 1)),
 		"FailedDiagnostics": result(s.FailedDiagnostics(ctx, tracker.RunFilter{}, "")),
+		"Verdicts":          result(s.Verdicts(ctx, 1)),
 		"StoreComparisons":  s.StoreComparisons(ctx, 1, nil),
 		"ComparisonState":   result(s.ComparisonState(ctx, 1)),
 		"KeptComparison":    result(s.KeptComparison(ctx, 1, nil)),

@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"encoding/csv"
 	"html"
 	"io"
 	"net/http"
@@ -173,6 +174,32 @@ func (h *home) looksAtPages() {
 			for _, f := range []string{fields[3] + " patients,", fields[4] + " events", fields[7], fields[8]} {
 				has(t, fields[0], f, patterns[i])
 				checked++
+			}
+		}
+	}
+	// Reports say the same in every format that can be read as text.
+	rows, err := csv.NewReader(strings.NewReader(h.must("report", "quick", "--format", "csv", "-o", "-").out)).ReadAll()
+	if err != nil {
+		t.Fatal(err)
+	}
+	reports := map[string]string{"the report as CSV": ""}
+	for _, row := range rows {
+		if row[5] == "" && row[1] == "concat" { // all rows of a cell
+			reports["the report as CSV"] += row[2] + " " + row[11] + " " + row[12] + " to " + row[13] + " " + row[15] + " " + row[16] + " to " + row[17] + " " + row[18] + "\n"
+		}
+	}
+	for _, format := range []string{"html", "md", "latex"} {
+		reports["the report as "+format] = regexp.MustCompile(`<[^>]*>|[\\${}]|allowbreak|textless|textgreater`).ReplaceAllString(strings.ReplaceAll(html.UnescapeString(h.must("report", "quick", "--format", format, "-o", "-").out), `\textless{}`, "<"), "")
+	}
+	for _, fields := range printed(summary) {
+		if fields[0] == "concat" {
+			for name, text := range reports {
+				for _, f := range fields[2:min(7, len(fields))] { // up to the corrected p value
+					if strings.ContainsAny(f, "0123456789") && !strings.Contains(text, f) {
+						t.Errorf("compare prints %s for %s; %s does not have it:\n%s", f, fields[1], name, text)
+					}
+					checked++
+				}
 			}
 		}
 	}
