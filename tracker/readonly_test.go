@@ -121,6 +121,9 @@ func TestReadOnly_NoWayOut(t *testing.T) {
 		{`select pg_read_file('/etc/passwd')`},
 		{`select pg_terminate_backend(pid) from pg_stat_activity where usename <> current_user`},
 		{`alter role deconfound_analyst superuser`},
+		{`select pg_advisory_lock(1)`},
+		{`select pg_try_advisory_lock(1, 2)`},
+		{`select pg_advisory_xact_lock_shared(1)`},
 		{`do $$ begin delete from deconfound.run; end $$`},
 	} {
 		r := openReadOnly(t, b.store)

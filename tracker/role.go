@@ -61,12 +61,40 @@ func grant(ctx context.Context, conn *pgx.Conn) error {
 			}
 		}
 	}
+	if err := reserveLocks(ctx, conn, roles); err != nil {
+		return fmt.Errorf("reserve advisory locks: %w", err)
+	}
 	if roles.Analyst {
 		if err := grantAnalyst(ctx, conn); err != nil {
 			return fmt.Errorf("grant to %s: %w", AnalystRole, err)
 		}
 	}
 	return nil
+}
+
+// reserveLocks takes advisory locks from everybody but workers and the owner of the
+// database: whoever holds that of a sweep or a worker stops others. It takes a
+// superuser; on a server where there is none at hand analysts can still lock.
+func reserveLocks(ctx context.Context, conn *pgx.Conn, roles Roles) error {
+	var super bool
+	if err := conn.QueryRow(ctx, `select rolsuper from pg_roles where rolname = current_user`).Scan(&super); err != nil || !super {
+		return err
+	}
+	to := "select datdba::regrole::text from pg_database where datname = current_database()"
+	if roles.Worker {
+		to += " union select '" + WorkerRole + "'"
+	}
+	// Only what is still everybody's: a catalogue that does not change is not written.
+	_, err := conn.Exec(ctx, `do $$ declare f regprocedure; r text; begin
+		for f in select p.oid from pg_proc p where pronamespace = 'pg_catalog'::regnamespace and proname like 'pg\_%advisory%'
+			and exists (select from aclexplode(coalesce(proacl, acldefault('f', proowner))) where grantee = 0) loop
+			execute format('revoke execute on function %s from public', f);
+			for r in `+to+` loop
+				execute format('grant execute on function %s to %s', f, r);
+			end loop;
+		end loop;
+	end $$`)
+	return err
 }
 
 func grantAnalyst(ctx context.Context, conn *pgx.Conn) error {

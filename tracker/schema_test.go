@@ -84,6 +84,25 @@ func TestSchema_AggregatesDocumented(t *testing.T) {
 	}
 }
 
+// TestSchema_ColumnsDocumented: the console, \d+ and the SQL reference show it.
+func TestSchema_ColumnsDocumented(t *testing.T) {
+	b := setup(t)
+	views, err := b.store.Views(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, v := range views {
+		for _, c := range v.Columns {
+			if c.Text == "" {
+				t.Errorf("%s.%s has no comment", v.Name, c.Name)
+			}
+		}
+	}
+	if len(views) < 16 {
+		t.Errorf("%d views", len(views))
+	}
+}
+
 // TestViews checks the numbers of the comparing views by hand.
 func TestViews(t *testing.T) {
 	b := setup(t)

@@ -133,7 +133,7 @@ func (s *Server) ask(ctx context.Context, query string, rows int) (shown.Answer,
 	}
 	defer analyst.Close(context.WithoutCancel(ctx))
 	if analyst.Isolation != tracker.LoginIsolation {
-		return shown.Answer{}, refuse(http.StatusForbidden, "the console needs a database login of its own: let the role "+tracker.AnalystRole+" log in without a password, or use deconfound sql")
+		return shown.Answer{}, refuse(http.StatusForbidden, "the console needs a database login of its own: name one of the role "+tracker.AnalystRole+" in DECONFOUND_ANALYST_DSN, or let it log in without a password")
 	}
 	analyst.Timeout = s.config.QueryTimeout
 	return shown.Ask(ctx, analyst, query, shown.Limit{Rows: rows, Bytes: maxAnswer})

@@ -46,15 +46,22 @@ func (s *Server) guard(next http.Handler) http.Handler {
 		}
 		public := r.URL.Path == "/login" || strings.HasPrefix(r.URL.Path, "/static/")
 		if !public && !s.admitted(r) {
-			if r.Method == http.MethodGet && r.URL.Path != "/events" {
+			if r.Method == http.MethodGet && r.URL.Path != "/events" && s.config.UserHeader == "" {
 				http.Redirect(w, r, "/login?to="+escapeQuery(r.URL.RequestURI()), http.StatusSeeOther)
 				return
 			}
-			s.fail(w, r, refuse(http.StatusUnauthorized, "log in first"))
+			s.fail(w, r, refuse(http.StatusUnauthorized, s.notAdmitted()))
 			return
 		}
 		next.ServeHTTP(w, r)
 	})
+}
+
+func (s *Server) notAdmitted() string {
+	if s.config.UserHeader != "" {
+		return "this server is reached by its proxy, which logs visitors in"
+	}
+	return "log in first"
 }
 
 // called says whether the server may be called by the name in a Host header: an

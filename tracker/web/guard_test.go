@@ -137,6 +137,37 @@ func TestSession(t *testing.T) {
 	}
 }
 
+// Behind a proxy that logs visitors in, neither the header nor the token is enough.
+func TestProxy_UserHeader(t *testing.T) {
+	s := open(t, web.Config{Token: token, UserHeader: "X-Forwarded-User"})
+	for name, c := range map[string]struct {
+		bearer string
+		users  []string
+		want   int
+	}{
+		"proxy":         {token, []string{"ada"}, http.StatusOK},
+		"header alone":  {"", []string{"ada"}, http.StatusUnauthorized},
+		"wrong token":   {"guess", []string{"ada"}, http.StatusUnauthorized},
+		"token alone":   {token, nil, http.StatusUnauthorized},
+		"nobody":        {token, []string{" "}, http.StatusUnauthorized},
+		"two at a time": {token, []string{"ada", "eve"}, http.StatusUnauthorized},
+	} {
+		r := httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/", nil)
+		if c.bearer != "" {
+			r.Header.Set("Authorization", "Bearer "+c.bearer)
+		}
+		for _, u := range c.users {
+			r.Header.Add("X-Forwarded-User", u)
+		}
+		if answer, _ := s.do(r); answer.StatusCode != c.want {
+			t.Errorf("%s: %s", name, answer.Status)
+		}
+	}
+	if answer, _ := s.post("/login", url.Values{"token": {token}}); answer.StatusCode != http.StatusUnauthorized {
+		t.Errorf("a login past the proxy: %s", answer.Status)
+	}
+}
+
 func TestSession_Guessing(t *testing.T) {
 	s := open(t, web.Config{Token: token})
 	refused := 0

@@ -25,6 +25,11 @@ type Config struct {
 	// Token is what a visitor has to know; "" lets everybody in, which is for
 	// loopback addresses alone.
 	Token string
+	// UserHeader is the header in which a proxy that logs visitors in says who they
+	// are, such as X-Forwarded-User; "" if there is none. Then only requests with it
+	// and with the token, as Authorization: Bearer, are let in: nobody can log in by
+	// the token alone.
+	UserHeader string
 	// Hosts are the names, beside localhost and addresses, by which the server may
 	// be called. A request for another name is refused: it is that of a page
 	// elsewhere whose name was pointed at this address.

@@ -56,11 +56,16 @@ func (s *Server) admitted(r *http.Request) bool {
 	if s.config.Token == "" {
 		return true
 	}
+	bearer, ok := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
+	ok = ok && same(bearer, s.config.Token)
+	if s.config.UserHeader != "" {
+		user := r.Header.Values(s.config.UserHeader)
+		return ok && len(user) == 1 && strings.TrimSpace(user[0]) != ""
+	}
 	if c, err := r.Cookie(sessionCookie); err == nil && s.sessions.valid(c.Value, time.Now()) {
 		return true
 	}
-	bearer, ok := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
-	return ok && same(bearer, s.config.Token)
+	return ok
 }
 
 type loginPage struct {
@@ -75,7 +80,7 @@ func (s *Server) login(w http.ResponseWriter, r *http.Request) error {
 	if !s.logins.allow(time.Now()) {
 		return refuse(http.StatusTooManyRequests, "too many attempts: wait a minute")
 	}
-	if s.config.Token == "" || !same(strings.TrimSpace(r.PostForm.Get("token")), s.config.Token) {
+	if s.config.Token == "" || s.config.UserHeader != "" || !same(strings.TrimSpace(r.PostForm.Get("token")), s.config.Token) {
 		return refuse(http.StatusUnauthorized, "that is not the token")
 	}
 	http.SetCookie(w, s.cookie(s.sessions.begin(time.Now()), int(sessionLife.Seconds())))

@@ -36,6 +36,10 @@ const dsnVariable = "DECONFOUND_DSN"
 // tracker.WithContents.
 const contentsVariable = "DECONFOUND_ARTIFACTS"
 
+// analystVariable names the login of the SQL console and of deconfound sql where that
+// role has a password.
+const analystVariable = "DECONFOUND_ANALYST_DSN"
+
 // dsn returns the connection string, starting the private cluster if no server
 // was named.
 func (a *app) dsn(ctx context.Context) (string, error) {
@@ -64,7 +68,7 @@ func (a *app) tracker(ctx context.Context) (*tracker.Store, error) {
 	if err != nil {
 		return nil, err
 	}
-	store, err := tracker.Open(ctx, dsn, tracker.WithContents(os.Getenv(contentsVariable)))
+	store, err := tracker.Open(ctx, dsn, tracker.WithContents(os.Getenv(contentsVariable)), tracker.WithAnalystDSN(os.Getenv(analystVariable)))
 	if err != nil {
 		return nil, err
 	}

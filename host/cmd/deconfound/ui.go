@@ -29,6 +29,7 @@ type uiRequest struct {
 	hosts     []string
 	tokenFile string
 	behindTLS bool
+	userHead  string
 }
 
 func newUI(a *app) *cobra.Command {
@@ -55,13 +56,22 @@ front that does it, let it pass the Host header on, name it with --host, and say
   ` + tokenVariable + `=... deconfound ui --host deconfound.example.org --behind-tls
 
 A server that is reached by a proxy needs the token too, though it listens on
-loopback: --host asks for it.`,
+loopback: --host asks for it.
+
+A proxy that logs visitors in (OIDC, such as oauth2-proxy) names them in a header:
+say which with --user-header, and let the proxy send the token with every request,
+as Authorization: Bearer. Requests without both are refused. The proxy must remove
+that header from what visitors send.
+
+The SQL console needs the login ` + tracker.AnalystRole + `. Where that has a password name it
+with ` + analystVariable + `=postgres://...`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return a.ui(cmd.Context(), request) },
 	}
 	cmd.Flags().StringVar(&request.listen, "listen", "127.0.0.1:8600", "address and port; port 0 takes any")
 	cmd.Flags().StringArrayVar(&request.hosts, "host", nil, "a name by which browsers call this server, beside localhost and addresses")
 	cmd.Flags().StringVar(&request.tokenFile, "token-file", "", "file with the token (default: the variable "+tokenVariable+")")
+	cmd.Flags().StringVar(&request.userHead, "user-header", "", "header in which a proxy that logs visitors in names them, e.g. X-Forwarded-User")
 	cmd.Flags().BoolVar(&request.behindTLS, "behind-tls", false, "a proxy in front does TLS")
 	return cmd
 }
@@ -83,7 +93,7 @@ func (r uiRequest) token() (string, error) {
 	}
 	address, err := netip.ParseAddr(host)
 	loopback := host == "localhost" || err == nil && address.IsLoopback()
-	if token == "" && (!loopback || len(r.hosts) > 0 || r.behindTLS) {
+	if token == "" && (!loopback || len(r.hosts) > 0 || r.behindTLS || r.userHead != "") {
 		return "", withExit(exitUsage, fmt.Errorf("others than this machine can call %s: give a token in --token-file or %s; 'deconfound ui --help' says how", r.listen, tokenVariable))
 	}
 	if token != "" && len(token) < minToken {
@@ -102,7 +112,7 @@ func (a *app) ui(ctx context.Context, request uiRequest) error {
 		return err
 	}
 	server, err := web.New(web.Config{
-		Store: store, Token: token, Hosts: request.hosts, Secure: request.behindTLS, Version: version,
+		Store: store, Token: token, Hosts: request.hosts, Secure: request.behindTLS, UserHeader: request.userHead, Version: version,
 		Log:     slog.New(slog.NewTextHandler(a.errs, nil)),
 		Compare: func(ctx context.Context, q web.Question) (web.Comparison, error) { return webComparison(ctx, store, q) },
 		Kept:    func(ctx context.Context, q web.Question) (web.Comparison, bool, error) { return webKept(ctx, store, q) },
