@@ -184,7 +184,7 @@ func (h *home) looksAtPages() {
 	}
 	reports := map[string]string{"the report as CSV": ""}
 	for _, row := range rows {
-		if row[5] == "" && row[1] == "concat" { // all rows of a cell
+		if row[5] != "pattern" && row[1] == "concat" { // all rows of a cell, and the worst pattern
 			reports["the report as CSV"] += row[2] + " " + row[11] + " " + row[12] + " to " + row[13] + " " + row[15] + " " + row[16] + " to " + row[17] + " " + row[18] + "\n"
 		}
 	}
