@@ -95,8 +95,9 @@ func AnalyseSensitivity(names []string, s Study) Sensitivity {
 		verdict = Warn
 	}
 	out.Robustness = out.Robustness.judge(verdict, "%s", text)
-	out.Austen, out.Curve = austenPlot(s, full, strongest, names, verdict, patients)
-	out.Rosenbaum = matchedGamma(s, patients)
+	g, err := s.propensity()
+	out.Austen, out.Curve = austenPlot(s, full, g, err, strongest, names, verdict, patients)
+	out.Rosenbaum = matchedGamma(s, g, err, patients)
 	return fill("it cannot be had")
 }
 
@@ -134,20 +135,29 @@ func observedEValue(names []string, s Study, clusters []int64, ratio stats.Inter
 	return found(name, largest, n, patients).judge(None, "leaving out %s, the covariate that matters most, moves the odds ratio as something with a risk ratio of %.2f would", which, largest)
 }
 
+// propensity is the chance of exposure of every row given the covariates; nil without
+// any.
+func (s Study) propensity() ([]float64, error) {
+	if s.Width == 0 {
+		return nil, nil
+	}
+	all := sequence(len(s.Outcome))
+	return fitPredict(s.Covariates, s.Width, s.Exposure, all, all, 1)
+}
+
 // austenPlot draws the curve for the size of the effect in full, and says how much
 // something with the influence of the strongest covariate would have to explain.
-func austenPlot(s Study, full regression, strongest string, names []string, verdict Verdict, patients float64) (Finding, []AustenPoint) {
+func austenPlot(s Study, full regression, g []float64, err error, strongest string, names []string, verdict Verdict, patients float64) (Finding, []AustenPoint) {
 	const name = "austen"
 	n := len(s.Outcome)
 	var points []AustenPoint
 	if s.Width == 0 {
 		return unknown(name, n, "there are no covariates"), points
 	}
-	all := sequence(n)
-	g, err := fitPredict(s.Covariates, s.Width, s.Exposure, all, all, 1)
 	if err != nil {
 		return unknown(name, n, "%s", err), points
 	}
+	all := sequence(n)
 	curve := NewAusten(g, s.Exposure, s.Outcome, full.fitted)
 	bias := math.Abs(full.effect(1).Estimate)
 	for _, alpha := range austenAlphas {
@@ -179,14 +189,12 @@ func austenPlot(s Study, full regression, strongest string, names []string, verd
 // matchedGamma pairs every exposed row with the nearest unexposed one by the logit
 // of the propensity, within 0.2 of its standard deviation (Austin, Pharm Stat
 // 2011), each used once, and asks Rosenbaum's bound of their outcomes.
-func matchedGamma(s Study, patients float64) Finding {
+func matchedGamma(s Study, g []float64, err error, patients float64) Finding {
 	const name, caliper = "rosenbaum_gamma", .2
 	n := len(s.Outcome)
 	if s.Width == 0 {
 		return unknown(name, n, "there are no covariates to match on")
 	}
-	all := sequence(n)
-	g, err := fitPredict(s.Covariates, s.Width, s.Exposure, all, all, 1)
 	if err != nil {
 		return unknown(name, n, "%s", err)
 	}

@@ -218,7 +218,7 @@ func (s *Server) comparisonPage(w http.ResponseWriter, r *http.Request) error {
 		}
 		page.Comparison, page.Problem, page.Waiting = answer.Comparison, answer.problem, answer.waiting
 	}
-	failures, err := s.failing(ctx, page.Sweep)
+	failures, err := remember(s, fmt.Sprint("failing ", id), func() ([]failing, error) { return s.failing(ctx, page.Sweep) })
 	if err != nil {
 		return err
 	}
