@@ -192,6 +192,26 @@ func (s *site) compared(path string, news func() bool) string {
 	}
 }
 
+// A setting that the metric follows comes before one that it does not.
+func TestSweep_Settings(t *testing.T) {
+	s := open(t, web.Config{})
+	s.finish(s.plan("first", "concat")[0], 0.8)
+	for _, sql := range []string{
+		`insert into run (sweep_id, dataset_id, split_seed, init_seed, trial, state, phase, run_hash, backbone, variant, spec, epoch, epochs, started_at, ended_at, worker_id)
+			select sweep_id, dataset_id, k, k, k, 'done', 'search', sha256(k::text::bytea), 'concat', 'md',
+			       jsonb_build_object('parameters', jsonb_build_object('optimizer.lr', k, 'head.dropout', (k * 3) % 7, 'optimizer.name', 'adam')), 3, 3, now(), now(), worker_id
+			  from (select sweep_id, dataset_id from run limit 1) x, (select min(worker_id) as worker_id from worker) w, generate_series(1, 6) k`,
+		`insert into metric (name, split) values ('auroc', 'val') on conflict do nothing`,
+		`insert into result select run_id, metric_id, 0.9 - trial / 10.0 from run, metric where phase = 'search' and name = 'auroc' and split = 'val' and grp = ''`,
+	} {
+		if _, err := s.store.Pool().Exec(s.Context(), sql); err != nil {
+			t.Fatal(err)
+		}
+	}
+	// The squared differences of the ranks 3 6 2 5 1 4 and 6 5 4 3 2 1 add up to 28: rho is 1 - 6*28/210.
+	contains(t, "the sweep", text(s.get(fmt.Sprintf("/sweep/%d", s.sweep.ID))), "optimizer.lr -1.000 1.000 1 6 head.dropout +0.200 0.200 1 6", "Spearman's rank correlation")
+}
+
 // What was made before is shown at once, and a visit makes nothing.
 func TestComparison_Kept(t *testing.T) {
 	s := open(t, web.Config{

@@ -28,6 +28,7 @@ type sweepPage struct {
 
 	Board    []boardRow
 	Heat     []heatRow
+	Settings []importance
 	Budgets  []budget
 	Unequal  bool // the search of some cell had more trials
 	Failures []failedRun
@@ -216,6 +217,11 @@ func (s *Server) board(ctx context.Context, page *sweepPage) error {
 		return err
 	}
 	page.heat(board)
+	settings := fmt.Sprintf("settings %d %s", page.ID, page.Metric.Name)
+	page.Settings, err = remember(s, settings, func() ([]importance, error) { return s.importances(ctx, page.ID, page.Metric.Name) })
+	if err != nil {
+		return err
+	}
 	for _, b := range board {
 		if (page.Filter.Backbone == "" || b.Backbone == page.Filter.Backbone) && (page.Filter.Variant == "" || b.Variant == page.Filter.Variant) {
 			page.Board = append(page.Board, b)
