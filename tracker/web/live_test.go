@@ -64,7 +64,7 @@ func TestEvents(t *testing.T) {
 	at := s.serve()
 	runs := s.plan("first", "concat")
 	var wait sync.WaitGroup
-	for range 50 {
+	for range 200 {
 		next := s.follow(at)
 		wait.Go(func() {
 			// News may be of what was before; go on until the page has the end.
