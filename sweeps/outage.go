@@ -91,8 +91,8 @@ func absent(err error) bool {
 	if errors.As(err, &pg) {
 		// 08: connection exception; 57P01-57P03, 57P05: shutdown, crash, cannot
 		// connect now, idle timeout; 53: disk full, out of memory, too many
-		// connections.
-		return strings.HasPrefix(pg.Code, "08") || strings.HasPrefix(pg.Code, "57P") || strings.HasPrefix(pg.Code, "53")
+		// connections; 25P03: this process was stopped within a transaction.
+		return strings.HasPrefix(pg.Code, "08") || strings.HasPrefix(pg.Code, "57P") || strings.HasPrefix(pg.Code, "53") || pg.Code == "25P03"
 	}
 	var connect *pgconn.ConnectError
 	if errors.As(err, &connect) || pgconn.SafeToRetry(err) || pgconn.Timeout(err) {

@@ -43,7 +43,7 @@ func TestAbsent(t *testing.T) {
 			t.Errorf("%v counts as an absent database", err)
 		}
 	}
-	for code, want := range map[string]bool{"53100": true, "53200": true, "57P01": true, "08006": true, "23505": false, "42501": false} {
+	for code, want := range map[string]bool{"53100": true, "53200": true, "57P01": true, "25P03": true, "08006": true, "23505": false, "42501": false} {
 		if absent(&pgconn.PgError{Code: code}) != want {
 			t.Errorf("%s: got %v, want %v", code, !want, want)
 		}

@@ -160,6 +160,9 @@ func updateSweep(ctx context.Context, tx pgx.Tx, sweepID int64, set string, args
 // plans its runs or ends a lease on one of them meanwhile. A caller that decides
 // by what it reads takes it first. The methods of Store take it by themselves.
 func (s *Store) LockSweep(ctx context.Context, tx pgx.Tx, sweepID int64) error {
+	if err := plans(ctx, tx); err != nil {
+		return fmt.Errorf("lock sweep %d: %w", sweepID, err)
+	}
 	if err := lockSweep(ctx, tx, sweepID); err != nil {
 		return fmt.Errorf("lock sweep %d: %w", sweepID, err)
 	}

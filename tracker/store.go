@@ -14,6 +14,16 @@ import (
 // A River client needs it in its Config.Schema.
 const Schema = "deconfound"
 
+// idleLimit is PostgreSQL's setting of how long a transaction may wait for its
+// client. Planning computes within one and asks for more, see plans.
+const idleLimit = "idle_in_transaction_session_timeout"
+
+// plans lets the transaction wait longer for its client, which plans a sweep.
+func plans(ctx context.Context, tx pgx.Tx) error {
+	_, err := tx.Exec(ctx, `set local `+idleLimit+` = '2min'`)
+	return err
+}
+
 // Store is a connection pool to one tracker database. It is safe for use by
 // many goroutines at once.
 type Store struct {
@@ -44,6 +54,11 @@ func Open(ctx context.Context, dsn string, options ...Option) (*Store, error) {
 	config.ConnConfig.RuntimeParams["search_path"] = Schema
 	if config.ConnConfig.RuntimeParams["application_name"] == "" {
 		config.ConnConfig.RuntimeParams["application_name"] = "deconfound"
+	}
+	// A process that is stopped, or cut off, within a transaction holds its locks: the
+	// server ends that, by its own clock, so that others can go on.
+	if config.ConnConfig.RuntimeParams[idleLimit] == "" {
+		config.ConnConfig.RuntimeParams[idleLimit] = "8s"
 	}
 	// A link that is cut must be noticed, whatever waits on it: without this a
 	// connection attempt, or an answer, is waited for until the kernel gives up,

@@ -53,6 +53,9 @@ func (s *Store) UpsertSweep(ctx context.Context, tx pgx.Tx, spec SweepSpec) (Swe
 	if spec.Spec == nil {
 		spec.Spec = json.RawMessage("{}")
 	}
+	if err := plans(ctx, tx); err != nil {
+		return fail(err)
+	}
 	const insert = `insert into sweep (owner, name) values (coalesce(nullif($1, ''), session_user), $2)
 		on conflict (owner, name) do nothing`
 	if _, err := tx.Exec(ctx, insert, spec.Owner, spec.Name); err != nil {

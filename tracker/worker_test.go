@@ -166,6 +166,45 @@ func TestReap_Silent(t *testing.T) {
 	}
 }
 
+// A process that stops within a transaction keeps others waiting for as long as the
+// server lets it, and no longer.
+func TestStore_StoppedInTransaction(t *testing.T) {
+	b := setup(t)
+	limit := func(f func(tx pgx.Tx) error) (out string) {
+		b.tx(func(tx pgx.Tx) error {
+			if err := f(tx); err != nil {
+				return err
+			}
+			return tx.QueryRow(t.Context(), `show idle_in_transaction_session_timeout`).Scan(&out)
+		})
+		return out
+	}
+	if got := limit(func(pgx.Tx) error { return nil }); got != "8s" {
+		t.Errorf("got %s, want 8s", got)
+	}
+	if got := limit(func(tx pgx.Tx) error { return b.store.LockSweep(t.Context(), tx, b.sweep.ID) }); got != "2min" {
+		t.Errorf("while planning: got %s, want 2min", got)
+	}
+	l := b.lease(1)
+	stopped, err := b.store.Pool().Begin(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = stopped.Rollback(context.WithoutCancel(t.Context())) }() // its connection is gone
+	if _, err := stopped.Exec(t.Context(), `set local idle_in_transaction_session_timeout = '100ms'`); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := b.store.CommitSlice(t.Context(), stopped, l, tracker.Slice{Epoch: 1}); err != nil {
+		t.Fatal(err)
+	}
+	// Waits for the sweep's lock, which the server takes away.
+	b.tx(func(tx pgx.Tx) error { return b.store.PauseSweep(t.Context(), tx, b.sweep.ID) })
+	if err := stopped.Commit(t.Context()); err == nil {
+		t.Error("what was stopped could commit")
+	}
+	b.wantState(l.Run.ID, tracker.Running)
+}
+
 // A worker with a short lease is heard of again and again: its runs stay with it
 // for many times the lease.
 func TestWorker_Beats(t *testing.T) {
