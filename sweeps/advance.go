@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"math"
 
 	"github.com/jackc/pgx/v5"
 
@@ -50,34 +49,25 @@ func (p *Plan) attachStored(ctx context.Context, r tracker.Reader, sweepID int64
 }
 
 // results reads how far the runs of a sweep have come.
-func results(ctx context.Context, r tracker.Reader, sweepID int64, rule string) (map[Hash]Result, []tracker.Run, error) {
+func results(ctx context.Context, r tracker.Reader, sweepID int64, rule string) (map[Hash]Result, error) {
 	selection, err := ParseSelection(rule)
 	if err != nil {
-		return nil, nil, fmt.Errorf("read selection rule: %w", err)
+		return nil, fmt.Errorf("read selection rule: %w", err)
 	}
-	runs, err := r.Runs(ctx, tracker.RunFilter{SweepID: sweepID})
+	runs, _, err := r.Standings(ctx, sweepID, 0, selection.Metric())
 	if err != nil {
-		return nil, nil, err
-	}
-	metric := selection.Metric()
-	values, err := r.Results(ctx, tracker.RunFilter{SweepID: sweepID, Phase: tracker.Search}, metric)
-	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
 	out := make(map[Hash]Result, len(runs))
 	for _, run := range runs {
 		if !run.Planned && run.State == tracker.Cancelled {
 			continue // dropped from an earlier plan: as if it did not exist
 		}
-		value, ok := values[run.ID][metric]
-		if !ok {
-			value = math.NaN()
-		}
 		if len(run.Hash) == len(Hash{}) {
-			out[Hash(run.Hash)] = Result{State: run.State, Value: value}
+			out[Hash(run.Hash)] = Result{State: run.State, Value: run.Value}
 		}
 	}
-	return out, runs, nil
+	return out, nil
 }
 
 // planned is a run as the tracker stores it.
@@ -110,65 +100,76 @@ func planned(spec RunSpec, retry RetryPolicy) (tracker.PlannedRun, error) {
 // advance makes the runs that the plan asks for now and enqueues them. The
 // transaction must hold the sweep's lock, else two of them could overtake each
 // other.
-func advance(ctx context.Context, tx pgx.Tx, store *tracker.Store, q *queue, sweepID int64, plan *Plan) (started []tracker.Run, existed map[Hash]Result, err error) {
-	reader := store.In(tx)
-	existed, runs, err := results(ctx, reader, sweepID, plan.Metric.Select)
+func (c *course) advance(ctx context.Context, tx pgx.Tx, store *tracker.Store, q *queue) (started []tracker.Run, err error) {
+	touched, err := c.read(ctx, store.In(tx))
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
-	decided, err := decide(ctx, tx, store, sweepID, plan, trainings(runs, existed))
+	decided, err := c.decide(ctx, tx, store, touched)
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
-	specs, err := plan.Next(existed)
+	w, err := c.look(touched)
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
-	wanted := make([]tracker.PlannedRun, len(specs))
-	for i, spec := range specs {
-		if wanted[i], err = planned(spec, plan.Retry); err != nil {
-			return nil, nil, err
-		}
-		wanted[i].Until = decided.until[Hash(wanted[i].Hash)]
+	if started, err = c.follow(ctx, tx, store, w, decided.until); err != nil {
+		return nil, err
 	}
-	started, err = store.PlanRuns(ctx, tx, sweepID, wanted, true)
-	if err != nil {
-		return nil, nil, err
-	}
-	if err := decided.apply(ctx, tx, store, q, sweepID, plan); err != nil {
-		return nil, nil, err
+	c.fresh = false
+	if err := decided.apply(ctx, tx, store, q, c.sweep, c.plan); err != nil {
+		return nil, err
 	}
 	if err := q.slices(ctx, tx, started); err != nil {
-		return nil, nil, err
+		return nil, err
 	}
-	return started, existed, plan.Budget.enforce(ctx, tx, store, sweepID)
+	if err := c.keepProgress(ctx, tx, store); err != nil {
+		return nil, err
+	}
+	return started, c.plan.Budget.enforce(ctx, tx, store, c.sweep)
 }
 
 // advanceSweep is advance for a stored sweep, in a transaction of its own.
 func advanceSweep(ctx context.Context, store *tracker.Store, q *queue, sweepID int64) error {
+	var c *course
+	var started []tracker.Run
 	err := store.InTx(ctx, func(tx pgx.Tx) error {
+		c = q.courses.take(sweepID) // gone if this is tried again
 		if err := store.LockSweep(ctx, tx, sweepID); err != nil {
 			return err
 		}
-		sweep, err := store.In(tx).SweepByID(ctx, sweepID)
+		reader := store.In(tx)
+		sweep, err := reader.SweepHeadByID(ctx, sweepID)
 		if err != nil {
 			return err
 		}
 		if sweep.CancelledAt != nil {
+			c = nil
 			return nil // its runs are cancelled, which is no result
 		}
-		plan, err := StoredPlan(sweep)
-		if errors.Is(err, ErrImported) {
-			return nil
+		if c == nil || c.revision != sweep.Revision {
+			if sweep, err = reader.SweepByID(ctx, sweepID); err != nil {
+				return err
+			}
+			plan, err := StoredPlan(sweep)
+			if errors.Is(err, ErrImported) {
+				return nil
+			}
+			if err != nil {
+				return err
+			}
+			if c, err = newCourse(ctx, reader, sweepID, sweep.Revision, plan); err != nil {
+				return err
+			}
 		}
-		if err != nil {
-			return err
-		}
-		_, _, err = advance(ctx, tx, store, q, sweepID, plan)
+		started, err = c.advance(ctx, tx, store, q)
 		return err
 	})
 	if err != nil {
 		return fmt.Errorf("advance sweep %d: %w", sweepID, err)
+	}
+	if c != nil && (!c.kept.Complete || c.open > 0 || len(started) > 0) {
+		q.courses.give(c) // else the sweep has come to its end
 	}
 	return nil
 }

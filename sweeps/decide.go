@@ -22,24 +22,6 @@ type decisions struct {
 	prune []int64
 }
 
-// training is a run with its result, as a search sees it.
-type training struct {
-	tracker.Run
-	value float64 // of the selection metric, if the run is done
-}
-
-// trainings are the runs of a sweep that count, by hash.
-func trainings(runs []tracker.Run, existed map[Hash]Result) map[Hash]training {
-	out := make(map[Hash]training, len(existed))
-	for _, r := range runs {
-		if !r.Planned && r.State == tracker.Cancelled || len(r.Hash) != len(Hash{}) {
-			continue
-		}
-		out[Hash(r.Hash)] = training{r, existed[Hash(r.Hash)].Value}
-	}
-	return out
-}
-
 // key names the search of a cell in the tracker.
 func (c Cell) key() tracker.SearchKey {
 	return tracker.SearchKey{Dataset: c.Dataset, Backbone: c.Backbone, Variant: c.Variant}
@@ -63,6 +45,9 @@ func (p *Plan) attach(states map[tracker.SearchKey]tracker.SearchState) (map[Cel
 		if state, ok := states[cell.Cell.key()]; ok {
 			cell.machine, err = search.Restore(cell.Adaptive.Search, state.Snapshot)
 			if err == nil {
+				err = recall(cell.machine, state.Further)
+			}
+			if err == nil {
 				known[cell.Cell] = true
 				continue
 			}
@@ -77,129 +62,223 @@ func (p *Plan) attach(states map[tracker.SearchKey]tracker.SearchState) (map[Cel
 	return known, nil
 }
 
-// decide tells the adaptive searches of a plan what has happened to their runs,
-// in the order of trials, and stores what they have decided, with every event. The
-// transaction must hold the sweep's lock.
-func decide(ctx context.Context, tx pgx.Tx, store *tracker.Store, sweepID int64, plan *Plan, existed map[Hash]training) (decisions, error) {
-	out := decisions{until: map[Hash]int{}, goOn: map[int64]int{}}
+// recall brings a search past decisions that are in the tracker.
+func recall(m *search.Machine, further []tracker.Decision) error {
+	for _, d := range further {
+		var one search.Decision
+		if err := errors.Join(json.Unmarshal(d.Event, &one.Event), json.Unmarshal(d.Actions, &one.Actions)); err != nil {
+			return fmt.Errorf("read decision: %w", err)
+		}
+		if err := m.Recall(one); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// condense stores the searches of a plan as they stand, so that what they decided
+// under it need not be understood by the plan that follows it.
+func condense(ctx context.Context, tx pgx.Tx, store *tracker.Store, sweepID int64, plan *Plan) error {
 	if !plan.adaptive() {
-		return out, nil
+		return nil
 	}
 	states, err := store.In(tx).Searches(ctx, sweepID)
 	if err != nil {
-		return out, err
+		return err
 	}
 	known, err := plan.attach(states)
 	if err != nil {
-		return out, err
+		return err
 	}
-	curves, err := rungCurves(ctx, store.In(tx), plan.Metric, existed)
+	for _, cell := range plan.Cells {
+		state := states[cell.Cell.key()]
+		if !known[cell.Cell] || len(state.Further) == 0 {
+			continue
+		}
+		state.Decisions += len(state.Further)
+		if state.Snapshot, err = cell.machine.Snapshot(); err != nil {
+			return err
+		}
+		if err := store.KeepSearch(ctx, tx, sweepID, cell.Cell.key(), state, nil, false); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// decide tells the adaptive searches of the sweep's plan what has happened to their
+// runs, in the order of trials, and stores what they have decided, with every
+// event. touched then names the trials that are new, too. The transaction must hold
+// the sweep's lock.
+func (c *course) decide(ctx context.Context, tx pgx.Tx, store *tracker.Store, touched map[int][]int) (decisions, error) {
+	out := decisions{until: map[Hash]int{}, goOn: map[int64]int{}}
+	if !c.plan.adaptive() {
+		return out, nil
+	}
+	curves, err := c.rungCurves(ctx, store.In(tx), touched)
 	if err != nil {
 		return out, err
 	}
-	for i := range plan.Cells {
-		cell := &plan.Cells[i]
+	for _, i := range slices.Sorted(maps.Keys(touched)) {
+		cell := &c.plan.Cells[i]
 		if cell.Adaptive == nil {
 			continue
 		}
-		log, err := cell.catchUp(plan, existed, curves)
+		trials := touched[i]
+		if !c.fresh {
+			others, err := c.followOthers(ctx, store.In(tx), i)
+			if err != nil {
+				return out, err
+			}
+			trials = append(trials, others...)
+		}
+		log, trials, err := c.catchUp(i, trials, curves)
 		if err != nil {
 			return out, fmt.Errorf("search cell %s: %w", cell.Cell, err)
 		}
-		if err := out.read(cell, plan, existed); err != nil {
-			return out, err
-		}
-		fresh := !known[cell.Cell]
-		if len(log) == 0 && !fresh {
-			continue
-		}
-		state := tracker.SearchState{Decisions: len(log)}
-		if !fresh {
-			state.Decisions += states[cell.Cell.key()].Decisions
-		}
-		if state.Snapshot, err = cell.machine.Snapshot(); err != nil {
-			return out, err
-		}
-		further := make([]tracker.Decision, len(log))
-		for i, d := range log {
-			if further[i].Event, err = json.Marshal(d.Event); err != nil {
-				return out, fmt.Errorf("write decision: %w", err)
-			}
-			if further[i].Actions, err = json.Marshal(d.Actions); err != nil {
-				return out, fmt.Errorf("write decision: %w", err)
-			}
-		}
-		if err := store.KeepSearch(ctx, tx, sweepID, cell.Cell.key(), state, further, fresh); err != nil {
+		touched[i] = trials
+		out.read(c, i, trials)
+		if err := c.keep(ctx, tx, store, i, log); err != nil {
 			return out, err
 		}
 	}
 	return out, nil
 }
 
-// rungCurves reads the selection metric, by epoch, of the runs that wait at a rung.
-func rungCurves(ctx context.Context, r tracker.Reader, metric Metric, existed map[Hash]training) (map[int64][]tracker.StepValue, error) {
+// followOthers brings the search of a cell past what other processes have decided
+// and answers the trials that this was about.
+func (c *course) followOthers(ctx context.Context, r tracker.Reader, i int) ([]int, error) {
+	cell, known := &c.plan.Cells[i], &c.cells[i]
+	further, err := r.DecisionsAfter(ctx, c.sweep, cell.Cell.key(), known.decisions)
+	if err != nil || len(further) == 0 {
+		return nil, err
+	}
+	before := len(cell.machine.Trials())
+	var trials []int
+	for _, d := range further {
+		var actions []search.Action
+		if err := json.Unmarshal(d.Actions, &actions); err != nil {
+			return nil, fmt.Errorf("read decision: %w", err)
+		}
+		for _, a := range actions {
+			trials = append(trials, a.Trial)
+		}
+	}
+	if err := recall(cell.machine, further); err != nil {
+		return nil, fmt.Errorf("search cell %s: %w", cell.Cell, err)
+	}
+	known.decisions += len(further)
+	return trials, c.enter(i, before)
+}
+
+// snapshotEvery is the least number of decisions between two snapshots of a search.
+// A large search is stored after a quarter as many decisions as it has trials, so
+// that the work of storing one does not grow with their number.
+const snapshotEvery = 32
+
+// keep stores what the search of a cell has decided.
+func (c *course) keep(ctx context.Context, tx pgx.Tx, store *tracker.Store, i int, log []search.Decision) error {
+	cell, known := &c.plan.Cells[i], &c.cells[i]
+	if len(log) == 0 && known.stored {
+		return nil
+	}
+	further := make([]tracker.Decision, len(log))
+	for i, d := range log {
+		var err error
+		if further[i].Event, err = json.Marshal(d.Event); err != nil {
+			return fmt.Errorf("write decision: %w", err)
+		}
+		if further[i].Actions, err = json.Marshal(d.Actions); err != nil {
+			return fmt.Errorf("write decision: %w", err)
+		}
+	}
+	known.decisions += len(log)
+	state := tracker.SearchState{Decisions: known.decisions}
+	due := max(snapshotEvery, len(cell.machine.Trials())/4)
+	if !known.stored || known.decisions-known.snapshot >= due || cell.machine.Finished() {
+		var err error
+		if state.Snapshot, err = cell.machine.Snapshot(); err != nil {
+			return err
+		}
+		known.snapshot = known.decisions
+	}
+	err := store.KeepSearch(ctx, tx, c.sweep, cell.Cell.key(), state, further, !known.stored)
+	known.stored = true
+	return err
+}
+
+// rungCurves reads the selection metric, by epoch, of the touched runs that wait at
+// a rung.
+func (c *course) rungCurves(ctx context.Context, r tracker.Reader, touched map[int][]int) (map[int64][]tracker.StepValue, error) {
 	var waiting []int64
-	for _, r := range existed {
-		if r.Held && r.State == tracker.Paused {
-			waiting = append(waiting, r.ID)
+	for i, trials := range touched {
+		for _, n := range trials {
+			if s, ok := c.runs[c.cells[i].trials[n]]; ok && s.Held && s.State == tracker.Paused {
+				waiting = append(waiting, s.ID)
+			}
 		}
 	}
 	if len(waiting) == 0 {
 		return nil, nil
 	}
-	selection, err := ParseSelection(metric.Select)
-	if err != nil {
-		return nil, fmt.Errorf("read selection rule: %w", err)
-	}
 	slices.Sort(waiting)
-	return r.MetricHistory(ctx, selection.Metric(), waiting...)
+	return r.MetricHistory(ctx, c.metric, waiting...)
 }
 
-// catchUp hands the search of a cell every event that it has not seen, until it
-// has nothing more to say about the runs that exist.
-func (c *CellPlan) catchUp(plan *Plan, existed map[Hash]training, curves map[int64][]tracker.StepValue) ([]search.Decision, error) {
-	var log []search.Decision
+// catchUp hands the search of a cell what it has not seen of the given trials,
+// until it has nothing more to say about the runs that exist. It answers also every
+// trial that it may have something to say about.
+func (c *course) catchUp(i int, trials []int, curves map[int64][]tracker.StepValue) (log []search.Decision, seen []int, err error) {
+	cell := &c.plan.Cells[i]
 	handle := func(e search.Event) error {
-		actions, err := c.machine.Handle(e)
-		if err == nil && (len(actions) > 0 || e.Kind != search.Start) {
+		before := len(cell.machine.Trials())
+		actions, err := cell.machine.Handle(e)
+		if err != nil {
+			return err
+		}
+		if len(actions) > 0 || e.Kind != search.Start {
 			log = append(log, search.Decision{Event: e, Actions: actions})
 		}
-		return err
+		for _, a := range actions {
+			trials = append(trials, a.Trial)
+		}
+		return c.enter(i, before)
 	}
-	if err := handle(search.Event{Kind: search.Start}); err != nil {
-		return nil, err
+	if c.fresh {
+		if err := handle(search.Event{Kind: search.Start}); err != nil {
+			return nil, nil, err
+		}
 	}
 	for {
 		before := len(log)
-		for _, t := range slices.Clone(c.machine.Trials()) {
+		slices.Sort(trials)
+		trials = slices.Compact(trials)
+		for _, n := range slices.Clone(trials) {
+			t := cell.machine.Trials()[n]
 			if t.State != search.Training && t.State != search.Failed || t.Point == nil {
 				continue
 			}
-			hash, err := c.Adaptive.trial(t).run(PhaseSearch, plan.SearchSeed).Hash()
-			if err != nil {
-				return nil, err
-			}
-			if r, ok := existed[hash]; ok {
-				if e, ok := event(t, r, plan.Metric.SelectGoal, curves[r.ID]); ok {
+			if r, ok := c.runs[c.cells[i].trials[n]]; ok {
+				if e, ok := event(t, r, c.plan.Metric.SelectGoal, curves[r.ID]); ok {
 					if err := handle(e); err != nil {
-						return nil, err
+						return nil, nil, err
 					}
 				}
 			}
 		}
 		if len(log) == before {
-			return log, nil
+			return log, trials, nil
 		}
 	}
 }
 
 // event is what the state of a trial's run says that its search does not know.
-func event(t *search.Trial, r training, goal string, curve []tracker.StepValue) (search.Event, bool) {
+func event(t *search.Trial, r tracker.Standing, goal string, curve []tracker.StepValue) (search.Event, bool) {
 	nan := search.Number(math.NaN())
 	e := search.Event{Trial: t.Number, Epoch: r.Epoch, Value: nan, Best: nan, Mean: nan}
 	switch {
-	case r.State == tracker.Done && !math.IsNaN(r.value):
-		e.Kind, e.Value = search.End, search.Number(r.value)
+	case r.State == tracker.Done && !math.IsNaN(r.Value):
+		e.Kind, e.Value = search.End, search.Number(r.Value)
 		return e, true
 	case r.State == tracker.Paused && r.Held && r.Epoch >= t.Until && r.Until == t.Until:
 		values := make([]float64, 0, len(curve))
@@ -218,34 +297,36 @@ func event(t *search.Trial, r training, goal string, curve []tracker.StepValue) 
 	return e, false
 }
 
-// read turns the state of a search into what is to be done about its runs. It
-// looks at the state and not at the last actions, so that nothing is lost if the
-// runs and the search have come apart.
-func (d *decisions) read(cell *CellPlan, plan *Plan, existed map[Hash]training) error {
-	for _, t := range cell.machine.Trials() {
+// read turns the state of a search into what is to be done about the runs of
+// trials. It looks at the state and not at the last actions, so that nothing is lost
+// if the runs and the search have come apart.
+func (d *decisions) read(c *course, i int, trials []int) {
+	cell := &c.plan.Cells[i]
+	for _, n := range trials {
+		t := cell.machine.Trials()[n]
 		if t.Point == nil || t.State == search.Repeat || t.State == search.Done {
 			continue
 		}
-		hash, err := cell.Adaptive.trial(t).run(PhaseSearch, plan.SearchSeed).Hash()
-		if err != nil {
-			return err
-		}
+		hash := c.cells[i].trials[n]
 		until := t.Until
 		if until >= cell.Adaptive.Search.Epochs {
 			until = 0
 		}
-		r, ok := existed[hash]
+		r, ok := c.runs[hash]
 		switch {
 		case !ok:
 			d.until[hash] = until
 		case r.State.Ended():
 		case t.State == search.Pruned:
 			d.prune = append(d.prune, r.ID)
+			r.State = tracker.Pruned
+			c.set(hash, r)
 		case t.State == search.Training && r.Until != until:
 			d.goOn[r.ID] = until
+			r.Until = until
+			c.set(hash, r)
 		}
 	}
-	return nil
 }
 
 // apply makes the tracker follow the decisions about runs that exist.

@@ -63,7 +63,20 @@ func Enqueue(ctx context.Context, store *tracker.Store, plan *Plan) (Report, err
 			Sweep: sweep.ID, Revision: sweep.Revision, Created: sweep.Created, Extended: sweep.Changed && !sweep.Created,
 			AnalysisChanged: sweep.AnalysisChanged, Paused: sweep.PausedAt != nil,
 		}
-		stored, err := store.In(tx).SweepByID(ctx, sweep.ID)
+		if report.Extended {
+			spec, err := store.In(tx).Revision(ctx, sweep.ID, sweep.Revision-1)
+			if err != nil {
+				return err
+			}
+			before, err := StoredPlan(tracker.Sweep{Name: sweep.Name, Spec: spec})
+			if err != nil {
+				return err
+			}
+			if err := condense(ctx, tx, store, sweep.ID, before); err != nil {
+				return err
+			}
+		}
+		stored, err := store.In(tx).SweepHeadByID(ctx, sweep.ID)
 		if err != nil {
 			return err
 		}
@@ -72,12 +85,17 @@ func Enqueue(ctx context.Context, store *tracker.Store, plan *Plan) (Report, err
 			return err
 		}
 		report.Paused = report.Paused && !released
-		started, existed, err := advance(ctx, tx, store, q, sweep.ID, plan)
+		c, err := newCourse(ctx, store.In(tx), sweep.ID, sweep.Revision, plan)
+		if err != nil {
+			return err
+		}
+		started, err := c.advance(ctx, tx, store, q)
 		if err != nil {
 			return err
 		}
 		report.New = len(started)
-		return report.count(plan, existed)
+		report.Existing, report.Done = c.existing()
+		return nil
 	})
 	if err != nil {
 		return Report{}, fmt.Errorf("enqueue sweep %s: %w", plan.Name, err)
@@ -109,14 +127,14 @@ func (r *Report) count(plan *Plan, existed map[Hash]Result) error {
 // Recorded says what Enqueue would find of a plan, in Existing and Done. It
 // changes nothing.
 func Recorded(ctx context.Context, store *tracker.Store, plan *Plan) (Report, error) {
-	sweep, err := store.Sweep(ctx, "", plan.Name)
+	sweep, err := store.SweepHead(ctx, "", plan.Name)
 	if errors.Is(err, tracker.ErrNotFound) {
 		return Report{}, nil
 	}
 	if err != nil {
 		return Report{}, err
 	}
-	existed, _, err := results(ctx, store.Reader, sweep.ID, plan.Metric.Select)
+	existed, err := results(ctx, store.Reader, sweep.ID, plan.Metric.Select)
 	if err != nil {
 		return Report{}, err
 	}

@@ -49,7 +49,8 @@ func (advanceArgs) Kind() string { return "advance" }
 
 // queue inserts jobs, always in the transaction of the rows they belong to.
 type queue struct {
-	client *river.Client[pgx.Tx]
+	client  *river.Client[pgx.Tx]
+	courses courses // of the sweeps that this process has advanced
 }
 
 // newQueue returns a queue that inserts and works nothing.

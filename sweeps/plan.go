@@ -82,19 +82,37 @@ func (c CellPlan) trials() []Trial {
 	}
 	var out []Trial
 	for _, t := range c.machine.Trials() {
-		if t.State != search.Repeat && t.Point != nil {
+		if c.trains(t) {
 			out = append(out, c.Adaptive.trial(t))
 		}
 	}
 	return out
 }
 
+// trains reports whether a trial of an adaptive search has a run of its own.
+func (c CellPlan) trains(t *search.Trial) bool { return t.State != search.Repeat && t.Point != nil }
+
 // trial returns the trial with the given number.
 func (c CellPlan) trial(number int) (Trial, bool) {
-	for _, t := range c.trials() {
+	if c.machine != nil {
+		if all := c.machine.Trials(); number < len(all) && c.trains(all[number]) {
+			return c.Adaptive.trial(all[number]), true
+		}
+		return Trial{}, false
+	}
+	for _, t := range c.Trials {
 		if t.Number == number {
 			return t, true
 		}
 	}
 	return Trial{}, false
+}
+
+// at returns the trial at a place: its number if the search is adaptive, else that
+// in Trials. The place must be that of a trial which is trained.
+func (c CellPlan) at(place int) Trial {
+	if c.machine != nil {
+		return c.Adaptive.trial(c.machine.Trials()[place])
+	}
+	return c.Trials[place]
 }

@@ -2,6 +2,8 @@ package sweeps
 
 import (
 	"context"
+	"encoding/json"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -100,72 +102,98 @@ func (s Status) Hint() string {
 
 // StatusOf reads the status of a sweep. It changes nothing.
 func StatusOf(ctx context.Context, store *tracker.Store, name string) (Status, error) {
-	sweep, err := store.Sweep(ctx, "", name)
+	sweep, err := store.SweepHead(ctx, "", name)
 	if err != nil {
 		return Status{}, err
 	}
 	return statusOf(ctx, store, sweep)
 }
 
+// statusOf reads the status of a sweep, of which it needs the head. It counts the
+// runs, and takes from the last look at the plan what only that knows: a sweep of
+// ten thousand runs has megabytes of plan.
 func statusOf(ctx context.Context, store *tracker.Store, sweep tracker.Sweep) (Status, error) {
-	plan, err := attached(ctx, store.Reader, sweep)
+	// Read before the runs: a run that ends in between makes the sweep unfinished.
+	progress, err := store.Progress(ctx, sweep.ID)
+	if errors.Is(err, tracker.ErrNotFound) {
+		progress, err = progressOf(ctx, store.Reader, sweep.ID)
+	}
 	if err != nil {
 		return Status{}, err
 	}
-	existed, runs, err := results(ctx, store.Reader, sweep.ID, plan.Metric.Select)
+	tallies, err := store.Tallies(ctx, sweep.ID)
+	if err != nil {
+		return Status{}, err
+	}
+	planned := true
+	shown := tracker.RunFilter{SweepID: sweep.ID, Planned: &planned, States: []tracker.State{tracker.Running, tracker.Failed, tracker.Lost}}
+	runs, err := store.Runs(ctx, shown)
 	if err != nil {
 		return Status{}, err
 	}
 	s := Status{
-		ID: sweep.ID, Name: sweep.Name, Revision: sweep.Revision,
+		ID: sweep.ID, Name: sweep.Name, Revision: sweep.Revision, Expected: progress.Expected,
 		Paused: sweep.PausedAt != nil, PauseReason: sweep.PauseReason, Cancelled: sweep.CancelledAt != nil,
 	}
+	for state, tally := range tallies {
+		s.count(state, tally)
+	}
 	for _, r := range runs {
-		if r.Planned {
-			s.count(r)
-		}
-	}
-	wanted, err := plan.Next(existed)
-	if err != nil {
-		return Status{}, err
-	}
-	if s.Winners, err = plan.Winners(existed); err != nil {
-		return Status{}, err
-	}
-	s.Finished = !s.Open() && s.Held == 0 && !s.Cancelled
-	replicates := map[Cell]bool{}
-	for _, spec := range wanted {
-		hash, err := spec.Hash()
-		if err != nil {
-			return Status{}, err
-		}
-		_, ok := existed[hash]
-		s.Finished = s.Finished && ok
-		if spec.Phase == PhaseReplicate {
-			replicates[spec.Cell()] = true
-		}
+		s.show(r)
 	}
 	if s.Queued > 0 {
 		if s.Waiting, err = waiting(ctx, store.Reader, sweep.ID); err != nil {
 			return Status{}, err
 		}
 	}
-	s.Expected = len(wanted)
-	s.countRungs(plan)
-	for _, cell := range plan.Cells {
-		if cell.machine != nil && !cell.machine.Finished() {
-			s.Expected += cell.machine.Budget() - len(cell.machine.Trials())
-			s.Finished = false
-		}
-		if _, settled, err := plan.winner(cell, existed); err == nil && cell.Searched && !settled && !replicates[cell.Cell] {
-			s.Expected += len(plan.Seeds)
-		}
+	var detail progressDetail
+	if err := json.Unmarshal(progress.Detail, &detail); err != nil {
+		return Status{}, fmt.Errorf("read progress of sweep %s: %w", sweep.Name, err)
 	}
+	s.Winners, s.Rungs = detail.Winners, detail.Rungs
+	// A run that ended since the last look may ask for others.
+	s.Finished = !s.Open() && s.Held == 0 && !s.Cancelled &&
+		progress.Complete && progress.Revision == sweep.Revision && progress.Ended == s.Ended()
 	return s, nil
 }
 
-// countRungs adds up how the trials have passed the rungs.
-func (s *Status) countRungs(plan *Plan) {
+// progressOf looks at the plan of a sweep whose progress was not kept by the program
+// that worked on it.
+func progressOf(ctx context.Context, r tracker.Reader, sweepID int64) (tracker.Progress, error) {
+	sweep, err := r.SweepByID(ctx, sweepID)
+	if err != nil {
+		return tracker.Progress{}, err
+	}
+	plan, err := StoredPlan(sweep)
+	if err != nil {
+		return tracker.Progress{}, err
+	}
+	c, err := newCourse(ctx, r, sweepID, sweep.Revision, plan)
+	if err != nil {
+		return tracker.Progress{}, err
+	}
+	touched, err := c.read(ctx, r)
+	if err != nil {
+		return tracker.Progress{}, err
+	}
+	w, err := c.look(touched)
+	if err != nil {
+		return tracker.Progress{}, err
+	}
+	p, err := c.progress()
+	for _, spec := range w.runs {
+		hash, err := spec.Hash()
+		if err != nil {
+			return p, err
+		}
+		_, ok := c.runs[hash]
+		p.Complete = p.Complete && ok
+	}
+	return p, err
+}
+
+// rungsOf adds up how the trials of a plan have passed the rungs.
+func rungsOf(plan *Plan) []RungStatus {
 	byEpoch := map[int]*RungStatus{}
 	for _, cell := range plan.Cells {
 		if cell.machine == nil {
@@ -175,6 +203,9 @@ func (s *Status) countRungs(plan *Plan) {
 			if byEpoch[epoch] == nil {
 				byEpoch[epoch] = &RungStatus{Epoch: epoch}
 			}
+		}
+		if len(cell.machine.Rungs()) == 0 {
+			continue
 		}
 		for _, t := range cell.machine.Trials() {
 			for i, report := range t.Reports {
@@ -191,42 +222,52 @@ func (s *Status) countRungs(plan *Plan) {
 			}
 		}
 	}
+	var out []RungStatus
 	for _, epoch := range slices.Sorted(maps.Keys(byEpoch)) {
-		s.Rungs = append(s.Rungs, *byEpoch[epoch])
+		out = append(out, *byEpoch[epoch])
+	}
+	return out
+}
+
+func (s *Status) count(state tracker.State, t tracker.Tally) {
+	s.EpochsPlanned += t.Epochs
+	switch {
+	case state.Ended():
+		s.Epochs += t.Epochs // it may have stopped early
+	default:
+		s.Epochs += t.Epoch
+	}
+	switch state {
+	case tracker.Queued:
+		s.Queued += t.Runs
+	case tracker.Running:
+		s.Running += t.Runs
+	case tracker.Paused:
+		s.Held += t.Runs
+	case tracker.Done:
+		s.Done += t.Runs
+	case tracker.Failed, tracker.Lost:
+		s.Failed += t.Runs
+	case tracker.Pruned:
+		s.Pruned += t.Runs
+	case tracker.Cancelled:
+		s.Stopped += t.Runs
 	}
 }
 
-func (s *Status) count(r tracker.Run) {
+// show lists a run that is being trained, failed or was lost.
+func (s *Status) show(r tracker.Run) {
 	run := RunStatus{
 		Run: r.ID, Cell: Cell{r.Dataset, r.Backbone, r.Variant}, Phase: string(r.Phase), Trial: r.Trial,
 		Seed: r.SplitSeed, Epoch: r.Epoch, Epochs: r.Epochs,
 	}
-	s.EpochsPlanned += r.Epochs
-	s.Epochs += r.Epoch
-	switch r.State {
-	case tracker.Queued:
-		s.Queued++
-	case tracker.Running:
-		s.Running++
+	if r.State == tracker.Running {
 		s.Active = append(s.Active, run)
-	case tracker.Paused:
-		s.Held++
-	case tracker.Done:
-		s.Done++
-		s.Epochs += r.Epochs - r.Epoch // it may have stopped early
-	case tracker.Failed, tracker.Lost:
-		s.Failed++
-		s.Epochs += r.Epochs - r.Epoch
-		message, _, _ := strings.Cut(r.ErrorMessage, "\n")
-		message = strings.TrimSuffix(message, "; its last lines:") // which follow
-		s.Failures = append(s.Failures, RunFailure{RunStatus: run, Code: r.ErrorCode, Message: message})
-	case tracker.Pruned:
-		s.Pruned++
-		s.Epochs += r.Epochs - r.Epoch
-	case tracker.Cancelled:
-		s.Stopped++
-		s.Epochs += r.Epochs - r.Epoch
+		return
 	}
+	message, _, _ := strings.Cut(r.ErrorMessage, "\n")
+	message = strings.TrimSuffix(message, "; its last lines:") // which follow
+	s.Failures = append(s.Failures, RunFailure{RunStatus: run, Code: r.ErrorCode, Message: message})
 }
 
 // same reports whether nothing that people see has changed.

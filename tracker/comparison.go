@@ -44,9 +44,9 @@ func (s *Store) StoreComparisons(ctx context.Context, sweepID int64, list []Comp
 // prefix, of the runs that f selects: run ID -> diagnostics by name.
 func (r Reader) FailedDiagnostics(ctx context.Context, f RunFilter, prefix string) (map[int64][]Diagnostic, error) {
 	where, args := f.where()
-	query := `select run_id, g.name, coalesce(estimate, 'NaN'), coalesce(lo, 'NaN'), coalesce(hi, 'NaN'), coalesce(p, 'NaN'), verdict, detail
+	query := fmt.Sprintf(`select run_id, g.name, coalesce(estimate, 'NaN'), coalesce(lo, 'NaN'), coalesce(hi, 'NaN'), coalesce(p, 'NaN'), verdict, detail
 		from diagnostic g join run r using (run_id)
-		where verdict = 'fail' and starts_with(g.name, $8) and ` + where + ` order by run_id, g.name`
+		where verdict = 'fail' and starts_with(g.name, $%d) and %s order by run_id, g.name`, len(args)+1, where)
 	rows, err := r.db.Query(ctx, query, append(args, prefix)...)
 	if err != nil {
 		return nil, fmt.Errorf("read diagnostics: %w", err)

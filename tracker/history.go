@@ -86,9 +86,13 @@ func (r Reader) Results(ctx context.Context, f RunFilter, metrics ...Metric) (ma
 	}
 	query := `select z.run_id, m.name, m.split, m.grp, m.lvl, z.value
 		from result z join run r using (run_id) join metric m using (metric_id)
-		where r.state = 'done' and ` + where + ` and (cardinality($8::text[]) = 0
-		   or (m.name, m.split, m.grp, m.lvl) in (select * from unnest($8::text[], $9::text[], $10::text[], $11::text[])))`
-	rows, err := r.db.Query(ctx, query, append(args, names, splits, groups, levels)...)
+		where r.state = 'done' and ` + where
+	if len(metrics) > 0 {
+		n := len(args)
+		query += fmt.Sprintf(` and (m.name, m.split, m.grp, m.lvl) in (select * from unnest($%d::text[], $%d::text[], $%d::text[], $%d::text[]))`, n+1, n+2, n+3, n+4)
+		args = append(args, names, splits, groups, levels)
+	}
+	rows, err := r.db.Query(ctx, query, args...)
 	if err != nil {
 		return nil, fmt.Errorf("read results: %w", err)
 	}
@@ -142,9 +146,9 @@ type Event struct {
 // oldest first, at most limit (0 = all).
 func (r Reader) Events(ctx context.Context, f RunFilter, after int64, limit int) ([]Event, error) {
 	where, args := f.where()
-	query := `select e.event_id, e.run_id, e.at, e.attempt, coalesce(e.old::text, ''), e.new::text, e.note
+	query := fmt.Sprintf(`select e.event_id, e.run_id, e.at, e.attempt, coalesce(e.old::text, ''), e.new::text, e.note
 		from run_event e join run r using (run_id)
-		where e.event_id > $8 and ` + where + ` order by e.event_id limit nullif($9, 0)`
+		where e.event_id > $%d and %s order by e.event_id limit nullif($%d::int, 0)`, len(args)+1, where, len(args)+2)
 	rows, err := r.db.Query(ctx, query, append(args, after, limit)...)
 	if err != nil {
 		return nil, fmt.Errorf("list events: %w", err)

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -94,16 +95,40 @@ type RunFilter struct {
 }
 
 // where is the condition of a filter on the table run, named r, with its
-// arguments from $1 on.
+// arguments from $1 on. It says only what the filter asks, so that PostgreSQL
+// plans for that.
 func (f RunFilter) where() (string, []any) {
-	states := make([]string, len(f.States))
-	for i, s := range f.States {
-		states[i] = string(s)
+	conditions, args := []string{"true"}, []any{}
+	add := func(condition string, arg any) {
+		args = append(args, arg)
+		conditions = append(conditions, fmt.Sprintf(condition, len(args)))
 	}
-	return `($1 = 0 or r.sweep_id = $1) and ($2::bigint[] is null or r.run_id = any($2))
-		and ($3 = '' or r.phase::text = $3) and (cardinality($4::text[]) = 0 or r.state::text = any($4))
-		and ($5 = '' or r.backbone = $5) and ($6 = '' or r.variant = $6) and ($7::bool is null or r.planned = $7)`,
-		[]any{f.SweepID, f.IDs, string(f.Phase), states, f.Backbone, f.Variant, f.Planned}
+	if f.SweepID != 0 {
+		add("r.sweep_id = $%d", f.SweepID)
+	}
+	if f.IDs != nil {
+		add("r.run_id = any($%d::bigint[])", f.IDs)
+	}
+	if f.Phase != "" {
+		add("r.phase = $%d::text::run_phase", string(f.Phase))
+	}
+	if len(f.States) > 0 {
+		states := make([]string, len(f.States))
+		for i, s := range f.States {
+			states[i] = string(s)
+		}
+		add("r.state = any($%d::text[]::run_state[])", states)
+	}
+	if f.Backbone != "" {
+		add("r.backbone = $%d", f.Backbone)
+	}
+	if f.Variant != "" {
+		add("r.variant = $%d", f.Variant)
+	}
+	if f.Planned != nil {
+		add("r.planned = $%d", *f.Planned)
+	}
+	return strings.Join(conditions, " and "), args
 }
 
 // Runs lists the runs that the filter selects, by ascending ID.

@@ -16,6 +16,7 @@ type SearchKey struct{ Dataset, Backbone, Variant string }
 type SearchState struct {
 	Snapshot  json.RawMessage // of the search machine
 	Decisions int             // number of the newest decision in it
+	Further   []Decision      // those after it
 }
 
 // Decision is an event that a search was told and what it wanted done.
@@ -42,13 +43,24 @@ func (r Reader) Searches(ctx context.Context, sweepID int64) (map[SearchKey]Sear
 	if err := rows.Err(); err != nil {
 		return nil, fmt.Errorf("read searches of sweep %d: %w", sweepID, err)
 	}
+	for key, state := range out {
+		if state.Further, err = r.DecisionsAfter(ctx, sweepID, key, state.Decisions); err != nil {
+			return nil, err
+		}
+		out[key] = state
+	}
 	return out, nil
 }
 
 // Decisions reads the log of the search of a cell, in order.
 func (r Reader) Decisions(ctx context.Context, sweepID int64, key SearchKey) ([]Decision, error) {
-	const query = `select event, actions from decision where sweep_id = $1 and dataset = $2 and backbone = $3 and variant = $4 order by number`
-	rows, err := r.db.Query(ctx, query, sweepID, key.Dataset, key.Backbone, key.Variant)
+	return r.DecisionsAfter(ctx, sweepID, key, 0)
+}
+
+// DecisionsAfter reads the log of the search of a cell after a number, in order.
+func (r Reader) DecisionsAfter(ctx context.Context, sweepID int64, key SearchKey, number int) ([]Decision, error) {
+	const query = `select event, actions from decision where sweep_id = $1 and dataset = $2 and backbone = $3 and variant = $4 and number > $5 order by number`
+	rows, err := r.db.Query(ctx, query, sweepID, key.Dataset, key.Backbone, key.Variant, number)
 	if err != nil {
 		return nil, fmt.Errorf("read decisions of sweep %d: %w", sweepID, err)
 	}
@@ -60,7 +72,8 @@ func (r Reader) Decisions(ctx context.Context, sweepID int64, key SearchKey) ([]
 }
 
 // KeepSearch stores the state of a search after further decisions, which get the
-// numbers up to state.Decisions. With fresh the search began anew: what was
+// numbers up to state.Decisions. Without a snapshot the one that is stored stays,
+// and the decisions are Further to it. With fresh the search began anew: what was
 // decided before is forgotten. The transaction must hold the sweep's lock.
 func (s *Store) KeepSearch(ctx context.Context, tx pgx.Tx, sweepID int64, key SearchKey, state SearchState, further []Decision, fresh bool) error {
 	fail := func(err error) error { return fmt.Errorf("store search of sweep %d: %w", sweepID, err) }
@@ -73,8 +86,13 @@ func (s *Store) KeepSearch(ctx context.Context, tx pgx.Tx, sweepID int64, key Se
 	const keep = `insert into search (sweep_id, dataset, backbone, variant, decisions, snapshot) values ($1, $2, $3, $4, $5, $6)
 		on conflict (sweep_id, dataset, backbone, variant) do update
 		set decisions = excluded.decisions, snapshot = excluded.snapshot, updated_at = now()`
-	if _, err := tx.Exec(ctx, keep, sweepID, key.Dataset, key.Backbone, key.Variant, state.Decisions, state.Snapshot); err != nil {
-		return fail(err)
+	if state.Snapshot != nil {
+		if _, err := tx.Exec(ctx, keep, sweepID, key.Dataset, key.Backbone, key.Variant, state.Decisions, state.Snapshot); err != nil {
+			return fail(err)
+		}
+	}
+	if len(further) == 0 {
+		return nil
 	}
 	events, actions := make([]string, len(further)), make([]string, len(further))
 	for i, d := range further {

@@ -106,27 +106,50 @@ func (s *Store) UpsertSweep(ctx context.Context, tx pgx.Tx, spec SweepSpec) (Swe
 	return out, nil
 }
 
-const sweepColumns = `s.sweep_id, s.owner, s.name, s.revision, coalesce(s.baseline, ''), v.spec, v.spec_toml,
+// headColumns are those of a sweep but what its file says and compiles to, which
+// is megabytes for one of ten thousand runs.
+const headColumns = `s.sweep_id, s.owner, s.name, s.revision, coalesce(s.baseline, ''),
 	s.created_at, s.updated_at, s.paused_at, s.cancelled_at, s.pause_reason,
 	v.analysis_sha256 <> (select f.analysis_sha256 from sweep_revision f where f.sweep_id = s.sweep_id and f.revision = 1)`
 
+const sweepColumns = headColumns + `, v.spec, v.spec_toml`
+
+func (s *Sweep) head() []any {
+	return []any{&s.ID, &s.Owner, &s.Name, &s.Revision, &s.Baseline,
+		&s.CreatedAt, &s.UpdatedAt, &s.PausedAt, &s.CancelledAt, &s.PauseReason, &s.AnalysisAmended}
+}
+
+func scanHead(row pgx.CollectableRow) (Sweep, error) {
+	var s Sweep
+	err := row.Scan(s.head()...)
+	return s, err
+}
+
 func scanSweep(row pgx.CollectableRow) (Sweep, error) {
 	var s Sweep
-	err := row.Scan(&s.ID, &s.Owner, &s.Name, &s.Revision, &s.Baseline, &s.Spec, &s.TOML,
-		&s.CreatedAt, &s.UpdatedAt, &s.PausedAt, &s.CancelledAt, &s.PauseReason, &s.AnalysisAmended)
+	err := row.Scan(append(s.head(), &s.Spec, &s.TOML)...)
 	return s, err
 }
 
 // Sweep finds a sweep by name. An owner of "" means the database user, and if
 // that user has none of the name, the only one of the name that anybody has.
 func (r Reader) Sweep(ctx context.Context, owner, name string) (Sweep, error) {
-	const query = `select ` + sweepColumns + ` from sweep s join sweep_revision v using (sweep_id, revision)
+	return r.namedSweep(ctx, owner, name, sweepColumns, scanSweep)
+}
+
+// SweepHead is Sweep without Spec and TOML.
+func (r Reader) SweepHead(ctx context.Context, owner, name string) (Sweep, error) {
+	return r.namedSweep(ctx, owner, name, headColumns, scanHead)
+}
+
+func (r Reader) namedSweep(ctx context.Context, owner, name, columns string, scan pgx.RowToFunc[Sweep]) (Sweep, error) {
+	query := `select ` + columns + ` from sweep s join sweep_revision v using (sweep_id, revision)
 		where s.name = $2 and ($1 = '' or s.owner = $1) order by s.owner = session_user desc, s.owner`
 	rows, err := r.db.Query(ctx, query, owner, name)
 	if err != nil {
 		return Sweep{}, fmt.Errorf("find sweep %q: %w", name, err)
 	}
-	found, err := pgx.CollectRows(rows, scanSweep)
+	found, err := pgx.CollectRows(rows, scan)
 	if err != nil {
 		return Sweep{}, fmt.Errorf("find sweep %q: %w", name, err)
 	}
@@ -147,12 +170,21 @@ func (r Reader) Sweep(ctx context.Context, owner, name string) (Sweep, error) {
 
 // SweepByID finds a sweep by its number.
 func (r Reader) SweepByID(ctx context.Context, id int64) (Sweep, error) {
-	const query = `select ` + sweepColumns + ` from sweep s join sweep_revision v using (sweep_id, revision) where s.sweep_id = $1`
+	return r.numberedSweep(ctx, id, sweepColumns, scanSweep)
+}
+
+// SweepHeadByID is SweepByID without Spec and TOML.
+func (r Reader) SweepHeadByID(ctx context.Context, id int64) (Sweep, error) {
+	return r.numberedSweep(ctx, id, headColumns, scanHead)
+}
+
+func (r Reader) numberedSweep(ctx context.Context, id int64, columns string, scan pgx.RowToFunc[Sweep]) (Sweep, error) {
+	query := `select ` + columns + ` from sweep s join sweep_revision v using (sweep_id, revision) where s.sweep_id = $1`
 	rows, err := r.db.Query(ctx, query, id)
 	if err != nil {
 		return Sweep{}, fmt.Errorf("find sweep %d: %w", id, err)
 	}
-	found, err := pgx.CollectExactlyOneRow(rows, scanSweep)
+	found, err := pgx.CollectExactlyOneRow(rows, scan)
 	if errors.Is(err, pgx.ErrNoRows) {
 		err = ErrNotFound
 	}
@@ -162,7 +194,18 @@ func (r Reader) SweepByID(ctx context.Context, id int64) (Sweep, error) {
 	return found, nil
 }
 
-// SweepStatus is a sweep with the number of its planned runs in each state.
+// Revision reads what a sweep compiled to at an earlier revision.
+func (r Reader) Revision(ctx context.Context, id int64, revision int) (json.RawMessage, error) {
+	var spec json.RawMessage
+	err := r.db.QueryRow(ctx, `select spec from sweep_revision where sweep_id = $1 and revision = $2`, id, revision).Scan(&spec)
+	if err != nil {
+		return nil, fmt.Errorf("read revision %d of sweep %d: %w", revision, id, notFound(err))
+	}
+	return spec, nil
+}
+
+// SweepStatus is a sweep, without Spec and TOML, with the number of its planned
+// runs in each state.
 type SweepStatus struct {
 	Sweep
 	Counts map[Phase]map[State]int
@@ -170,12 +213,12 @@ type SweepStatus struct {
 
 // Sweeps lists all sweeps, the newest first.
 func (r Reader) Sweeps(ctx context.Context) ([]SweepStatus, error) {
-	rows, err := r.db.Query(ctx, `select `+sweepColumns+` from sweep s join sweep_revision v using (sweep_id, revision)
+	rows, err := r.db.Query(ctx, `select `+headColumns+` from sweep s join sweep_revision v using (sweep_id, revision)
 		order by s.updated_at desc, s.sweep_id desc`)
 	if err != nil {
 		return nil, fmt.Errorf("list sweeps: %w", err)
 	}
-	sweeps, err := pgx.CollectRows(rows, scanSweep)
+	sweeps, err := pgx.CollectRows(rows, scanHead)
 	if err != nil {
 		return nil, fmt.Errorf("list sweeps: %w", err)
 	}

@@ -85,6 +85,7 @@ type Machine struct {
 	trials   []*Trial
 	points   map[string]int // number of the first trial with a point
 	exact    bool           // whether every proposal so far could be made
+	recalled map[int]Point  // what was proposed before, while Recall does it again
 }
 
 // New returns a machine that has seen nothing.
@@ -222,7 +223,10 @@ func (m *Machine) create() []Action {
 	var actions []Action
 	for k := len(m.trials); k < m.sampler.total() && m.sampler.ready(m, k); k++ {
 		t := &Trial{Number: k, State: Training, Until: m.next(0), Value: Number(math.NaN())}
-		point, ok := m.sampler.propose(m, k)
+		point, ok := m.recalled[k]
+		if !ok {
+			point, ok = m.sampler.propose(m, k)
+		}
 		m.trials = append(m.trials, t)
 		if !ok {
 			m.exact = false
