@@ -132,7 +132,6 @@ func (c *course) advance(ctx context.Context, tx pgx.Tx, store *tracker.Store, q
 // advanceSweep is advance for a stored sweep, in a transaction of its own.
 func advanceSweep(ctx context.Context, store *tracker.Store, q *queue, sweepID int64) error {
 	var c *course
-	var started []tracker.Run
 	err := store.InTx(ctx, func(tx pgx.Tx) error {
 		c = q.courses.take(sweepID) // gone if this is tried again
 		if err := store.LockSweep(ctx, tx, sweepID); err != nil {
@@ -162,14 +161,14 @@ func advanceSweep(ctx context.Context, store *tracker.Store, q *queue, sweepID i
 				return err
 			}
 		}
-		started, err = c.advance(ctx, tx, store, q)
+		_, err = c.advance(ctx, tx, store, q)
 		return err
 	})
 	if err != nil {
 		return fmt.Errorf("advance sweep %d: %w", sweepID, err)
 	}
-	if c != nil && (!c.kept.Complete || c.open > 0 || len(started) > 0) {
-		q.courses.give(c) // else the sweep has come to its end
+	if c != nil {
+		q.courses.give(c)
 	}
 	return nil
 }

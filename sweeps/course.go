@@ -55,6 +55,10 @@ type cellCourse struct {
 	stored              bool
 }
 
+// keptCourses is how many courses a process keeps if some of them have come to
+// their end; else it keeps four times as many.
+const keptCourses = 4
+
 // courses are those of one process, by sweep.
 type courses struct {
 	mu    sync.Mutex
@@ -71,11 +75,18 @@ func (c *courses) take(sweepID int64) *course {
 	return out
 }
 
+// give keeps a course. A process keeps few: one of ten thousand runs takes some ten
+// megabytes.
 func (c *courses) give(one *course) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.known == nil {
 		c.known = map[int64]*course{}
+	}
+	for id, other := range c.known {
+		if len(c.known) >= keptCourses && (other.kept.Complete || len(c.known) >= 4*keptCourses) {
+			delete(c.known, id)
+		}
 	}
 	c.known[one.sweep] = one
 }

@@ -117,7 +117,18 @@ func (p *process) putBack(job *river.Job[sliceArgs]) error {
 	return &river.JobSnoozeError{Duration: min(0, job.ScheduledAt.Sub(p.clock.Now()))}
 }
 
+// advance enqueues a look at a sweep unless one waits already. The transaction must
+// hold the sweep's lock: whoever takes the waiting job then waits for the
+// transaction's end, and sees what it has done.
 func (q *queue) advance(ctx context.Context, tx pgx.Tx, sweep int64) error {
+	const waits = `select exists (select from river_job where state = 'available' and queue = $1 and (args->>'sweep')::bigint = $2)`
+	var waiting bool
+	if err := tx.QueryRow(ctx, waits, queueAdvance, sweep).Scan(&waiting); err != nil {
+		return fmt.Errorf("enqueue advance of sweep %d: %w", sweep, err)
+	}
+	if waiting {
+		return nil
+	}
 	if _, err := q.client.InsertTx(ctx, tx, advanceArgs{Sweep: sweep}, &river.InsertOpts{Queue: queueAdvance, Priority: 1}); err != nil {
 		return fmt.Errorf("enqueue advance of sweep %d: %w", sweep, err)
 	}
