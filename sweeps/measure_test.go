@@ -73,6 +73,20 @@ func untrained(_ context.Context, spec RunSpec, _ []byte, rec Recorder, _ time.D
 	return Slice{Done: true, Epoch: spec.Epochs, Epochs: spec.Epochs, Outcome: &out}, nil
 }
 
+// large is the number of runs of a large sweep: 10,000, or the variable RUNS.
+func large(t *testing.T) int {
+	t.Helper()
+	s := os.Getenv("RUNS")
+	if s == "" {
+		return 10_000
+	}
+	n, err := strconv.Atoi(s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return n
+}
+
 // cpu is the processor time of this process and of the server, which must be on this
 // machine.
 func cpu(t *testing.T, store *tracker.Store) time.Duration {
@@ -129,13 +143,7 @@ func stat(t *testing.T, pid int) []int64 {
 // ones again.
 func TestMeasureOverhead(t *testing.T) {
 	store := trackertest.New(t)
-	large := 10_000
-	if s := os.Getenv("RUNS"); s != "" {
-		var err error
-		if large, err = strconv.Atoi(s); err != nil {
-			t.Fatal(err)
-		}
-	}
+	large := large(t)
 	small, number := 100, 0
 	one := func(runs int) (wall, processor time.Duration) {
 		number++
@@ -260,7 +268,8 @@ func best(t *testing.T, n int, f func()) float64 {
 // TestMeasureSuggestion asks for the trials that follow ten thousand finished ones.
 func TestMeasureSuggestion(t *testing.T) {
 	store := trackertest.New(t)
-	const finished, further = 10_000, 20
+	const further = 20
+	finished := large(t) - further - 1 // a search has 10,000 trials at most
 	text := edit(t, trivial("search", 200, 0), `method = "random"`, fmt.Sprintf("method = \"tpe\"\nstartup = %d\nparallel = 1", finished),
 		"trials = 10\n", fmt.Sprintf("trials = %d\n", finished+further+1), "[variants.v1]", "[variants.v1x]")
 	text = strings.Replace(text, "[replicates]", `"optimizer.weight_decay" = { distribution = "log_uniform", min = 1e-6, max = 1e-2 }

@@ -3,7 +3,9 @@ package search
 import (
 	"cmp"
 	"math"
+	"runtime"
 	"slices"
+	"sync"
 )
 
 // tpe is the tree-structured Parzen estimator (Bergstra et al., "Algorithms for
@@ -147,15 +149,26 @@ func (t *tpe) rank(group []*Dimension, good, bad []seenTrial, k int) []Point {
 		score float64
 	}
 	drawn := make([]candidate, candidates)
+	at := make([][]float64, candidates)
 	for i := range drawn {
 		values := l.sample(rng)
-		x := make([]float64, len(group))
-		p := Point{}
+		at[i] = make([]float64, len(group))
+		drawn[i].point = Point{}
 		for j, d := range group {
-			p[d.Name], x[j] = values[j], d.coordinate(values[j])
+			drawn[i].point[d.Name], at[i][j] = values[j], d.coordinate(values[j])
 		}
-		drawn[i] = candidate{p, l.logDensity(x) - g.logDensity(x)}
 	}
+	// After ten thousand trials each score is ten thousand terms a parameter.
+	workers := min(runtime.GOMAXPROCS(0), candidates)
+	var scoring sync.WaitGroup
+	for w := range workers {
+		scoring.Go(func() {
+			for i := w; i < candidates; i += workers {
+				drawn[i].score = l.logDensity(at[i]) - g.logDensity(at[i])
+			}
+		})
+	}
+	scoring.Wait()
 	slices.SortStableFunc(drawn, func(a, b candidate) int { return cmp.Compare(b.score, a.score) })
 	out := make([]Point, len(drawn))
 	for i := range drawn {
