@@ -49,7 +49,44 @@ create trigger run_changed after update on run for each row
         and not (old.state = 'queued' and new.state = 'running' and new.epoch > 0))
   execute function run_changed();
 
+-- The writer holds the run's lock and has looked what is there; it adds up the summary
+-- by itself, which was most of what storing points cost.
+drop function ingest;
+
 -- +goose Down
+-- +goose StatementBegin
+-- ingest stores points of one run and one keyset and brings summary up to date
+-- in the same statement. p_flat holds cardinality(p_metrics) values per step.
+-- A row that is there already is left alone and counted nowhere, so any replay
+-- changes nothing. Answers the number of rows that are new.
+create function ingest(p_run bigint, p_keyset int, p_metrics int[], p_steps int[], p_flat float8[])
+returns int language sql as $$
+  with ins as (
+    insert into deconfound.point (run_id, step, keyset_id, v)
+    select p_run, s.step, p_keyset, p_flat[(s.i - 1) * cardinality(p_metrics) + 1 : s.i * cardinality(p_metrics)]
+      from unnest(p_steps) with ordinality s(step, i)
+     order by s.step
+    on conflict do nothing
+    returning step, v),
+  x as (
+    select u.metric_id, ins.step, u.value
+      from ins, lateral unnest(p_metrics, ins.v) u(metric_id, value)),
+  up as (
+    insert into deconfound.summary as z (run_id, metric_id, n, last_step, last, min, max)
+    select p_run, metric_id, count(*), max(step), (array_agg(value order by step desc))[1],
+           min(value) filter (where value <> 'NaN'), max(value) filter (where value <> 'NaN')
+      from x group by metric_id order by metric_id
+    on conflict (run_id, metric_id) do update
+      set n = z.n + excluded.n,
+          last_step = greatest(z.last_step, excluded.last_step),
+          last = case when excluded.last_step >= z.last_step then excluded.last else z.last end,
+          min = least(z.min, excluded.min),
+          max = greatest(z.max, excluded.max)
+    returning 1)
+  select count(*)::int from ins
+$$;
+-- +goose StatementEnd
+
 drop trigger run_changed on run;
 drop function run_changed;
 -- +goose StatementBegin

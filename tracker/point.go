@@ -1,8 +1,11 @@
 package tracker
 
 import (
+	"cmp"
 	"context"
 	"fmt"
+	"maps"
+	"math"
 	"slices"
 
 	"github.com/jackc/pgx/v5"
@@ -39,71 +42,164 @@ func (s *Store) writePoints(ctx context.Context, tx pgx.Tx, runID int64, points 
 	if len(points) == 0 {
 		return nil
 	}
-	var metrics []Metric
 	steps := make([]int32, len(points))
 	for i, p := range points {
 		steps[i] = int32(p.Step)
-		for m := range p.Values {
-			metrics = append(metrics, m)
-		}
-	}
-	ids, err := s.dict.metricIDs(ctx, metrics)
-	if err != nil {
-		return err
 	}
 	known, err := storedMetrics(ctx, tx, runID, steps)
 	if err != nil {
 		return err
 	}
-
-	// Group the new values of each step into keysets.
-	type group struct {
-		metrics []int32
-		steps   []int32
-		flat    []float64
+	groups, err := s.grouped(ctx, points, known)
+	if err != nil {
+		return err
 	}
-	groups := map[string]*group{}
-	var order []string
+	for _, g := range groups {
+		keyset, err := s.dict.keysetID(ctx, g.metrics)
+		if err != nil {
+			return err
+		}
+		batch := &pgx.Batch{}
+		if len(g.steps) >= copyFrom {
+			width := len(g.metrics)
+			rows := pgx.CopyFromSlice(len(g.steps), func(i int) ([]any, error) {
+				return []any{runID, g.steps[i], keyset, g.flat[i*width : (i+1)*width]}, nil
+			})
+			if _, err := tx.CopyFrom(ctx, pgx.Identifier{"point"}, []string{"run_id", "step", "keyset_id", "v"}, rows); err != nil {
+				return err
+			}
+		} else {
+			batch.Queue(insertPoints, runID, keyset, len(g.metrics), g.steps, g.flat)
+		}
+		batch.Queue(addSummary, runID, g.metrics, len(g.steps), g.lastStep, g.last, g.low, g.high)
+		if err := tx.SendBatch(ctx, batch).Close(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// copyFrom is the number of steps from which on COPY is faster than INSERT.
+const copyFrom = 64
+
+const (
+	insertPoints = `insert into point (run_id, step, keyset_id, v)
+		select $1, s.step, $2, ($5::float8[])[(s.i - 1) * $3::int + 1 : s.i * $3::int] from unnest($4::int[]) with ordinality s(step, i)`
+	addSummary = `insert into summary as z (run_id, metric_id, n, last_step, last, min, max)
+		select $1, u.metric_id, $3, $4, u.last, nullif(u.low, 'NaN'), nullif(u.high, 'NaN')
+		  from unnest($2::int[], $5::float8[], $6::float8[], $7::float8[]) u(metric_id, last, low, high) order by u.metric_id
+		on conflict (run_id, metric_id) do update
+		set n = z.n + excluded.n,
+		    last_step = greatest(z.last_step, excluded.last_step),
+		    last = case when excluded.last_step >= z.last_step then excluded.last else z.last end,
+		    min = least(z.min, excluded.min),
+		    max = greatest(z.max, excluded.max)`
+)
+
+// group holds the values of the same metrics at some steps, and their summary.
+type group struct {
+	metrics   []int32        // ascending
+	column    map[Metric]int // place in metrics
+	steps     []int32
+	flat      []float64 // len(metrics) values per step
+	lastStep  int32
+	last      []float64 // at lastStep
+	low, high []float64 // NaN if every value is
+}
+
+// fits appends the values if their metrics are those of the group.
+func (g *group) fits(step int32, values map[Metric]float64) bool {
+	if len(values) != len(g.metrics) {
+		return false
+	}
+	start := len(g.flat)
+	g.flat = slices.Grow(g.flat, len(values))[:start+len(values)]
+	for m, v := range values {
+		c, ok := g.column[m]
+		if !ok {
+			g.flat = g.flat[:start]
+			return false
+		}
+		g.flat[start+c] = v
+	}
+	g.note(step)
+	return true
+}
+
+// note takes the newest row of flat, which is of a step, into the summary.
+func (g *group) note(step int32) {
+	g.steps = append(g.steps, step)
+	row := g.flat[len(g.flat)-len(g.metrics):]
+	if step >= g.lastStep {
+		g.lastStep = step
+		copy(g.last, row)
+	}
+	for i, v := range row {
+		if !(g.low[i] <= v) && v == v {
+			g.low[i] = v
+		}
+		if !(g.high[i] >= v) && v == v {
+			g.high[i] = v
+		}
+	}
+}
+
+// grouped puts the values that are new into groups, in the order in which their sets
+// of metrics first occur. It adds them to known.
+func (s *Store) grouped(ctx context.Context, points []Point, known map[slot]bool) ([]*group, error) {
+	again := map[int32]bool{} // steps of which something is stored, or that come twice
+	for at := range known {
+		again[at.step] = true
+	}
+	once := make(map[int32]bool, len(points))
 	for _, p := range points {
 		step := int32(p.Step)
-		values := map[int32]float64{}
+		again[step] = again[step] || once[step]
+		once[step] = true
+	}
+	var order []*group
+	var g *group
+	groups := map[string]*group{}
+	for _, p := range points {
+		step := int32(p.Step)
+		if g != nil && !again[step] && g.fits(step, p.Values) {
+			continue
+		}
+		ids, err := s.dict.metricIDs(ctx, slices.Collect(maps.Keys(p.Values)))
+		if err != nil {
+			return nil, err
+		}
+		values := map[Metric]float64{}
 		for m, v := range p.Values {
-			if id := ids[m]; !known[slot{step, id}] {
-				values[id] = v
-				known[slot{step, id}] = true
+			if at := (slot{step, ids[m]}); !known[at] {
+				values[m] = v
+				known[at] = again[step]
 			}
 		}
 		if len(values) == 0 {
 			continue
 		}
-		set := make([]int32, 0, len(values))
-		for id := range values {
-			set = append(set, id)
+		metrics := slices.SortedFunc(maps.Keys(values), func(a, b Metric) int { return cmp.Compare(ids[a], ids[b]) })
+		set := make([]int32, len(metrics))
+		for i, m := range metrics {
+			set[i] = ids[m]
 		}
-		slices.Sort(set)
 		key := fmt.Sprint(set)
-		g := groups[key]
-		if g == nil {
-			g = &group{metrics: set}
+		if g = groups[key]; g == nil {
+			nan := slices.Repeat([]float64{math.NaN()}, len(set))
+			g = &group{
+				metrics: set, column: make(map[Metric]int, len(set)), lastStep: math.MinInt32,
+				last: slices.Clone(nan), low: nan, high: slices.Clone(nan),
+			}
+			for i, m := range metrics {
+				g.column[m] = i
+			}
 			groups[key] = g
-			order = append(order, key)
+			order = append(order, g)
 		}
-		g.steps = append(g.steps, step)
-		for _, id := range set {
-			g.flat = append(g.flat, values[id])
-		}
+		g.fits(step, values)
 	}
-	for _, key := range order {
-		g := groups[key]
-		keyset, err := s.dict.keysetID(ctx, g.metrics)
-		if err != nil {
-			return err
-		}
-		if _, err := tx.Exec(ctx, `select ingest($1, $2, $3, $4, $5)`, runID, keyset, g.metrics, g.steps, g.flat); err != nil {
-			return err
-		}
-	}
-	return nil
+	return order, nil
 }
 
 // slot is one value of a curve.
