@@ -112,7 +112,7 @@ bench: ## the benchmarks; figures and how they were taken are in BENCHMARKS.md
 
 # Interpreters with PyTorch, e.g. make bench-torch PYTHON="venv/bin/python /usr/bin/python3"
 PYTHON ?= python3
-# A PostgreSQL where databases may be made, for bench-sweep.
+# A PostgreSQL where databases may be made, for bench-sweep and bench-tracker.
 SERVER ?= postgresql://postgres@localhost/postgres
 
 .PHONY: bench-torch
@@ -126,6 +126,10 @@ bench-backbones: build ## the shipped backbones against PyTorch, in the same run
 .PHONY: bench-sweep
 bench-sweep: build ## a whole sweep against PyTorch, Optuna and MLflow on the PostgreSQL SERVER
 	python3 host/e2e/bench/sweep.py --server $(SERVER) --python $(firstword $(PYTHON))
+
+.PHONY: bench-tracker
+bench-tracker: build ## the tracker against MLflow and Optuna on the PostgreSQL SERVER of this machine; ten minutes
+	$(firstword $(PYTHON)) host/e2e/bench/tracker.py --server $(SERVER)
 
 .PHONY: generate
 generate: ## write generated code anew
