@@ -142,16 +142,3 @@ func (s *Store) CollectGarbage(ctx context.Context, grace time.Duration) (int64,
 	}
 	return freed, nil
 }
-
-// DeleteSweep deletes a sweep with its runs and everything that was recorded on
-// them. Contents of artifacts go with the next CollectGarbage.
-func (s *Store) DeleteSweep(ctx context.Context, tx pgx.Tx, sweepID int64) error {
-	tag, err := tx.Exec(ctx, `delete from sweep where sweep_id = $1`, sweepID)
-	if err == nil && tag.RowsAffected() == 0 {
-		err = ErrNotFound
-	}
-	if err != nil {
-		return fmt.Errorf("delete sweep %d: %w", sweepID, err)
-	}
-	return nil
-}

@@ -77,43 +77,27 @@ func (s *Store) PlanRuns(ctx context.Context, tx pgx.Tx, sweepID int64, plan []P
 		return fail(err)
 	}
 	batch := &pgx.Batch{}
-	const insert = `insert into run (sweep_id, run_hash, dataset_id, backbone, backbone_hash, variant, strategy, strategy_hash,
+	const insert = `insert into run (run_id, sweep_id, run_hash, dataset_id, backbone, backbone_hash, variant, strategy, strategy_hash,
 			phase, trial, replicate, split_seed, init_seed, spec, priority, max_attempts, epochs, state, until)
-		values ($1, $2, $3, $4, $5, $6, $7, $8, $9::text::run_phase, $10, $11, $12, $13, $14, $15, $16, $17, $18::text::run_state, $19)
-		on conflict (sweep_id, run_hash) do nothing returning run_id`
-	for _, p := range plan {
-		// A conflict would use up a run number, and those place the points.
-		if existing[string(p.Hash)] {
-			continue
-		}
+		values ($20, $1, $2, $3, $4, $5, $6, $7, $8, $9::text::run_phase, $10, $11, $12, $13, $14, $15, $16, $17, $18::text::run_state, $19)`
+	missing := slices.DeleteFunc(plan, func(p PlannedRun) bool {
+		known := existing[string(p.Hash)]
 		existing[string(p.Hash)] = true
+		return known
+	})
+	fresh, err := reserveRuns(ctx, tx, sweepID, len(missing))
+	if err != nil {
+		return fail(err)
+	}
+	for i, p := range missing {
 		if p.Spec == nil {
 			p.Spec = json.RawMessage("{}")
 		}
 		batch.Queue(insert, sweepID, p.Hash, datasets[p.DatasetHash], p.Backbone, p.BackboneHash, p.Variant, p.Strategy, p.StrategyHash,
-			string(p.Phase), p.Trial, p.Replicate, p.SplitSeed, p.InitSeed, p.Spec, orDefault(p.Priority, 2), orDefault(p.MaxAttempts, 1), p.Epochs, string(state), p.Until)
+			string(p.Phase), p.Trial, p.Replicate, p.SplitSeed, p.InitSeed, p.Spec, orDefault(p.Priority, 2), orDefault(p.MaxAttempts, 1), p.Epochs, string(state), p.Until, fresh[i])
 	}
-	var fresh []int64
-	results := tx.SendBatch(ctx, batch)
-	for range batch.Len() {
-		rows, err := results.Query()
-		if err == nil {
-			var ids []int64
-			ids, err = pgx.CollectRows(rows, pgx.RowTo[int64])
-			fresh = append(fresh, ids...)
-		}
-		if err != nil {
-			results.Close()
-			return fail(err)
-		}
-	}
-	if err := results.Close(); err != nil {
+	if err := tx.SendBatch(ctx, batch).Close(); err != nil {
 		return fail(err)
-	}
-	if len(fresh) > 0 {
-		if _, err := tx.Exec(ctx, `select ensure_point_partitions($1)`, slices.Max(fresh)); err != nil {
-			return fail(err)
-		}
 	}
 
 	// A dropped run that is still running keeps its lease, and one that had ended
@@ -146,6 +130,16 @@ func (s *Store) PlanRuns(ctx context.Context, tx pgx.Tx, sweepID int64, plan []P
 		return nil, nil
 	}
 	return s.In(tx).Runs(ctx, RunFilter{IDs: waiting, States: []State{Queued}})
+}
+
+// reserveRuns takes run numbers for a sweep.
+func reserveRuns(ctx context.Context, tx pgx.Tx, sweepID int64, n int) ([]int64, error) {
+	if n == 0 {
+		return nil, nil
+	}
+	var ids []int64
+	err := tx.QueryRow(ctx, `select reserve_runs($1, $2)`, sweepID, n).Scan(&ids)
+	return ids, err
 }
 
 // existingRuns answers which of the hashes the sweep has a run for.

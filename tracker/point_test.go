@@ -1,11 +1,13 @@
 package tracker_test
 
 import (
+	"context"
 	"math"
 	"math/rand/v2"
 	"strconv"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
@@ -173,23 +175,157 @@ func TestAppendPoints_ManyMetrics(t *testing.T) {
 	}
 }
 
-func TestPartitions(t *testing.T) {
+// Each sweep has partitions of its own, by blocks of a thousand run numbers.
+func TestBlocks(t *testing.T) {
 	b := setup(t)
-	b.rows(`select setval('run_run_id_seq', 99999)`)
 	l := b.claim(b.plan(false, planned(1))[0])
-	if l.Run.ID != 100000 {
-		t.Fatalf("got run %d, want 100000", l.Run.ID)
+	other := inTx(b, func(ctx context.Context, tx pgx.Tx) (tracker.Sweep, error) {
+		return b.store.UpsertSweep(ctx, tx, tracker.SweepSpec{Name: "other"})
+	})
+	many := make([]tracker.PlannedRun, 2500)
+	for i := range many {
+		many[i] = planned(100 + i)
 	}
-	if err := b.store.AppendPoints(t.Context(), l, []tracker.Point{point(1, 1)}); err != nil {
+	runs := inTx(b, func(ctx context.Context, tx pgx.Tx) ([]tracker.Run, error) {
+		return b.store.PlanRuns(ctx, tx, other.ID, many, false)
+	})
+	if l.Run.ID != 1 || runs[0].ID != 1001 || runs[2499].ID != 3500 {
+		t.Fatalf("got runs %d, and %d to %d", l.Run.ID, runs[0].ID, runs[2499].ID)
+	}
+	if second := b.plan(false, planned(2)); second[0].ID != 2 {
+		t.Errorf("the next run of the first sweep: got %d, want 2", second[0].ID)
+	}
+	last := b.claim(runs[2499])
+	for _, lease := range []tracker.Lease{l, last} {
+		if err := b.store.AppendPoints(t.Context(), lease, []tracker.Point{point(1, 1)}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if got := b.rows(`select run_id, tableoid::regclass::text from point order by 1`); got != "1 point_r1\n3500 point_r1001\n" {
+		t.Errorf("points are in %s", got)
+	}
+	b.rows(`insert into run (sweep_id, split_seed, init_seed, dataset_id, trial, phase, run_hash, backbone, variant, spec)
+		select sweep_id, 9, 9, dataset_id, 9, phase, sha256('9'), backbone, variant, spec from run where run_id = 3500`)
+	if got := b.rows(`select run_id from run where trial = 9 and init_seed = 9`); got != "3501\n" {
+		t.Errorf("a run inserted by hand: got %s, want 3501", got)
+	}
+
+	// A run in progress keeps its sweep; then its space is free at once.
+	err := b.store.InTx(t.Context(), func(tx pgx.Tx) error {
+		_, err := b.store.DeleteSweep(t.Context(), tx, other.ID)
+		return err
+	})
+	if err == nil {
+		t.Error("a sweep with a running run was deleted")
+	}
+	if err := b.finish(last, tracker.Outcome{Predictions: []tracker.Prediction{{TestSet: "id", Unit: 1, Weight: 1}}}); err != nil {
 		t.Fatal(err)
 	}
-	if got := b.rows(`select tableoid::regclass::text from point`); got != "point_1\n" {
-		t.Errorf("the point is in %s, want point_1", got)
+	freed := inTx(b, func(ctx context.Context, tx pgx.Tx) (int64, error) { return b.store.DeleteSweep(ctx, tx, other.ID) })
+	if got := b.rows(`select pg_relation_size('point_r1001') + pg_relation_size('prediction_r1001')`); got != "0\n" || freed < 4*8192 {
+		t.Errorf("after the sweep was deleted its tables take %s bytes; freed %d", got, freed)
 	}
-	b.rows(`select setval('run_run_id_seq', 100001)`)
-	b.plan(false, planned(2))
-	if got := b.rows(`select count(*) from pg_inherits where inhparent = 'point'::regclass`); got != "4\n" {
-		t.Errorf("got %s partitions, want 0 to 2 and the default", got)
+	if got := b.rows(`select run_id from point`); got != "1\n" {
+		t.Errorf("points that are left: %s", got)
+	}
+	if n, err := b.store.DropBlocks(t.Context()); n != 1 || err != nil {
+		t.Errorf("dropped %d blocks, %v; want 1", n, err)
+	}
+	if got := b.rows(`select coalesce(to_regclass('point_r1001')::text, 'gone'), count(*) from run where sweep_id = $1`, other.ID); got != "gone 0\n" {
+		t.Errorf("got %s", got)
+	}
+	// Numbers are not given twice.
+	again := inTx(b, func(ctx context.Context, tx pgx.Tx) (tracker.Sweep, error) {
+		return b.store.UpsertSweep(ctx, tx, tracker.SweepSpec{Name: "other"})
+	})
+	runs = inTx(b, func(ctx context.Context, tx pgx.Tx) ([]tracker.Run, error) {
+		return b.store.PlanRuns(ctx, tx, again.ID, many[:1], false)
+	})
+	if runs[0].ID != 4001 {
+		t.Errorf("got run %d, want 4001", runs[0].ID)
+	}
+	if found, err := b.store.Check(t.Context()); err != nil || len(found) > 0 {
+		t.Errorf("check: got %+v, %v", found, err)
+	}
+}
+
+func TestEmptyPoints(t *testing.T) {
+	b := setup(t)
+	l := b.lease(1)
+	if err := b.finish(l, tracker.Outcome{Points: []tracker.Point{point(1, 3), point(2, 2)}, Metrics: map[tracker.Metric]float64{loss: 2}}); err != nil {
+		t.Fatal(err)
+	}
+	if idle, err := b.store.Idle(t.Context(), time.Hour); err != nil || len(idle) != 0 {
+		t.Errorf("a sweep that has just ended is idle: %v, %v", idle, err)
+	}
+	idle, err := b.store.Idle(t.Context(), 0)
+	if err != nil || len(idle) != 1 || idle[0].ID != b.sweep.ID {
+		t.Fatalf("got %v, %v", idle, err)
+	}
+	inTx(b, func(ctx context.Context, tx pgx.Tx) (int64, error) { return b.store.EmptyPoints(ctx, tx, b.sweep.ID) })
+	if got := b.rows(`select (select count(*) from point), (select count(*) from result), n, last from summary`); got != "0 1 2 2\n" {
+		t.Errorf("points, results and summary: got %s", got)
+	}
+	if idle, err := b.store.Idle(t.Context(), 0); err != nil || len(idle) != 0 {
+		t.Errorf("an emptied sweep is still listed: %v, %v", idle, err)
+	}
+}
+
+// Check finds what no transaction leaves behind.
+func TestCheck(t *testing.T) {
+	b := setup(t)
+	l := b.lease(1)
+	if err := b.store.AppendPoints(t.Context(), l, []tracker.Point{point(1, 3), point(2, 2)}); err != nil {
+		t.Fatal(err)
+	}
+	if found, err := b.store.Check(t.Context()); err != nil || len(found) != 0 {
+		t.Fatalf("got %+v, %v", found, err)
+	}
+	b.rows(`delete from point where step = 2`)
+	b.rows(`insert into point select 999, step, keyset_id, v || v from point`)
+	b.rows(`insert into result select 1, metric_id, 1 from metric limit 1`)
+	found, err := b.store.Check(t.Context())
+	want := []tracker.Finding{
+		{What: "points of runs that do not exist", Rows: 1}, {What: "points whose number of values is not that of their metrics", Rows: 1},
+		{What: "curves whose summary does not count their points", Rows: 1}, {What: "results of runs that are not done", Rows: 1},
+	}
+	if err != nil || cmp.Diff(want, found) != "" {
+		t.Errorf("%v\n%s", err, cmp.Diff(want, found))
+	}
+}
+
+// A thinned curve has the ends and the extremes of the whole one, in order.
+func TestThinnedCurve(t *testing.T) {
+	b := setup(t)
+	l := b.lease(1)
+	random := rand.New(rand.NewPCG(7, 0))
+	points := make([]tracker.Point, 5000)
+	low, high := math.Inf(1), math.Inf(-1)
+	for i := range points {
+		v := random.NormFloat64()
+		if i%100 == 50 {
+			v = math.NaN()
+		} else {
+			low, high = min(low, v), max(high, v)
+		}
+		points[i] = tracker.Point{Step: 10 * i, Values: map[tracker.Metric]float64{loss: v}}
+	}
+	if err := b.store.AppendPoints(t.Context(), l, points); err != nil {
+		t.Fatal(err)
+	}
+	const thinned = `thinned_curve(1, $1, $2, '', '', $3)`
+	for _, n := range []int{4, 5, 100, 1001} {
+		got := b.rows(`select count(*) <= $3, count(*) > $3 * 0.9 - 2, min(step), max(step), min(value) = $4, max(value) = $5, count(distinct step) = count(*)
+			from `+thinned, loss.Name, loss.Split, n, low, high)
+		if got != "true true 0 49990 true true true\n" {
+			t.Errorf("%d points: got %s", n, got)
+		}
+	}
+	if got := b.rows(`select count(*) from `+thinned, loss.Name, loss.Split, 5000); got != "5000\n" {
+		t.Errorf("a curve that is short enough: got %s points", got)
+	}
+	if got := b.rows(`select count(*) from thinned_curve(1, 'none', '', '', '', 10)`); got != "0\n" {
+		t.Errorf("a curve that does not exist: got %s points", got)
 	}
 }
 

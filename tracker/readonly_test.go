@@ -115,7 +115,7 @@ func TestReadOnly_NoWayOut(t *testing.T) {
 		{`begin read write; delete from run; commit`},
 		{`select set_config('role', 'none', false), query_to_xml('delete from deconfound.run', true, true, '')`},
 		{`select query_to_xml('delete from deconfound.run', true, true, '')`},
-		{`select deconfound.ensure_point_partitions(1000000)`},
+		{`select deconfound.reserve_runs(1, 1)`},
 		{`copy (select 1) to program 'true'`},
 		{`copy (select 1) to '/tmp/x'`},
 		{`select pg_read_file('/etc/passwd')`},

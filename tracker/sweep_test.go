@@ -169,13 +169,16 @@ func TestDeleteSweep(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	b.tx(func(tx pgx.Tx) error { return b.store.DeleteSweep(t.Context(), tx, b.sweep.ID) })
+	inTx(b, func(ctx context.Context, tx pgx.Tx) (int64, error) { return b.store.DeleteSweep(ctx, tx, b.sweep.ID) })
 	for _, table := range []string{"run", "point", "summary", "result", "prediction", "run_event", "sweep_revision"} {
 		if got := b.rows(`select count(*) from ` + table); got != "0\n" {
 			t.Errorf("%s: got %s rows, want 0", table, got)
 		}
 	}
-	err = b.store.InTx(t.Context(), func(tx pgx.Tx) error { return b.store.DeleteSweep(t.Context(), tx, b.sweep.ID) })
+	err = b.store.InTx(t.Context(), func(tx pgx.Tx) error {
+		_, err := b.store.DeleteSweep(t.Context(), tx, b.sweep.ID)
+		return err
+	})
 	wantErr(t, err, tracker.ErrNotFound)
 	wantErr(t, b.store.AppendPoints(t.Context(), l, []tracker.Point{{Step: 1}}), tracker.ErrFenced)
 }

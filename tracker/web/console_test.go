@@ -101,7 +101,7 @@ func TestConsole_Attacks(t *testing.T) {
 		"end the transaction": {`commit`, `rollback; delete from deconfound.run`, `commit; drop table deconfound.run`, `begin`, `end; select 1`},
 		"several statements":  {`select 1; delete from run`, `select 1;;create table a()`, "select 1;\ninsert into sweep (name) values ('x')"},
 		"write": {`delete from run`, `update sweep set name = 'x'`, `insert into sweep (name) values ('x')`, `truncate run`, `create table a (b int)`, `create temp table a (b int)`,
-			`with x as (delete from run returning 1) select * from x`, `drop view runs`, `alter table run add x int`, `select nextval('run_run_id_seq')`, `select ensure_point_partitions(1)`,
+			`with x as (delete from run returning 1) select * from x`, `drop view runs`, `alter table run add x int`, `select nextval('sweep_sweep_id_seq')`, `select reserve_runs(1, 1)`,
 			`select lo_create(4711)`, `select lo_from_bytea(0, 'x')`, `explain analyze delete from run`, `comment on view runs is 'x'`, `refresh materialized view x`},
 		"another role": {`set role postgres`, `set session authorization postgres`, `reset role`, `set role none`, `alter role deconfound_analyst superuser`, `grant deconfound_worker to deconfound_analyst`},
 		"let it write": {`set transaction read write`, `set default_transaction_read_only = off`, `set statement_timeout = 0`, `set session characteristics as transaction read write`},
