@@ -16,7 +16,7 @@ import (
 func newSweep(a *app) *cobra.Command {
 	cmd := &cobra.Command{Use: "sweep", Short: "List, watch and steer sweeps"}
 	cmd.AddCommand(
-		newSweepLs(a), newSweepStatus(a), newSweepRetry(a), newSweepExtend(a),
+		newSweepLs(a), newSweepStatus(a), newSweepRetry(a), newSweepExtend(a), newSweepDelete(a),
 		steer(a, "pause", "Let no further slice of a sweep begin", sweeps.Pause),
 		steer(a, "resume", "Let a paused or cancelled sweep go on", sweeps.Resume),
 		newSweepPriority(a),
