@@ -296,13 +296,15 @@ func TestMeasureSuggestion(t *testing.T) {
 	}
 	measured("suggest.first.s", time.Since(begin).Seconds()) // takes in ten thousand results at once
 	var times []time.Duration
+	var processor time.Duration
 	for i := range further {
 		endAll(t, store, report.Sweep)
-		begin := time.Now()
+		before, begin := cpu(t, store), time.Now()
 		if err := advanceSweep(t.Context(), store, q, report.Sweep); err != nil {
 			t.Fatal(err)
 		}
 		times = append(times, time.Since(begin))
+		processor += cpu(t, store) - before
 		if n := len(runs(t, store, report.Sweep)); n != finished+2+i {
 			t.Fatalf("%d runs after %d suggestions", n, i+1)
 		}
@@ -311,6 +313,7 @@ func TestMeasureSuggestion(t *testing.T) {
 	measured("suggest.min.ms", times[0].Seconds()*1e3)
 	measured("suggest.ms", times[len(times)/2].Seconds()*1e3)
 	measured("suggest.max.ms", times[len(times)-1].Seconds()*1e3)
+	measured("suggest.cpu.ms", processor.Seconds()*1e3/further)
 	// Another process takes over.
 	if q, err = newQueue(store); err != nil {
 		t.Fatal(err)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"math"
+	"slices"
 
 	"github.com/jackc/pgx/v5"
 )
@@ -24,16 +25,35 @@ type Standing struct {
 // after an event, by ascending ID; after 0 all of them. It answers the event to
 // ask after the next time. To miss nothing the transaction must hold the sweep's
 // lock: whoever plans, ends or holds a run of it has held that, too. That a run
-// begins, or goes on after a slice, is not reported by itself.
+// goes on after a slice is not reported by itself.
 func (r Reader) Standings(ctx context.Context, sweepID, after int64, m Metric) ([]Standing, int64, error) {
 	fail := func(err error) ([]Standing, int64, error) {
 		return nil, 0, fmt.Errorf("read standings of sweep %d: %w", sweepID, err)
 	}
 	// Read first, and so no later than the runs: what happens between the two is
 	// read twice.
-	var last int64
-	if err := r.db.QueryRow(ctx, `select coalesce(max(event_id), 0) from run_event`).Scan(&last); err != nil {
-		return fail(err)
+	last, ids := after, []int64{}
+	if after == 0 {
+		if err := r.db.QueryRow(ctx, `select coalesce(max(event_id), 0) from run_event`).Scan(&last); err != nil {
+			return fail(err)
+		}
+	}
+	for more := after > 0; more; {
+		// By the page, so that PostgreSQL follows the index however few it expects.
+		rows, err := r.db.Query(ctx, `select event_id, run_id from run_event where event_id > $1 order by event_id limit 1000`, last)
+		if err != nil {
+			return fail(err)
+		}
+		n := 0
+		var id int64
+		if _, err := pgx.ForEachRow(rows, []any{&last, &id}, func() error {
+			n++
+			ids = append(ids, id)
+			return nil
+		}); err != nil {
+			return fail(err)
+		}
+		more = n == 1000
 	}
 	query := `select r.run_id, r.run_hash, r.state::text, r.planned, r.held, r.epoch, r.until,
 			(select z.value from result z join metric m using (metric_id)
@@ -42,8 +62,12 @@ func (r Reader) Standings(ctx context.Context, sweepID, after int64, m Metric) (
 		from run r where r.sweep_id = $1`
 	args := []any{sweepID, m.Name, m.Split, m.Group, m.Level}
 	if after > 0 {
-		query += ` and r.run_id in (select e.run_id from run_event e where e.event_id > $6 and e.new <> 'running')`
-		args = append(args, after)
+		if len(ids) == 0 {
+			return nil, last, nil
+		}
+		slices.Sort(ids)
+		query += ` and r.run_id = any($6)`
+		args = append(args, slices.Compact(ids))
 	}
 	rows, err := r.db.Query(ctx, query+` order by r.run_id`, args...)
 	if err != nil {

@@ -4,6 +4,7 @@ import (
 	"math"
 	"math/rand/v2"
 	"slices"
+	"sync"
 )
 
 // parzen is a mixture of product kernels, one for each observation and one for
@@ -93,17 +94,22 @@ func newParzen(dimensions []*Dimension, observations [][]float64) *parzen {
 		p.weights[i] /= sum
 		p.logs[i] = math.Log(p.weights[i])
 	}
+	p.columns = make([]column, len(dimensions))
+	var making sync.WaitGroup
 	for j, d := range dimensions {
-		x := make([]float64, n)
-		for i := range x {
-			x[i] = observations[i][j]
-		}
-		if d.Kind == Values {
-			p.columns = append(p.columns, chosen(d, x))
-		} else {
-			p.columns = append(p.columns, measured(d, x))
-		}
+		making.Go(func() {
+			x := make([]float64, n)
+			for i := range x {
+				x[i] = observations[i][j]
+			}
+			if d.Kind == Values {
+				p.columns[j] = chosen(d, x)
+			} else {
+				p.columns[j] = measured(d, x)
+			}
+		})
 	}
+	making.Wait()
 	return p
 }
 
