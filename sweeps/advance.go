@@ -26,15 +26,6 @@ func StoredPlan(sweep tracker.Sweep) (*Plan, error) {
 	return &p, nil
 }
 
-// attached is StoredPlan with its adaptive searches as far as they have come.
-func attached(ctx context.Context, r tracker.Reader, sweep tracker.Sweep) (*Plan, error) {
-	plan, err := StoredPlan(sweep)
-	if err != nil {
-		return nil, err
-	}
-	return plan, plan.attachStored(ctx, r, sweep.ID)
-}
-
 // attachStored is attach with what the tracker has of the sweep.
 func (p *Plan) attachStored(ctx context.Context, r tracker.Reader, sweepID int64) error {
 	if !p.adaptive() {

@@ -21,7 +21,7 @@ import (
 )
 
 // measured prints a figure for host/e2e/bench/tracker.py, which reads these lines.
-func measured(what string, value float64) { fmt.Printf("measured %s %g\n", what, value) }
+func measured(what string, value float64) { fmt.Fprintf(os.Stdout, "measured %s %g\n", what, value) }
 
 // trivial is a sweep of ten variants with half of their runs in the search and half
 // in the replicates.

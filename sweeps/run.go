@@ -85,7 +85,7 @@ func (p *process) follows(ctx context.Context, sweepID int64) (Status, error) {
 }
 
 func (p *process) status(ctx context.Context, sweepID int64) (Status, error) {
-	sweep, err := p.store.SweepByID(ctx, sweepID)
+	sweep, err := p.store.SweepHeadByID(ctx, sweepID)
 	if err != nil {
 		return Status{}, err
 	}

@@ -5,6 +5,7 @@ package tracker_test
 import (
 	"fmt"
 	"math"
+	"os"
 	"testing"
 	"time"
 
@@ -28,7 +29,7 @@ func curve(run, step, metric int) float64 {
 }
 
 // measured prints a figure for host/e2e/bench/tracker.py, which reads these lines.
-func measured(what string, value float64) { fmt.Printf("measured %s %g\n", what, value) }
+func measured(what string, value float64) { fmt.Fprintf(os.Stdout, "measured %s %g\n", what, value) }
 
 // TestMeasureIngest stores the same points through the store and by COPY into a table
 // like it, in turn.
