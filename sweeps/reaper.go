@@ -66,7 +66,7 @@ func (p *process) reapLost(ctx context.Context) error {
 const forgotten = `select r.run_id, r.fence, r.sweep_id, r.priority from run r join sweep s using (sweep_id)
 	where r.state = 'queued' and r.planned and s.paused_at is null and s.cancelled_at is null
 	  and not exists (select from river_job j
-	    where j.kind = $1 and j.args @> jsonb_build_object('run', r.run_id, 'fence', r.fence)
+	    where j.kind = $1 and (j.args->>'run')::bigint = r.run_id and (j.args->>'fence')::bigint = r.fence
 	      and (j.state = 'available' or j.state in ('scheduled', 'retryable', 'pending') and j.scheduled_at > now() - interval '30 seconds'
 	        or j.state = 'running' and j.attempted_at > now() - interval '15 seconds'))
 	order by r.run_id for update of r skip locked`
