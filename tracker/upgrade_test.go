@@ -74,7 +74,7 @@ var recorded = []struct {
 	{10, `insert into progress (sweep_id, revision, ended, expected, complete, detail) select sweep_id, revision, 3, 12, false, '{}' from sweep;`},
 	{11, `select count(*) from run_block;`},
 	{13, `update worker set labels = '{"gpu": "none"}', memory = 1000, cores = 2;`},
-	{14, `select count(*) from sweep;`},
+	{14, `insert into sweep_share (sweep_id, priority, pass) select sweep_id, 20, 1.5 from sweep;`},
 	{16, `insert into kept_comparison (sweep_id, key, result) select sweep_id, 'k', 'r' from sweep;`},
 }
 
