@@ -263,6 +263,9 @@ func (s *storm) silence(m *machine) func() bool {
 	}
 	last := s.deaths[len(s.deaths)-1]
 	return func() bool {
+		if s.host.over() && s.host.cmd.ProcessState.ExitCode() == 0 {
+			return true // the sweep has ended, and its server with the host
+		}
 		return time.Since(begin) > lease*3/2 && (len(last.runs) == 0 || s.moved(last.runs))
 	}
 }
