@@ -57,7 +57,7 @@ func (s *Store) ImportSweep(ctx context.Context, name, from, baseline string, ru
 			if own {
 				return ErrNotImported
 			}
-			if err := s.DeleteSweep(ctx, tx, sweep.ID); err != nil {
+			if _, err := s.DeleteSweep(ctx, tx, sweep.ID); err != nil {
 				return err
 			}
 			if sweep, err = s.UpsertSweep(ctx, tx, wanted); err != nil {

@@ -41,9 +41,8 @@ var recorded = []struct {
 				i, 9, 'completed', case when i % 4 = 1 then 'oom' else '' end, 'müssage', 'log', i < 10, i % 4 = 2, 1, 1 + i % 2, 2, i % 2 = 0
 			  from sweep s, generate_series(1, 12) i;
 		update run set state = 'done' where state = 'queued' and trial = 5;
-		insert into checkpoint (run_id, epoch, sha256, data) select run_id, epoch, sha256('c'), 'c' from run where state in ('queued', 'paused');
-		insert into blob (sha256, size, data) values (sha256('b'), 1, 'z');
-		insert into artifact (run_id, path, kind, sha256) select run_id, 'model.bin', 'model', sha256('b') from run where state = 'done';`},
+		insert into checkpoint (run_id, epoch, sha256, data) select run_id, epoch, sha256('c'), 'c' from run where state in ('queued', 'paused');`},
+	{1, inBlob},
 	{2, `
 		insert into metric (name, split, grp, lvl, goal) values ('auroc', 'val', '', '', 'maximize'), ('loss', 'train', '', '', 'minimize'), ('auroc', 'test', 'sex', 'f', 'maximize');
 		insert into keyset (metric_ids) values ('{1}'), ('{1,2}');
@@ -73,16 +72,32 @@ var recorded = []struct {
 			select sweep_id, 'nafld', 'concat', 'md', n, '{"kind": "end", "trial": 1, "value": 0.5}', '[]' from sweep, generate_series(1, 2) n;`},
 	{10, `insert into progress (sweep_id, revision, ended, expected, complete, detail) select sweep_id, revision, 3, 12, false, '{}' from sweep;`},
 	{11, `select count(*) from run_block;`},
-	{13, `update worker set labels = '{"gpu": "none"}', memory = 1000, cores = 2;`},
-	{14, `insert into sweep_share (sweep_id, priority, pass) select sweep_id, 20, 1.5 from sweep;`},
-	{16, `insert into kept_comparison (sweep_id, key, result) select sweep_id, 'k', 'r' from sweep;`},
+	{12, `update worker set labels = '{"gpu": "none"}', memory = 1000, cores = 2;`},
+	{13, `insert into sweep_share (sweep_id, priority, pass) select sweep_id, 20, 1.5 from sweep;`},
+	{14, `insert into kept_comparison (sweep_id, key, result) select sweep_id, 'k', 'r' from sweep;`},
+	{16, `
+		insert into blob (sha256, size) values (sha256('b'), 1);
+		insert into artifact (run_id, path, kind, sha256) select run_id, 'model.bin', 'model', sha256('b') from run where state = 'done';
+		insert into blob_part (sha256, part, data) values (sha256('b'), 0, 'z');
+		insert into content_place (url) values ('postgres');
+		insert into bundle (kind, hash, name, sha256) values ('plugin', 'h', 'concat', sha256('b'));
+		update dataset set unit_key = 'k';`},
 }
+
+// inBlob is a content as it was kept until version 16 moved it to blob_part.
+const (
+	inBlob = `
+		insert into blob (sha256, size, data) values (sha256('b'), 1, 'z');
+		insert into artifact (run_id, path, kind, sha256) select run_id, 'model.bin', 'model', sha256('b') from run where state = 'done';`
+	inBlobUntil = 16
+)
 
 // stored reads every row of every table that there is in the schema, in the columns
 // that it has in columns, or has now where that is nil.
 func stored(t *testing.T, conn *pgx.Conn, columns map[string]string) (map[string]string, map[string]string) {
 	t.Helper()
-	if columns == nil {
+	upgraded := columns != nil
+	if !upgraded {
 		rows, err := conn.Query(t.Context(), `select c.relname, string_agg(quote_ident(a.attname), ', ' order by a.attnum)
 			from pg_class c join pg_attribute a on a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped
 			where c.relnamespace = 'deconfound'::regnamespace and c.relkind in ('r', 'p') and not c.relispartition
@@ -98,7 +113,11 @@ func stored(t *testing.T, conn *pgx.Conn, columns map[string]string) (map[string
 	}
 	out := map[string]string{}
 	for table, list := range columns {
-		rows, err := conn.Query(t.Context(), `select row(`+list+`)::text from `+pgx.Identifier{table}.Sanitize()+` order by 1`)
+		from := pgx.Identifier{table}.Sanitize()
+		if table == "blob" && upgraded && strings.Contains(list, "data") {
+			from = `(select b.*, p.data from blob b join blob_part p using (sha256)) b`
+		}
+		rows, err := conn.Query(t.Context(), `select row(`+list+`)::text from `+from+` order by 1`)
 		if err != nil {
 			t.Fatalf("%s: %v", table, err)
 		}
@@ -170,7 +189,7 @@ func upgrade(t *testing.T, b *bundle, version int64) {
 		t.Fatal(err)
 	}
 	for _, r := range recorded {
-		if r.version <= version {
+		if r.version <= version && (r.sql != inBlob || version < inBlobUntil) {
 			exec(r.sql)
 		}
 	}

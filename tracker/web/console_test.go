@@ -140,7 +140,7 @@ func TestConsole_Attacks(t *testing.T) {
 func (s *site) state() string {
 	s.Helper()
 	var out string
-	const query = `select concat_ws(' ', (select count(*) from run), (select count(*) from result), (select string_agg(name, ',') from sweep), (select last_value from run_run_id_seq),
+	const query = `select concat_ws(' ', (select count(*) from run), (select count(*) from result), (select string_agg(name, ',') from sweep), (select last_value from sweep_sweep_id_seq), (select string_agg(b::text, ' ' order by b) from run_block b),
 		(select count(*) from pg_class where relpersistence <> 't'), (select count(*) from pg_proc), (select count(*) from pg_largeobject_metadata), (select count(*) from pg_extension),
 		(select string_agg(rolname || rolsuper, ',' order by rolname) from pg_roles where rolname like 'deconfound%'), (select count(*) from pg_auth_members),
 		obj_description('runs'::regclass))`
