@@ -146,7 +146,9 @@ func archive(t *testing.T, headers ...tar.Header) io.Reader {
 			t.Fatal(err)
 		}
 		if h.Typeflag == tar.TypeReg {
-			io.WriteString(w, text)
+			if _, err := io.WriteString(w, text); err != nil {
+				t.Fatal(err)
+			}
 		}
 	}
 	if err := errors.Join(w.Close(), z.Close()); err != nil {

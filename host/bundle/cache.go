@@ -204,7 +204,7 @@ func (c *Cache) remove(name string) (bool, error) {
 	}
 	defer lock.Close()
 	if err := unix.Flock(int(lock.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
-		return false, nil //nolint:nilerr // somebody uses it
+		return false, nil // somebody uses it
 	}
 	// Away at once, so that a process that is killed in here leaves no half entry.
 	gone, err := os.MkdirTemp(c.dir, partPrefix)

@@ -34,7 +34,7 @@ func Platform(dir string) (string, error) {
 		defer file.Close()
 		var head [4]byte
 		if _, err := io.ReadFull(file, head[:]); err != nil {
-			return nil //nolint:nilerr // shorter than any program
+			return nil // shorter than any program
 		}
 		for _, magic := range machineCode {
 			if bytes.HasPrefix(head[:], magic) {

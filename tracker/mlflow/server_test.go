@@ -48,7 +48,9 @@ func (f *fake) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		w.WriteHeader(http.StatusBadRequest)
 		answer = map[string]any{"error_code": refusal, "message": "no"}
 	}
-	json.NewEncoder(w).Encode(answer)
+	if err := json.NewEncoder(w).Encode(answer); err != nil {
+		panic(err) // of a map of plain values
+	}
 }
 
 // page cuts one element out.
