@@ -95,9 +95,6 @@ func (s *Store) importRun(ctx context.Context, tx pgx.Tx, sweepID int64, r Impor
 	if err != nil {
 		return err
 	}
-	if _, err := tx.Exec(ctx, `select ensure_point_partitions($1)`, id); err != nil {
-		return err
-	}
 	if err := s.writePoints(ctx, tx, id, r.Points); err != nil {
 		return err
 	}

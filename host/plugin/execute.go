@@ -49,7 +49,16 @@ func Execute(ctx context.Context, x Execution) (peak int64, err error) {
 	ctx, end := context.WithCancelCause(ctx)
 	defer end(nil)
 
-	cmd := exec.Command(program, e.fill(x.Fields)[1:]...) //nolint:noctx // the group is killed, below
+	// The script begins when the guard is in its place.
+	gate, open, err := os.Pipe()
+	if err != nil {
+		return 0, err
+	}
+	defer open.Close()
+	defer gate.Close()
+	args := append([]string{"-c", `read _ <&3 && exec 3<&- && exec "$0" "$@"`, program}, e.fill(x.Fields)[1:]...)
+	cmd := exec.Command("/bin/sh", args...) //nolint:noctx // the group is killed, below
+	cmd.ExtraFiles = []*os.File{gate}
 	cmd.Dir = e.Dir
 	cmd.Env = append(environment(e.Env, os.LookupEnv), "PYTHONDONTWRITEBYTECODE=1", "PYTHONUNBUFFERED=1", "PYTHONHASHSEED=0")
 	log := &tail{}
@@ -68,6 +77,9 @@ func Execute(ctx context.Context, x Execution) (peak int64, err error) {
 		return 0, sdk.Wrap(sdk.CodePluginStart, err, "start %s", e)
 	}
 	release, err := guard(c.cmd.Process.Pid)
+	if err == nil {
+		_, err = open.WriteString("\n")
+	}
 	if err != nil {
 		end(sdk.Wrap(sdk.CodePluginStart, err, "guard %s", e))
 	}

@@ -2,8 +2,10 @@ package main
 
 import (
 	"encoding/json"
+	"fmt"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -38,7 +40,9 @@ func TestPluginCheck_process(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				text := strings.Replace(string(manifest), `["./flawed"]`, `["./flawed", "daemon"]`, 1)
+				daemons := filepath.Join(t.TempDir(), "daemons")
+				defer killAll(t, daemons)
+				text := strings.Replace(string(manifest), `["./flawed"]`, fmt.Sprintf(`["./flawed", "daemon", %q]`, daemons), 1)
 				if err := os.WriteFile(filepath.Join(dir, "plugin.toml"), []byte(text), 0o600); err != nil {
 					t.Fatal(err)
 				}
@@ -65,5 +69,23 @@ func TestPluginCheck_process(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// killAll ends the processes whose numbers are in a file.
+func killAll(t *testing.T, file string) {
+	t.Helper()
+	numbers, err := os.ReadFile(file)
+	if err != nil {
+		t.Error(err)
+	}
+	for _, number := range strings.Fields(string(numbers)) {
+		pid, err := strconv.Atoi(number)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if p, err := os.FindProcess(pid); err == nil {
+			_ = p.Kill() // the check may have ended it
+		}
 	}
 }

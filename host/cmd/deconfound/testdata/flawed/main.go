@@ -4,6 +4,7 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"os"
 	"os/exec"
 	"runtime"
@@ -25,13 +26,20 @@ var info = sdk.Info{
 }
 
 func main() {
-	if len(os.Args) > 1 && os.Args[1] == "daemon" {
-		// In a session of its own, where no signal to the plugin's group reaches it.
+	if len(os.Args) > 2 && os.Args[1] == "daemon" {
+		// In a session of its own, where no signal to the plugin's group reaches it. The
+		// test ends it, by its number in a file.
 		child := exec.Command("sleep", "1000")
 		child.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
 		if err := child.Start(); err != nil {
 			panic(err)
 		}
+		f, err := os.OpenFile(os.Args[2], os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o600)
+		if err != nil {
+			panic(err)
+		}
+		fmt.Fprintln(f, child.Process.Pid)
+		f.Close()
 	}
 	serve.Backbone(flawed{backbone.New(info, build)})
 }
