@@ -4,6 +4,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/riverqueue/river"
 	"github.com/riverqueue/river/rivertype"
 
@@ -35,5 +36,45 @@ func TestProcess_PutBack(t *testing.T) {
 	}
 	if off := time.Duration(p.clock.offset.Load()).Abs(); off > time.Minute {
 		t.Errorf("the server of this machine is %v off", off)
+	}
+}
+
+// A job that a machine with a fast clock has inserted is due at once.
+func TestQueue_DueByTheServer(t *testing.T) {
+	store := trackertest.New(t)
+	q, err := newQueue(store)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx := deadline(t)
+	for range 2 {
+		err = store.InTx(ctx, func(tx pgx.Tx) error {
+			if err := q.slice(ctx, tx, sliceArgs{Run: 1}, 1); err != nil {
+				return err
+			}
+			if err := q.advance(ctx, tx, 1); err != nil {
+				return err
+			}
+			if err := q.later(ctx, tx, sliceArgs{Run: 2}, time.Hour); err != nil {
+				return err
+			}
+			if _, err := tx.Exec(ctx, `update river_job set scheduled_at = now() + interval '10 minutes' where state = 'available'`); err != nil {
+				return err
+			}
+			if err := due(ctx, tx, queueSlices); err != nil {
+				return err
+			}
+			return due(ctx, tx, queueAdvance)
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	var slices, advances, waiting int
+	const count = `select count(*) filter (where state = 'available' and queue = 'slices' and scheduled_at <= now()),
+		count(*) filter (where state = 'available' and queue = 'advance' and scheduled_at <= now()),
+		count(*) filter (where state = 'scheduled' and scheduled_at > now() + interval '50 minutes') from river_job`
+	if err := store.Pool().QueryRow(ctx, count).Scan(&slices, &advances, &waiting); err != nil || slices != 2 || advances != 1 || waiting != 2 {
+		t.Errorf("%d slices and %d looks are due, %d wait, %v", slices, advances, waiting, err)
 	}
 }

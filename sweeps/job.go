@@ -70,6 +70,19 @@ func (q *queue) slice(ctx context.Context, tx pgx.Tx, args sliceArgs, priority i
 	if _, err := q.client.InsertTx(ctx, tx, args, opts); err != nil {
 		return fmt.Errorf("enqueue run %d: %w", args.Run, err)
 	}
+	return due(ctx, tx, queueSlices)
+}
+
+// due has the available jobs of a queue be due by the clock of the server. River
+// stamps jobs with the clock of the machine that inserts them; from one that is
+// ahead, they would stay hidden from every worker until that time.
+func due(ctx context.Context, tx pgx.Tx, queue string) error {
+	const stamp = `update river_job set scheduled_at = now() where id in (select id from river_job
+		where state = 'available' and queue = $1 and priority between 1 and 4
+		and scheduled_at > now() and scheduled_at > clock_timestamp() for update skip locked)`
+	if _, err := tx.Exec(ctx, stamp, queue); err != nil {
+		return fmt.Errorf("enqueue by the server's clock: %w", err)
+	}
 	return nil
 }
 
@@ -109,7 +122,7 @@ func (q *queue) slices(ctx context.Context, tx pgx.Tx, runs []tracker.Run) error
 	if _, err := q.client.InsertManyFastTx(ctx, tx, params); err != nil {
 		return fmt.Errorf("enqueue %d runs: %w", len(params), err)
 	}
-	return nil
+	return due(ctx, tx, queueSlices)
 }
 
 // putBack gives a job back to the queue, where it was.
@@ -132,5 +145,5 @@ func (q *queue) advance(ctx context.Context, tx pgx.Tx, sweep int64) error {
 	if _, err := q.client.InsertTx(ctx, tx, advanceArgs{Sweep: sweep}, &river.InsertOpts{Queue: queueAdvance, Priority: 1}); err != nil {
 		return fmt.Errorf("enqueue advance of sweep %d: %w", sweep, err)
 	}
-	return nil
+	return due(ctx, tx, queueAdvance)
 }
