@@ -90,7 +90,7 @@ test-browser: build ## look at the pages of UI_HOME with Chromium; needs Node.js
 
 .PHONY: test-chaos
 test-chaos: ## kill workers, plugins and the database, and expect the same bits
-	$(GO) test -tags chaos -run '^TestChaos' -count=1 -timeout 30m $(TEST_FLAGS) ./host/e2e/...
+	$(GO) test -tags chaos -run '^TestChaos' -count=1 -timeout 30m $(TEST_FLAGS) ./host/e2e
 
 .PHONY: measure
 measure: ## AUROC on every real cohort against plain models; needs their tables

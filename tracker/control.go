@@ -160,10 +160,14 @@ func updateSweep(ctx context.Context, tx pgx.Tx, sweepID int64, set string, args
 // plans its runs or ends a lease on one of them meanwhile. A caller that decides
 // by what it reads takes it first. The methods of Store take it by themselves.
 func (s *Store) LockSweep(ctx context.Context, tx pgx.Tx, sweepID int64) error {
-	if err := plans(ctx, tx); err != nil {
-		return fmt.Errorf("lock sweep %d: %w", sweepID, err)
+	err := lockSweep(ctx, tx, sweepID)
+	if err == nil {
+		var runs int // none before it was planned for the first time
+		if err = tx.QueryRow(ctx, `select coalesce(max(expected), 0) from progress where sweep_id = $1`, sweepID).Scan(&runs); err == nil {
+			err = plans(ctx, tx, runs)
+		}
 	}
-	if err := lockSweep(ctx, tx, sweepID); err != nil {
+	if err != nil {
 		return fmt.Errorf("lock sweep %d: %w", sweepID, err)
 	}
 	return nil

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strconv"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
@@ -15,12 +17,23 @@ import (
 const Schema = "deconfound"
 
 // idleLimit is PostgreSQL's setting of how long a transaction may wait for its
-// client. Planning computes within one and asks for more, see plans.
-const idleLimit = "idle_in_transaction_session_timeout"
+// client, and idleDefault the store's: a process that is stopped, or cut off, within
+// a transaction keeps others waiting for so long.
+const (
+	idleLimit   = "idle_in_transaction_session_timeout"
+	idleDefault = 8 * time.Second
+)
 
-// plans lets the transaction wait longer for its client, which plans a sweep.
-func plans(ctx context.Context, tx pgx.Tx) error {
-	_, err := tx.Exec(ctx, `set local `+idleLimit+` = '2min'`)
+// planningPerRun is how much longer, for each run of a sweep, the transaction may
+// wait for its client that looks what the sweep needs next, fifty times what
+// that takes.
+const planningPerRun = 5 * time.Millisecond
+
+// plans lets the transaction wait longer for its client, which plans a sweep of so
+// many runs.
+func plans(ctx context.Context, tx pgx.Tx, runs int) error {
+	limit := idleDefault + time.Duration(runs)*planningPerRun
+	_, err := tx.Exec(ctx, `select set_config($1, $2, true)`, idleLimit, strconv.FormatInt(limit.Milliseconds(), 10))
 	return err
 }
 
@@ -55,10 +68,8 @@ func Open(ctx context.Context, dsn string, options ...Option) (*Store, error) {
 	if config.ConnConfig.RuntimeParams["application_name"] == "" {
 		config.ConnConfig.RuntimeParams["application_name"] = "deconfound"
 	}
-	// A process that is stopped, or cut off, within a transaction holds its locks: the
-	// server ends that, by its own clock, so that others can go on.
 	if config.ConnConfig.RuntimeParams[idleLimit] == "" {
-		config.ConnConfig.RuntimeParams[idleLimit] = "8s"
+		config.ConnConfig.RuntimeParams[idleLimit] = strconv.FormatInt(idleDefault.Milliseconds(), 10)
 	}
 	// A link that is cut must be noticed, whatever waits on it: without this a
 	// connection attempt, or an answer, is waited for until the kernel gives up,

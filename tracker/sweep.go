@@ -46,6 +46,9 @@ type Sweep struct {
 	AnalysisChanged bool // the analysis section differs from the revision before
 }
 
+// bytesPerRun is less than a run takes of what a sweep compiles to.
+const bytesPerRun = 64
+
 // UpsertSweep stores a sweep, or a new revision of it when its file has changed.
 // Storing the same file again changes nothing.
 func (s *Store) UpsertSweep(ctx context.Context, tx pgx.Tx, spec SweepSpec) (Sweep, error) {
@@ -53,7 +56,7 @@ func (s *Store) UpsertSweep(ctx context.Context, tx pgx.Tx, spec SweepSpec) (Swe
 	if spec.Spec == nil {
 		spec.Spec = json.RawMessage("{}")
 	}
-	if err := plans(ctx, tx); err != nil {
+	if err := plans(ctx, tx, len(spec.Spec)/bytesPerRun); err != nil {
 		return fail(err)
 	}
 	const insert = `insert into sweep (owner, name) values (coalesce(nullif($1, ''), session_user), $2)

@@ -2,6 +2,7 @@ package tracker_test
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"os"
 	"os/exec"
@@ -182,8 +183,15 @@ func TestStore_StoppedInTransaction(t *testing.T) {
 	if got := limit(func(pgx.Tx) error { return nil }); got != "8s" {
 		t.Errorf("got %s, want 8s", got)
 	}
-	if got := limit(func(tx pgx.Tx) error { return b.store.LockSweep(t.Context(), tx, b.sweep.ID) }); got != "2min" {
-		t.Errorf("while planning: got %s, want 2min", got)
+	planning := func(tx pgx.Tx) error { return b.store.LockSweep(t.Context(), tx, b.sweep.ID) }
+	if got := limit(planning); got != "8s" {
+		t.Errorf("while planning: got %s, want 8s", got)
+	}
+	b.tx(func(tx pgx.Tx) error {
+		return b.store.KeepProgress(t.Context(), tx, b.sweep.ID, tracker.Progress{Expected: 10_400, Detail: json.RawMessage("{}")})
+	})
+	if got := limit(planning); got != "1min" {
+		t.Errorf("while planning 10,400 runs: got %s, want 1min", got)
 	}
 	l := b.lease(1)
 	stopped, err := b.store.Pool().Begin(t.Context())

@@ -54,7 +54,7 @@ func TestChaos(t *testing.T) {
 	}
 	data := cohort{name: "two", label: binary, rows: 900}
 	plan := sweep{
-		name: "chaos", dataset: `"two"`, variant: `"erm", "md", "db", "md_db", "groupdro", "ipw"`, seeds: "0, 1, 2", epochs: 200,
+		name: "chaos", dataset: `"two"`, variant: `"erm", "md", "db", "md_db", "groupdro", "ipw"`, seeds: "0, 1, 2", epochs: 400,
 		more: `slice = "1s"` + "\n" + `retry = { max = 1000, on = ["lost", "plugin_crash", "plugin_start", "disk_full"] }`,
 	}
 	const runs = 18

@@ -150,7 +150,7 @@ func room(dir string) bool {
 func (s *storm) rage(total int) {
 	faults := shuffled(s.random)
 	s.changed = time.Now()
-	for i, fault := range faults {
+	for i := range faults {
 		// Every fourth fault follows at once, while the last one is being healed.
 		at := int(float64(total) * 0.85 * (float64(i) + s.random.Float64()) / float64(len(faults)))
 		fraction, atOnce := s.random.Float64(), s.random.IntN(4) == 0
@@ -159,13 +159,27 @@ func (s *storm) rage(total int) {
 			time.Sleep(time.Duration(fraction * float64(min(s.pace, 2*time.Second))))
 		}
 		what := ""
-		s.until("there is something for "+fault, func() bool {
-			what = s.strike(fault)
+		s.until("there is something for one of "+strings.Join(faults[i:], ", "), func() bool {
+			// If nobody is there for the next one at the moment, a later one comes
+			// first: the sweep does not wait.
+			for j := i; j < len(faults) && what == ""; j++ {
+				if what = s.strike(faults[j]); what != "" {
+					faults[i], faults[j] = faults[j], faults[i]
+				}
+			}
+			if what == "" && s.ended() {
+				s.t.Fatalf("the sweep ended after %d of %d faults", i, len(faults))
+			}
 			return what != ""
 		})
 		s.faults++
-		s.t.Logf("fault %2d at epoch %4d of %d: %-10s %s", i+1, s.epochs, total, fault, what)
+		s.t.Logf("fault %2d at epoch %4d of %d: %-10s %s", i+1, s.epochs, total, faults[i], what)
 	}
+}
+
+// ended says whether the sweep has, and its server with the host.
+func (s *storm) ended() bool {
+	return s.host.over() && s.host.cmd.ProcessState.ExitCode() == 0
 }
 
 // strike does harm, and answers to whom; "" if there is nobody at the moment.
@@ -263,8 +277,8 @@ func (s *storm) silence(m *machine) func() bool {
 	}
 	last := s.deaths[len(s.deaths)-1]
 	return func() bool {
-		if s.host.over() && s.host.cmd.ProcessState.ExitCode() == 0 {
-			return true // the sweep has ended, and its server with the host
+		if s.ended() {
+			return true
 		}
 		return time.Since(begin) > lease*3/2 && (len(last.runs) == 0 || s.moved(last.runs))
 	}
@@ -369,14 +383,7 @@ func (s *storm) rescues(db *pgx.Conn) {
 // settle lets the sweep end.
 func (s *storm) settle() {
 	s.t.Helper()
-	s.until("the sweep has ended", func() bool {
-		select {
-		case <-s.host.ended:
-			return s.host.cmd.ProcessState.ExitCode() == 0
-		default:
-			return false
-		}
-	})
+	s.until("the sweep has ended", s.ended)
 	s.until("all troubles are over", func() bool {
 		return !slices.ContainsFunc(s.machines, func(m *machine) bool { return m.trouble != "" })
 	})
