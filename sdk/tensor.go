@@ -3,7 +3,8 @@ package sdk
 import (
 	"fmt"
 	"math"
-	"unsafe"
+
+	"github.com/deconfound/deconfound/sdk/nn"
 )
 
 // Tensor is a dense array of float32 in row-major order. The zero value is an
@@ -56,7 +57,7 @@ func (t Tensor) CheckFinite(name string) error {
 // CheckFinite reports the first NaN or infinity in values, which have width
 // values a row. The error has code not_finite.
 func CheckFinite(name string, values []float32, width int) error {
-	if allFinite(values) {
+	if nn.AllFinite(values) {
 		return nil
 	}
 	for i, v := range values {
@@ -68,41 +69,6 @@ func CheckFinite(name string, values []float32, width int) error {
 		}
 	}
 	return nil
-}
-
-// allFinite looks at two values at a time: adding 1 to an exponent carries into
-// the sign bit just for the exponent that NaN and infinities have. It is run on
-// every h and dh of a training step.
-func allFinite(values []float32) bool {
-	const (
-		exponents = 0x7f800000_7f800000
-		ones      = 0x00800000_00800000
-		carries   = 0x80000000_80000000
-	)
-	odd := uint64(0)
-	if len(values) > 0 && uintptr(unsafe.Pointer(&values[0]))%8 != 0 {
-		odd = uint64(math.Float32bits(values[0]))
-		values = values[1:]
-	}
-	carry := odd&exponents + ones
-	if n := len(values); n%2 == 1 {
-		carry |= uint64(math.Float32bits(values[n-1]))&exponents + ones
-	}
-	var words []uint64
-	if n := len(values) / 2; n > 0 {
-		words = unsafe.Slice((*uint64)(unsafe.Pointer(&values[0])), n)
-	}
-	var a, b, c, d uint64
-	for ; len(words) >= 4; words = words[4:] {
-		a |= words[0]&exponents + ones
-		b |= words[1]&exponents + ones
-		c |= words[2]&exponents + ones
-		d |= words[3]&exponents + ones
-	}
-	for _, w := range words {
-		carry |= w&exponents + ones
-	}
-	return (carry|a|b|c|d)&carries == 0
 }
 
 func (t Tensor) String() string { return fmt.Sprintf("tensor%v", t.Shape) }

@@ -33,7 +33,8 @@ type Process struct {
 	owner  *os.File         // marks dir as in use
 	parent *os.File         // the plugin ends when this end of a pipe closes
 
-	family family
+	family    family
+	deadlines deadlines // of its calls
 
 	mu    sync.Mutex
 	cause error // why the process ended or is being ended

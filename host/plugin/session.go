@@ -55,7 +55,7 @@ func (p *Process) guard(ctx context.Context, what string, timeout time.Duration,
 func (p *Process) await(ctx context.Context, what string, timeout time.Duration, call func(context.Context) (done <-chan struct{}, err error)) error {
 	var late *sdk.Error
 	var mu sync.Mutex
-	timer := time.AfterFunc(timeout, func() {
+	deadline := p.deadlines.add(timeout, func() {
 		err := p.failure(sdk.CodeDeadline, fmt.Sprintf("no answer to %s within %v, so it was killed", what, timeout))
 		mu.Lock()
 		late = err
@@ -67,10 +67,10 @@ func (p *Process) await(ctx context.Context, what string, timeout time.Duration,
 		// The plugin may hang in what the caller no longer waits for.
 		go func() {
 			<-done
-			timer.Stop()
+			p.deadlines.remove(deadline)
 		}()
 	} else {
-		timer.Stop()
+		p.deadlines.remove(deadline)
 	}
 	mu.Lock()
 	defer mu.Unlock()

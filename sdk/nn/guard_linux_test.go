@@ -87,6 +87,9 @@ func TestLoops_TouchNothingOutside(t *testing.T) {
 			descent.apply(s[3], s[1], s[0])
 			tangentSlope(s[0], s[1], s[2])
 			logisticSlope(s[0], s[1], s[2])
+			if !AllFinite(s[1]) {
+				t.Fatalf("some of %d values are not finite", n)
+			}
 			if d := dot64(s[1], s[2]) - float64(dot(s[1], s[2])); math.IsNaN(d) {
 				t.Fatalf("the inner products of %d values are not numbers", n)
 			}

@@ -6123,6 +6123,45 @@ done1:
 	VZEROUPPER
 	RET
 
+// func notFiniteAVX2(n int, x *float32) uint32
+// Requires: AVX, AVX2, SSE2
+TEXT ·notFiniteAVX2(SB), NOSPLIT, $0-20
+	MOVQ         n+0(FP), CX
+	MOVQ         x+8(FP), SI
+	MOVL         $0x7f800000, AX
+	MOVD         AX, X2
+	VPBROADCASTD X2, Y2
+	VXORPS       Y1, Y1, Y1
+	XORQ         AX, AX
+	SUBQ         $0x08, CX
+	JLT          tail1
+
+loop1:
+	VMOVUPS  (SI)(AX*1), Y0
+	VPAND    Y2, Y0, Y0
+	VPCMPEQD Y2, Y0, Y0
+	VPOR     Y0, Y1, Y1
+	ADDQ     $0x20, AX
+	SUBQ     $0x08, CX
+	JGE      loop1
+
+tail1:
+	ADDQ       $0x08, CX
+	JEQ        done1
+	LEAQ       ·tileMask+64(SB), DX
+	NEGQ       CX
+	VMOVDQU    (DX)(CX*4), Y15
+	VMASKMOVPS (SI)(AX*1), Y15, Y0
+	VPAND      Y2, Y0, Y0
+	VPCMPEQD   Y2, Y0, Y0
+	VPOR       Y0, Y1, Y1
+
+done1:
+	VMOVMSKPS Y1, AX
+	MOVL      AX, ret+16(FP)
+	VZEROUPPER
+	RET
+
 // func dotAVX2(n int, x *float32, y *float32) float32
 // Requires: AVX, FMA3, SSE
 TEXT ·dotAVX2(SB), NOSPLIT, $0-28

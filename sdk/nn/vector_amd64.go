@@ -47,6 +47,9 @@ func addRowsAVX2(n, rows int, sum, x *float32)
 func takePositiveRowsAVX2(n, rows int, sum, x, where, out *float32)
 
 //go:noescape
+func notFiniteAVX2(n int, x *float32) uint32
+
+//go:noescape
 func dotAVX2(n int, x, y *float32) float32
 
 //go:noescape

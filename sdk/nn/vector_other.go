@@ -19,6 +19,7 @@ func reluAVX2(int, *float32, *float32)                                { panic(no
 func scaleAVX2(int, *float32, *float32, float32)                      { panic(noAssembly) }
 func minusAVX2(int, *float32, *float32, *float32)                     { panic(noAssembly) }
 func addRowsAVX2(int, int, *float32, *float32)                        { panic(noAssembly) }
+func notFiniteAVX2(int, *float32) uint32                              { panic(noAssembly) }
 func dotAVX2(int, *float32, *float32) float32                         { panic(noAssembly) }
 func dot64AVX2(int, *float32, *float32) float64                       { panic(noAssembly) }
 func expAVX2(int, *float32, *float32)                                 { panic(noAssembly) }

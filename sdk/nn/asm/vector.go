@@ -116,6 +116,23 @@ func vector() {
 	})
 	end()
 
+	// What it answers has a bit for each of eight lanes that saw NaN or infinity.
+	function("notFiniteAVX2", "func(n int, x *float32) uint32")
+	pointers("", "x")
+	MOVL(U32(0x7f800000), EAX)
+	MOVD(EAX, X2)
+	VPBROADCASTD(X2, Y2)
+	VXORPS(Y1, Y1, Y1)
+	loop(func(l lanes) {
+		l.load(at(RSI), Y0)
+		VPAND(Y2, Y0, Y0)
+		VPCMPEQD(Y2, Y0, Y0)
+		VPOR(Y0, Y1, Y1)
+	})
+	VMOVMSKPS(Y1, EAX)
+	Store(EAX, ReturnIndex(0))
+	end()
+
 	function("dotAVX2", "func(n int, x, y *float32) float32")
 	pointers("", "x", "y")
 	VXORPS(Y0, Y0, Y0)
