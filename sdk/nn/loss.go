@@ -36,7 +36,11 @@ func (t *Tape) CrossEntropy(logits *Var, class []int32) *Var {
 // [B*C], from 0 to 1, and not copied.
 func (t *Tape) BCE(logits *Var, targets []float32) *Var {
 	checkLength("binary cross entropy", "targets", len(targets), len(logits.Value))
-	out := t.op(logits.Rows, 1, record{a: logits, values: targets, run: func(t *Tape, r *record) {
+	var scratch []float32
+	if logits.Cols >= wideRow {
+		scratch = t.Scratch(logits.Cols)
+	}
+	out := t.op(logits.Rows, 1, record{a: logits, values: targets, more: scratch, run: func(t *Tape, r *record) {
 		out, logits, targets := r.out, r.a, r.values
 		for i, g := range out.Grad {
 			if g == 0 {
@@ -44,7 +48,15 @@ func (t *Tape) BCE(logits *Var, targets []float32) *Var {
 			}
 			z, d := logits.row(i), logits.gradRow(i)
 			y := targets[i*len(z) : (i+1)*len(z)]
-			share := g / float32(max(1, present(y)))
+			n := present(y)
+			share := g / float32(max(1, n))
+			if n == len(z) && n >= wideRow {
+				s := r.more
+				logistic(s, z)
+				minus(s, s, y)
+				addScaled(d, share, s)
+				continue
+			}
 			for j, target := range y {
 				if target == target {
 					d[j] += share * (sigmoid32(z[j]) - target)
@@ -55,16 +67,47 @@ func (t *Tape) BCE(logits *Var, targets []float32) *Var {
 	for i := range out.Value {
 		z := logits.row(i)
 		y := targets[i*len(z) : (i+1)*len(z)]
-		var sum float64
+		sum := binaryEntropy(z, y, scratch)
+		out.Value[i] = float32(sum / float64(max(1, present(y))))
+	}
+	return out
+}
+
+// factors is how many numbers of at most 2 are multiplied before their logarithm is
+// taken: their product is in the range of float64.
+const factors = 512
+
+// binaryEntropy is the sum of the binary cross-entropies of a row whose target is
+// not NaN. scratch is as long as a wide row.
+func binaryEntropy(z, y, scratch []float32) float64 {
+	var sum float64
+	if len(z) < wideRow {
 		for j, target := range y {
 			if target == target {
 				v := float64(z[j])
 				sum += max(v, 0) - v*float64(target) + math.Log1p(math.Exp(-math.Abs(v)))
 			}
 		}
-		out.Value[i] = float32(sum / float64(max(1, present(y))))
+		return sum
 	}
-	return out
+	for j, v := range z {
+		scratch[j] = -float32(math.Abs(float64(v)))
+	}
+	exponential(scratch, scratch)
+	for len(z) > 0 {
+		n := min(len(z), factors)
+		product := 1.0
+		for j, target := range y[:n] {
+			if target == target {
+				v := float64(z[j])
+				sum += max(v, 0) - v*float64(target)
+				product *= 1 + float64(scratch[j])
+			}
+		}
+		sum += math.Log(product)
+		z, y, scratch = z[n:], y[n:], scratch[n:]
+	}
+	return sum
 }
 
 // present counts the values that are not NaN.

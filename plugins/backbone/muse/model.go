@@ -183,8 +183,9 @@ func equalLabels(t *nn.Tape, b *backbone.Batch, task sdk.Task) []float32 {
 	width := task.LabelWidth()
 	out := t.Scratch(b.Size * b.Size)
 	for i := range b.Size {
-		for j := range b.Size {
-			out[i*b.Size+j] = equal(b.Labels[i*width:(i+1)*width], b.Labels[j*width:(j+1)*width])
+		for j := range i + 1 {
+			same := equal(b.Labels[i*width:(i+1)*width], b.Labels[j*width:(j+1)*width])
+			out[i*b.Size+j], out[j*b.Size+i] = same, same
 		}
 	}
 	return out
