@@ -12,14 +12,19 @@ import (
 // The roles that the schema's privileges are granted to. They belong to the
 // whole server, not to one database.
 const (
-	// AnalystRole may read the views and call the aggregates, nothing else.
+	// AnalystRole may read the views and call the aggregates, nothing else. It is
+	// the team's: it sees the sweeps of everybody.
 	AnalystRole = "deconfound_analyst"
-	// WorkerRole may do what a worker process does. A server's administrator
-	// grants it to the logins of people who train.
+	// ReaderRole may do the same, and its members see only their own sweeps and
+	// those of owners who named them, see Store.AddReader.
+	ReaderRole = "deconfound_reader"
+	// WorkerRole may do what a worker process does, which includes reading and
+	// training the runs of everybody. A server's administrator grants it to the
+	// logins of people who train.
 	WorkerRole = "deconfound_worker"
 )
 
-// analystViews are the views the analyst may read.
+// analystViews are the views that analyst and readers may read.
 var analystViews = []string{"runs", "results", "leaderboard", "paired", "paired_seeds", "pattern_results", "diagnostics", "comparison_diagnostics",
 	"metrics", "points", "predictions", "all_predictions", "unit_groups", "sweeps", "events", "decisions"}
 
@@ -39,7 +44,7 @@ func grant(ctx context.Context, conn *pgx.Conn) error {
 	if _, err := conn.Exec(ctx, `revoke all on schema `+Schema+` from public`); err != nil {
 		return fmt.Errorf("revoke from public: %w", err)
 	}
-	for role, how := range map[string]string{AnalystRole: "login", WorkerRole: "nologin"} {
+	for role, how := range map[string]string{AnalystRole: "login", ReaderRole: "nologin", WorkerRole: "nologin"} {
 		if _, err := conn.Exec(ctx, fmt.Sprintf(createRole, role, how)); err != nil && !insufficientPrivilege(err) {
 			return fmt.Errorf("create role %s: %w", role, err)
 		}
@@ -64,9 +69,27 @@ func grant(ctx context.Context, conn *pgx.Conn) error {
 	if err := reserveLocks(ctx, conn, roles); err != nil {
 		return fmt.Errorf("reserve advisory locks: %w", err)
 	}
+	if roles.Reader {
+		if err := grantViews(ctx, conn, ReaderRole); err != nil {
+			return fmt.Errorf("grant to %s: %w", ReaderRole, err)
+		}
+	}
 	if roles.Analyst {
 		if err := grantAnalyst(ctx, conn); err != nil {
 			return fmt.Errorf("grant to %s: %w", AnalystRole, err)
+		}
+	}
+	return nil
+}
+
+// grantViews lets a role read what people may rely on, and nothing below it.
+func grantViews(ctx context.Context, conn *pgx.Conn, role string) error {
+	if _, err := conn.Exec(ctx, `grant usage on schema deconfound to `+role); err != nil {
+		return err
+	}
+	for _, v := range analystViews {
+		if _, err := conn.Exec(ctx, `grant select on deconfound.`+v+` to `+role); err != nil {
+			return err
 		}
 	}
 	return nil
@@ -98,14 +121,8 @@ func reserveLocks(ctx context.Context, conn *pgx.Conn, roles Roles) error {
 }
 
 func grantAnalyst(ctx context.Context, conn *pgx.Conn) error {
-	statements := []string{`grant usage on schema deconfound to deconfound_analyst`}
-	for _, v := range analystViews {
-		statements = append(statements, `grant select on deconfound.`+v+` to deconfound_analyst`)
-	}
-	for _, sql := range statements {
-		if _, err := conn.Exec(ctx, sql); err != nil {
-			return err
-		}
+	if err := grantViews(ctx, conn, AnalystRole); err != nil {
+		return err
 	}
 	// What holds for a login by hand (psql -U deconfound_analyst). A program's
 	// connection sets it again, see ReadOnly.
@@ -121,23 +138,23 @@ func grantAnalyst(ctx context.Context, conn *pgx.Conn) error {
 
 // Roles says which of the roles exist on the server.
 type Roles struct {
-	Analyst, Worker bool
-	CanCreate       bool // the database user may create the others
+	Analyst, Reader, Worker bool
+	CanCreate               bool // the database user may create the others
 }
 
 // Roles looks for the roles. Without Analyst, ReadOnly falls back to a weaker
 // isolation. An administrator makes the missing ones with
-// "create role deconfound_analyst login; create role deconfound_worker", and the
-// next Migrate grants them their privileges.
+// "create role deconfound_analyst login; create role deconfound_reader; create role
+// deconfound_worker", and the next Migrate grants them their privileges.
 func (s *Store) Roles(ctx context.Context) (Roles, error) {
 	return readRoles(ctx, s.pool)
 }
 
 func readRoles(ctx context.Context, db querier) (Roles, error) {
 	var r Roles
-	const query = `select exists (select from pg_roles where rolname = $1), exists (select from pg_roles where rolname = $2),
+	const query = `select exists (select from pg_roles where rolname = $1), exists (select from pg_roles where rolname = $2), exists (select from pg_roles where rolname = $3),
 		(select rolcreaterole or rolsuper from pg_roles where rolname = current_user)`
-	if err := db.QueryRow(ctx, query, AnalystRole, WorkerRole).Scan(&r.Analyst, &r.Worker, &r.CanCreate); err != nil {
+	if err := db.QueryRow(ctx, query, AnalystRole, ReaderRole, WorkerRole).Scan(&r.Analyst, &r.Reader, &r.Worker, &r.CanCreate); err != nil {
 		return Roles{}, fmt.Errorf("read roles: %w", err)
 	}
 	return r, nil

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
+	"sync/atomic"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -46,6 +47,7 @@ type Store struct {
 	dsn        string
 	analystDSN string
 	contents   contents
+	mayCopy    atomic.Int32 // see copies
 }
 
 // Option changes how Open connects.

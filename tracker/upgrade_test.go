@@ -82,6 +82,7 @@ var recorded = []struct {
 		insert into content_place (url) values ('postgres');
 		insert into bundle (kind, hash, name, sha256) values ('plugin', 'h', 'concat', sha256('b'));
 		update dataset set unit_key = 'k';`},
+	{17, `insert into sweep_reader (owner, login) values ('alice', 'anna');`},
 }
 
 // inBlob is a content as it was kept until version 16 moved it to blob_part.
