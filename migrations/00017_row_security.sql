@@ -31,7 +31,7 @@ $$;
 -- +goose StatementEnd
 comment on function sees_all is 'Whether the asker may read the sweeps of everybody.';
 
--- For the views; nobody is granted it.
+-- For the other views; nobody is granted it.
 create view visible_sweep as
 select * from sweep s
  where (select sees_all()) or s.owner = current_user or s.owner in (select r.owner from sweep_reader r where r.login = current_user);

@@ -1,8 +1,10 @@
 package web_test
 
 import (
+	"context"
 	"encoding/csv"
 	"fmt"
+	"log/slog"
 	"net/http"
 	"net/url"
 	"os"
@@ -10,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/deconfound/deconfound/tracker"
 	"github.com/deconfound/deconfound/tracker/web"
 )
 
@@ -39,6 +42,48 @@ func TestConsole(t *testing.T) {
 	contains(t, "a mistake", text(body), "column \"nothing\" does not exist", "at character 8")
 	if code, _ = s.sql("  "); code != http.StatusBadRequest {
 		t.Error("an empty query:", code)
+	}
+}
+
+// The console of a reader shows the sweeps that the reader may see, and no table.
+func TestConsole_Reader(t *testing.T) {
+	s := open(t, web.Config{})
+	for _, run := range s.plan("first", "concat") {
+		s.finish(run, 0.8)
+	}
+	pool := s.store.Pool()
+	exec := func(ctx context.Context, sql string) {
+		t.Helper()
+		if _, err := pool.Exec(ctx, sql); err != nil {
+			t.Fatal(err)
+		}
+	}
+	var login string
+	if err := pool.QueryRow(t.Context(), `select 'reader_of_' || current_database()`).Scan(&login); err != nil {
+		t.Fatal(err)
+	}
+	exec(t.Context(), `create role `+login+` login in role `+tracker.ReaderRole)
+	t.Cleanup(func() { exec(context.Background(), `drop role `+login) })
+	store, err := tracker.Open(t.Context(), s.store.DSN(), tracker.WithAnalystDSN(s.store.DSN()+" user="+login))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(store.Close)
+	if s.server, err = web.New(web.Config{Store: store, Log: slog.New(slog.DiscardHandler)}); err != nil {
+		t.Fatal(err)
+	}
+	query := `select 'runs: ' || count(*) as n from runs`
+	if code, body := s.sql(query); code != http.StatusOK || !strings.Contains(text(body), "runs: 0") {
+		t.Errorf("somebody else's sweep: %d\n%s", code, text(body))
+	}
+	if code, body := s.sql(`select * from run`); code != http.StatusBadRequest || !strings.Contains(text(body), "permission denied") {
+		t.Errorf("a table: %d\n%s", code, text(body))
+	}
+	if err := s.store.AddReader(t.Context(), login); err != nil {
+		t.Fatal(err)
+	}
+	if code, body := s.sql(query); code != http.StatusOK || !strings.Contains(text(body), "runs: 6") {
+		t.Errorf("the sweep of an owner who named the reader: %d\n%s", code, text(body))
 	}
 }
 

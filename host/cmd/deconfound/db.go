@@ -31,7 +31,7 @@ func newDB(a *app) *cobra.Command {
 				fmt.Fprintf(w, "The schema is at version %d, the newest this program knows is %d.\n", applied, newest)
 			})
 		},
-	}, newDBSize(a), newDBVacuum(a), newDBCheck(a), newDBGC(a))
+	}, newDBSize(a), newDBVacuum(a), newDBCheck(a), newDBGC(a), newDBReaders(a))
 	return cmd
 }
 
