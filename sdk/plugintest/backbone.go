@@ -47,6 +47,7 @@ func (b *backbones) checks() []check {
 		{"sessions", b.checkSessions},
 		{"slices", b.checkSlices},
 		{"refusals", b.checkRefusals},
+		{"wire", b.checkWire},
 		{"cancel", b.checkCancel},
 		{"close", b.checkClose},
 		{"restart", b.checkRestart},

@@ -38,14 +38,15 @@
 //
 // and, of a process of its own,
 //
+//   - wire: messages and frames that break the contract are refused and do no harm
 //   - restart: another process trains with the same bits, and goes on from a snapshot
 //   - resources: memory, open files and threads do not grow with steps and sessions
 //   - host: nothing is left when the host is killed
 //
 // # The checks of a strategy
 //
-//   - info, hyperparameters, determinism, snapshot, sessions, slices, refusals and
-//     close are as above, and host
+//   - info, hyperparameters, determinism, snapshot, sessions, slices, refusals, cancel
+//     and close are as above, and so are wire, restart, resources and host
 //   - augment: a row is shown a part of what it has, never nothing, drawn from the
 //     seed and the step alone
 //   - objective: weights are finite and not negative, gradients have their shapes

@@ -17,6 +17,7 @@ var mend = map[string]string{
 	"sessions":        "Keep all state in the session: no package variable, no shared generator, no shared buffer.",
 	"slices":          "Copy what you need of a request before you return, and write to none of its slices.",
 	"refusals":        "Check a request before you use it, and answer an error with the code that package sdk has for it; leave the session as it was.",
+	"wire":            "Check lengths, shapes and places of what arrives before you use it, as the SDK does; end a session on what is no message, and that session alone.",
 	"cancel":          "Keep a call whose context ends to its own session: return its error and leave everything else alone.",
 	"close":           "Let Close be called twice and between Forward and Backward, and answer closed afterwards.",
 	"restart":         "Draw from the seed alone, and put all of the state into Snapshot: nothing may depend on the process, its number, its memory or its start.",

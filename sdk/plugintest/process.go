@@ -16,8 +16,10 @@ import (
 type Process interface {
 	// Usage is what the process and its children use at this time.
 	Usage() (Usage, error)
-	// Backbone starts another process of the plugin; end ends it.
+	// Backbone starts another process of a backbone; end ends it.
 	Backbone(ctx context.Context) (plugin sdk.Backbone, end func(), err error)
+	// Strategy is Backbone for a strategy.
+	Strategy(ctx context.Context) (plugin sdk.Strategy, end func(), err error)
 	// Orphans has another host start the plugin, kills that host as the kernel would,
 	// and names the processes that are left after a while.
 	Orphans(ctx context.Context) ([]string, error)
@@ -71,28 +73,22 @@ func (w *window) see(u Usage, first bool) {
 	w.Memory, w.Files, w.Threads = min(w.Memory, u.Memory), min(w.Files, u.Files), min(w.Threads, u.Threads)
 }
 
-// checkResources trains three times the same number of steps and opens and closes
-// sessions, and expects that what the process uses does not grow each time.
-func (b *backbones) checkResources(p *probe) {
-	process := b.needProcess(p)
-	req := b.request(p)
-	s := b.open(p, req)
+// checkGrowth works three times the same number of steps and opens, uses and closes
+// sessions beside them, and expects that what the process uses does not grow each
+// time. step is one of a session that stays open, other all of a session's life.
+func (s *suite) checkGrowth(p *probe, process Process, step, other func(step uint64)) {
 	var windows []window
 	for i := range 3 {
 		var w window
-		for step := range uint64(growthSteps) {
-			err := s.step(uint64(i)*growthSteps + step)
-			p.must(err, "train")
-			if step%(growthSteps/growthSessions) != 0 {
+		for n := range uint64(growthSteps) {
+			step(uint64(i)*growthSteps + n)
+			if n%(growthSteps/growthSessions) != 0 {
 				continue
 			}
-			other := b.open(p, req)
-			err = other.step(step)
-			p.must(err, "train another session")
-			p.must(other.close(), "close a session")
+			other(n)
 			u, err := process.Usage()
 			p.must(err, "ask what the process uses")
-			w.see(u, step == 0)
+			w.see(u, n == 0)
 		}
 		windows = append(windows, w)
 	}
@@ -107,6 +103,46 @@ func (b *backbones) checkResources(p *probe) {
 	grows("open files", growthCount, func(w window) float64 { return float64(w.Files) })
 	grows("threads", growthCount, func(w window) float64 { return float64(w.Threads) })
 	p.notef("after %d steps and %d sessions: %d MiB, %d files, %d threads", 3*growthSteps, 3*growthSessions, third.Memory>>20, third.Files, third.Threads)
+}
+
+// giveUp is one call whose context ends, ahead of it or while it runs. Only the codes
+// for that are expected of an error.
+func (s *suite) giveUp(p *probe, what string, ahead bool, call func(context.Context) error) {
+	ctx, cancel := context.WithCancel(s.ctx)
+	defer cancel()
+	if ahead {
+		cancel()
+	}
+	err := s.call(what, func(context.Context) error {
+		done := make(chan error, 1)
+		go func() {
+			defer func() {
+				if v := recover(); v != nil {
+					done <- sdk.Errorf(sdk.CodePanic, "%s panicked: %v", what, v)
+				}
+			}()
+			done <- call(ctx)
+		}()
+		cancel()
+		return <-done
+	})
+	if err != nil && !slices.Contains([]sdk.Code{sdk.CodeCanceled, sdk.CodeClosed}, sdk.CodeOf(err)) {
+		p.failf("%s whose caller gives up fails with code %s, want canceled: %s", what, sdk.CodeOf(err), err)
+	}
+}
+
+// checkResources trains, and expects that the process does not grow.
+func (b *backbones) checkResources(p *probe) {
+	process := b.needProcess(p)
+	req := b.request(p)
+	s := b.open(p, req)
+	b.checkGrowth(p, process, func(step uint64) {
+		p.must(s.step(step), "train")
+	}, func(step uint64) {
+		other := b.open(p, req)
+		p.must(other.step(step), "train another session")
+		p.must(other.close(), "close a session")
+	})
 }
 
 // step is one training step.
@@ -154,7 +190,8 @@ func (b *backbones) checkRestart(p *probe) {
 	_ = moved.close()
 }
 
-// checkCancel has the host give up on a Forward before and while it runs. Neither the plugin nor another session may take harm.
+// checkCancel has the host give up on a Forward before and while it runs. Neither the
+// plugin nor another session may take harm.
 func (b *backbones) checkCancel(p *probe) {
 	req := b.request(p)
 	beside := b.open(p, req)
@@ -168,28 +205,10 @@ func (b *backbones) checkCancel(p *probe) {
 		if err != nil {
 			p.fatalf("when the caller of another session gives up, no session can be opened: %s", describe(err))
 		}
-		ctx, cancel := context.WithCancel(b.ctx)
-		if ahead {
-			cancel()
-		}
-		err = b.call("Forward", func(context.Context) error {
-			done := make(chan error, 1)
-			batch := b.batch(1, s.task)
-			go func() {
-				defer func() {
-					if v := recover(); v != nil {
-						done <- sdk.Errorf(sdk.CodePanic, "Forward panicked: %v", v)
-					}
-				}()
-				done <- s.session.Forward(ctx, batch, &sdk.ForwardResponse{})
-			}()
-			cancel()
-			return <-done
+		batch := b.batch(1, s.task)
+		b.giveUp(p, "Forward", ahead, func(ctx context.Context) error {
+			return s.session.Forward(ctx, batch, &sdk.ForwardResponse{})
 		})
-		cancel()
-		if err != nil && !slices.Contains([]sdk.Code{sdk.CodeCanceled, sdk.CodeClosed}, sdk.CodeOf(err)) {
-			p.failf("a Forward whose caller gives up fails with code %s, want canceled: %s", sdk.CodeOf(err), err)
-		}
 		_ = s.close() // it need not be of use
 	}
 	got, err := beside.forward(b.eval(rows))

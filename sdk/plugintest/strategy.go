@@ -54,7 +54,11 @@ func (s *strategies) checks() []check {
 		{"sessions", s.checkSessions},
 		{"slices", s.checkSlices},
 		{"refusals", s.checkRefusals},
+		{"wire", s.checkWire},
+		{"cancel", s.checkCancel},
 		{"close", s.checkClose},
+		{"restart", s.checkRestart},
+		{"resources", s.checkResources},
 		{"host", s.checkHost},
 	}
 }
@@ -217,15 +221,11 @@ func (s *strategies) objectiveRequest(step uint64, task sdk.Task) sdk.ObjectiveR
 func (s *strategy) run(from, to uint64) (journal, error) {
 	var out journal
 	for step := from; step < to; step++ {
-		shown, err := s.augment(s.suite.augmentRequest(step))
+		a, err := s.step(step)
 		if err != nil {
-			return out, fmt.Errorf("augment of step %d: %w", step, err)
+			return out, err
 		}
-		resp, err := s.objective(s.suite.objectiveRequest(step, s.task))
-		if err != nil {
-			return out, fmt.Errorf("objective of step %d: %w", step, err)
-		}
-		out.steps = append(out.steps, answers{shown, resp})
+		out.steps = append(out.steps, a)
 	}
 	end, err := s.snapshot()
 	if err != nil {
@@ -233,6 +233,19 @@ func (s *strategy) run(from, to uint64) (journal, error) {
 	}
 	out.end = end
 	return out, nil
+}
+
+// step is one step as the host does it.
+func (s *strategy) step(step uint64) (answers, error) {
+	shown, err := s.augment(s.suite.augmentRequest(step))
+	if err != nil {
+		return answers{}, fmt.Errorf("augment of step %d: %w", step, err)
+	}
+	resp, err := s.objective(s.suite.objectiveRequest(step, s.task))
+	if err != nil {
+		return answers{}, fmt.Errorf("objective of step %d: %w", step, err)
+	}
+	return answers{shown, resp}, nil
 }
 
 // journal is everything a run of a strategy shows.

@@ -90,7 +90,9 @@ type wrappedStrategy struct {
 	open      func(*sdk.StrategyOpenRequest)
 	augment   func(*strategySession, sdk.AugmentRequest, *sdk.AugmentResponse) error
 	objective func(*strategySession, sdk.ObjectiveRequest, *sdk.ObjectiveResponse) error
+	canceled  func(*strategySession) error // instead of an Objective that the caller has given up
 	snapshot  func(*strategySession, *sdk.SnapshotResponse)
+	restore   func(*strategySession, sdk.RestoreRequest) error
 	close     func(*strategySession)
 }
 
@@ -120,7 +122,10 @@ func (s *strategySession) Augment(_ context.Context, req sdk.AugmentRequest, res
 	return s.StrategySession.Augment(ctx, req, resp)
 }
 
-func (s *strategySession) Objective(_ context.Context, req sdk.ObjectiveRequest, resp *sdk.ObjectiveResponse) error {
+func (s *strategySession) Objective(ctx context.Context, req sdk.ObjectiveRequest, resp *sdk.ObjectiveResponse) error {
+	if s.plugin.canceled != nil && ctx.Err() != nil {
+		return s.plugin.canceled(s)
+	}
 	if s.plugin.objective != nil {
 		return s.plugin.objective(s, req, resp)
 	}
@@ -133,6 +138,13 @@ func (s *strategySession) Snapshot(_ context.Context, req sdk.SnapshotRequest, r
 		s.plugin.snapshot(s, resp)
 	}
 	return err
+}
+
+func (s *strategySession) Restore(_ context.Context, req sdk.RestoreRequest, resp *sdk.RestoreResponse) error {
+	if s.plugin.restore != nil {
+		return s.plugin.restore(s, req)
+	}
+	return s.StrategySession.Restore(ctx, req, resp)
 }
 
 func (s *strategySession) Close(_ context.Context, req sdk.CloseRequest, resp *sdk.CloseResponse) error {
@@ -168,7 +180,7 @@ func augmentFlaw(change func(*strategySession, sdk.AugmentRequest, []uint64)) *w
 }
 
 func TestStrategy_Flaws(t *testing.T) {
-	sessions := 0
+	sessions, broken := 0, false
 	for _, f := range []struct {
 		name, check, says string
 		plugin            *wrappedStrategy
@@ -218,6 +230,22 @@ func TestStrategy_Flaws(t *testing.T) {
 			}
 			return s.StrategySession.Objective(ctx, req, resp)
 		}}},
+		{"a caller who gives up and is told of an internal error", "cancel", "want canceled", &wrappedStrategy{canceled: func(*strategySession) error {
+			return sdk.Errorf(sdk.CodeInternal, "gave up")
+		}}},
+		{"a caller who gives up and takes everything along", "cancel", "of no use", &wrappedStrategy{
+			canceled: func(*strategySession) error {
+				broken = true
+				return sdk.Errorf(sdk.CodeCanceled, "gave up")
+			},
+			augment: func(s *strategySession, req sdk.AugmentRequest, resp *sdk.AugmentResponse) error {
+				if broken {
+					broken = false
+					return sdk.Errorf(sdk.CodeInternal, "somebody gave up")
+				}
+				return s.StrategySession.Augment(ctx, req, resp)
+			},
+		}},
 		{"a second Close that panics", "close", "second Close", &wrappedStrategy{close: func(s *strategySession) {
 			if s.closed > 1 {
 				panic("closed twice")

@@ -65,6 +65,16 @@ func (d *Door) open() (*os.File, error) {
 	return os.NewFile(uintptr(host), "session"), nil
 }
 
+// endOfWriting says on a socket that nothing more will be written.
+func endOfWriting(socket *os.File) error {
+	raw, err := socket.SyscallConn()
+	if err != nil {
+		return err
+	}
+	controlErr := raw.Control(func(fd uintptr) { err = unix.Shutdown(int(fd), unix.SHUT_WR) })
+	return errors.Join(err, controlErr)
+}
+
 // OpenDoor takes the door that the process inherited as fd and greets the host.
 func OpenDoor(fd int) (*Door, error) {
 	if err := unix.SetNonblock(fd, true); err != nil {

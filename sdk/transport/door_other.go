@@ -15,6 +15,8 @@ func (d *Door) Greeted() bool { return false }
 
 func (d *Door) open() (*os.File, error) { return nil, errors.ErrUnsupported }
 
+func endOfWriting(*os.File) error { return errors.ErrUnsupported }
+
 // OpenDoor is for Linux only.
 func OpenDoor(int) (*Door, error) { return nil, errors.ErrUnsupported }
 

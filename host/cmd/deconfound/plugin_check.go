@@ -41,9 +41,9 @@ func newPluginCheck(a *app) *cobra.Command {
 		Long: `Starts a plugin as a run would and checks it through the contract alone, whatever
 it is written in: gradients by finite differences, determinism, values behind a
 missing modality, snapshots, sessions side by side and from one process to
-another, bad requests and calls that are given up, memory, files and threads over
-many steps, and what is left when the host is killed. Needs no data and no
-database.`,
+another, bad requests, malformed messages and calls that are given up, memory, files
+and threads over many steps, and what is left when the host is killed. Needs no data
+and no database.`,
 		Example: "  go build . && deconfound plugin check .",
 		Args:    cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {

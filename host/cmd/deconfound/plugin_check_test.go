@@ -52,23 +52,49 @@ func TestPluginCheck_process(t *testing.T) {
 					}
 				}()
 			}
-			code, out, errs := run(t, plugins, args...)
-			var result checked
-			if err := json.Unmarshal([]byte(out), &result); err != nil {
-				t.Fatalf("%v\n%s%s", err, out, errs)
-			}
-			if got := strings.Join(failures(result.Checks), ", "); got != want || (code == exitOK) != (want == "") {
-				t.Errorf("exit %d, it fails %q, want %q\n%s", code, got, want, out)
-			}
-			for _, c := range result.Checks {
-				if c.Status == plugintest.Fail && c.Mend == "" {
-					t.Errorf("%s does not say how to mend it", c.Name)
-				}
-				if c.Status == plugintest.Skip {
-					t.Errorf("%s is left out: %s", c.Name, c.Message)
-				}
-			}
+			checkFails(t, plugins, want, args...)
 		})
+	}
+}
+
+// The same of a strategy.
+func TestPluginCheck_strategyProcess(t *testing.T) {
+	plugins := t.TempDir()
+	dir := install(t, plugins, "strategy", "flawed", "./testdata/flawed")
+	path := filepath.Join(dir, "plugin.toml")
+	manifest, err := os.ReadFile(path)
+	if err == nil {
+		err = os.WriteFile(path, []byte(strings.Replace(string(manifest), `["./flawed"]`, `["./flawed", "strategy"]`, 1)), 0o600)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Chdir(t.TempDir())
+	for flaw, want := range map[string]string{"": "", "memory": "resources", "files": "resources", "threads": "resources", "process": "restart"} {
+		t.Run(flaw, func(t *testing.T) {
+			checkFails(t, plugins, want, "check", dir, "--json", "--set", `flaw="`+flaw+`"`, "--only", "wire,cancel,restart,resources,host")
+		})
+	}
+}
+
+// checkFails runs plugin check, which must fail one check, or none if want is empty.
+func checkFails(t *testing.T, plugins, want string, args ...string) {
+	t.Helper()
+	code, out, errs := run(t, plugins, args...)
+	var result checked
+	if err := json.Unmarshal([]byte(out), &result); err != nil {
+		t.Fatalf("%v\n%s%s", err, out, errs)
+	}
+	if got := strings.Join(failures(result.Checks), ", "); got != want || (code == exitOK) != (want == "") {
+		t.Errorf("exit %d, it fails %q, want %q\n%s", code, got, want, out)
+	}
+	for _, c := range result.Checks {
+		if c.Status == plugintest.Fail && c.Mend == "" {
+			t.Errorf("%s does not say how to mend it", c.Name)
+		}
+		if c.Status == plugintest.Skip {
+			t.Errorf("%s is left out: %s", c.Name, c.Message)
+		}
 	}
 }
 

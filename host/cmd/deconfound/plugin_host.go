@@ -76,6 +76,15 @@ func (c checkedProcess) Backbone(ctx context.Context) (sdk.Backbone, func(), err
 	return other.UncheckedBackbone(), other.Kill, nil
 }
 
+// Strategy implements plugintest.Process.
+func (c checkedProcess) Strategy(ctx context.Context) (sdk.Strategy, func(), error) {
+	other, err := plugin.Start(ctx, c.entry, plugin.Config{})
+	if err != nil {
+		return nil, nil, err
+	}
+	return other.UncheckedStrategy(), other.Kill, nil
+}
+
 // Orphans implements plugintest.Process: this program, as another process, is the
 // host. Everything below it is known by its directory of temporary files.
 func (c checkedProcess) Orphans(ctx context.Context) ([]string, error) {

@@ -1,5 +1,6 @@
-// Program flawed is a backbone that does everything right but what its hyperparameter
-// flaw names, which only its process shows.
+// Program flawed is a backbone, or with the argument strategy a strategy, that does
+// everything right but what its hyperparameter flaw names, which only its process
+// shows.
 package main
 
 import (
@@ -16,13 +17,15 @@ import (
 	"github.com/deconfound/deconfound/sdk/encoder"
 	"github.com/deconfound/deconfound/sdk/nn"
 	"github.com/deconfound/deconfound/sdk/serve"
+	"github.com/deconfound/deconfound/sdk/strategy"
 )
+
+var flaw = []sdk.Hyperparameter{{Name: "flaw", Type: sdk.String, Default: "", Text: "What goes wrong."}}
 
 var info = sdk.Info{
 	Name: "flawed", Version: "1.0.0", Licence: "Apache-2.0",
-	Hyperparameters: append(encoder.HyperparametersWith(4, 0),
-		sdk.Hyperparameter{Name: "flaw", Type: sdk.String, Default: "", Text: "What goes wrong."}),
-	Capabilities: sdk.Capabilities{BatchIndependent: true, Deterministic: true},
+	Hyperparameters: append(encoder.HyperparametersWith(4, 0), flaw...),
+	Capabilities:    sdk.Capabilities{BatchIndependent: true, Deterministic: true},
 }
 
 func main() {
@@ -40,6 +43,13 @@ func main() {
 		}
 		fmt.Fprintln(f, child.Process.Pid)
 		f.Close()
+	}
+	if len(os.Args) > 1 && os.Args[1] == "strategy" {
+		serve.Strategy(flawedRule{strategy.New(sdk.Info{
+			Name: "flawed", Version: "1.0.0", Licence: "Apache-2.0", Hyperparameters: flaw,
+			Capabilities: sdk.Capabilities{Deterministic: true},
+		}, func(strategy.Config) (strategy.Rule, error) { return rule{}, nil })})
+		return
 	}
 	serve.Backbone(flawed{backbone.New(info, build)})
 }
@@ -87,7 +97,54 @@ var (
 )
 
 func (s *session) Forward(ctx context.Context, req sdk.ForwardRequest, resp *sdk.ForwardResponse) error {
-	switch s.flaw {
+	if err := waste(s.flaw, len(req.Rows)); err != nil {
+		return err
+	}
+	return s.BackboneSession.Forward(ctx, req, resp)
+}
+
+// rule weighs rows by their loss.
+type rule struct{}
+
+func (rule) Weights(b strategy.Batch) ([]float32, []sdk.Term, error) {
+	weights := make([]float32, len(b.RowLoss))
+	for i, loss := range b.RowLoss {
+		weights[i] = 1 + loss*loss
+	}
+	return weights, nil, nil
+}
+
+type flawedRule struct{ sdk.Strategy }
+
+func (f flawedRule) Open(ctx context.Context, req sdk.StrategyOpenRequest, resp *sdk.StrategyOpenResponse) error {
+	if err := f.Strategy.Open(ctx, req, resp); err != nil {
+		return err
+	}
+	resp.Session = &ruleSession{resp.Session, req.Hyperparameters.String("flaw"), 0}
+	return nil
+}
+
+type ruleSession struct {
+	sdk.StrategySession
+	flaw  string
+	calls int
+}
+
+func (s *ruleSession) Objective(ctx context.Context, req sdk.ObjectiveRequest, resp *sdk.ObjectiveResponse) error {
+	s.calls++
+	if err := waste(s.flaw, s.calls); err != nil {
+		return err
+	}
+	err := s.StrategySession.Objective(ctx, req, resp)
+	if err == nil && s.flaw == "process" {
+		resp.Weights[0] += float32(os.Getpid())
+	}
+	return err
+}
+
+// waste takes what is never given back.
+func waste(flaw string, turn int) error {
+	switch flaw {
 	case "memory":
 		block := make([]byte, 256<<10)
 		for i := range block {
@@ -101,12 +158,12 @@ func (s *session) Forward(ctx context.Context, req sdk.ForwardRequest, resp *sdk
 		}
 		files = append(files, f)
 	case "threads":
-		if len(req.Rows)%2 == 0 {
+		if turn%2 == 0 {
 			go func() {
 				runtime.LockOSThread()
 				<-time.After(time.Hour)
 			}()
 		}
 	}
-	return s.BackboneSession.Forward(ctx, req, resp)
+	return nil
 }
