@@ -3,7 +3,6 @@ package train
 import (
 	"bytes"
 	"context"
-	"encoding/gob"
 	"fmt"
 
 	"github.com/deconfound/deconfound/sdk"
@@ -11,20 +10,20 @@ import (
 
 // checkpointVersion is raised when the layout below changes; older checkpoints
 // are then refused and the run starts again.
-const checkpointVersion = 1
+const checkpointVersion = 2
 
 // checkpoint is the whole state of a run at an epoch boundary. Generators are
-// not part of it: every draw is keyed by seed, purpose and step.
+// not part of it: every draw is keyed by seed, purpose and step. States, which may be
+// large, follow it as they are.
 type checkpoint struct {
-	Version  int
-	Epoch    int
-	Step     uint64
-	Stale    int
-	Ended    bool
-	Best     best
-	Backbone []byte
-	Strategy []byte
-	Head     []byte
+	Version int
+	Epoch   int
+	Step    uint64
+	Stale   int
+	Ended   bool
+	// Best and Value are the epoch and the value of the best candidate.
+	Best  int
+	Value float64
 	// Stage is the number of stages begun after the first, Fitted that the
 	// strategy's state has what it fitted after training.
 	Stage  int
@@ -39,47 +38,51 @@ func (r *Run) Checkpoint(ctx context.Context) ([]byte, error) {
 		Step:    r.step,
 		Stale:   r.stale,
 		Ended:   r.ended,
-		Best:    r.best,
+		Best:    r.best.Epoch,
+		Value:   r.best.Value,
 		Stage:   r.optional.stage,
 		Fitted:  r.optional.fitted,
 	}
-	var err error
-	if c.Backbone, err = snapshotBackbone(ctx, r.backbone); err != nil {
+	backbone, err := snapshotBackbone(ctx, r.backbone)
+	if err != nil {
 		return nil, err
 	}
+	var strategy []byte
 	if r.strategy != nil {
 		var resp sdk.SnapshotResponse
 		if err := r.strategy.Snapshot(ctx, sdk.SnapshotRequest{}, &resp); err != nil {
 			return nil, fmt.Errorf("snapshot strategy: %w", err)
 		}
-		if c.Strategy, err = encode(resp); err != nil {
+		if strategy, err = packState(resp); err != nil {
 			return nil, err
 		}
 	}
-	if c.Head, err = r.head.Snapshot(); err != nil {
+	head, err := r.head.Snapshot()
+	if err != nil {
 		return nil, fmt.Errorf("snapshot head: %w", err)
 	}
-	return encode(c)
+	return pack(c, backbone, strategy, head, r.best.Backbone, r.best.Head)
 }
 
 // Restore brings a freshly opened run to the state of a checkpoint.
 func (r *Run) Restore(ctx context.Context, data []byte) error {
 	var c checkpoint
-	if err := decode(data, &c); err != nil {
+	parts, err := unpack(data, &c)
+	if err != nil {
 		return fmt.Errorf("read checkpoint: %w", err)
 	}
-	if c.Version != checkpointVersion {
+	if c.Version != checkpointVersion || len(parts) != 5 {
 		return fmt.Errorf("checkpoint has version %d, this program writes version %d", c.Version, checkpointVersion)
 	}
-	if err := restoreBackbone(ctx, r.backbone, c.Backbone); err != nil {
+	backbone, strategy, head := parts[0], parts[1], parts[2]
+	if err := restoreBackbone(ctx, r.backbone, backbone); err != nil {
 		return err
 	}
 	if r.strategy != nil {
-		var resp sdk.SnapshotResponse
-		if err := decode(c.Strategy, &resp); err != nil {
+		req, err := unpackState(strategy)
+		if err != nil {
 			return fmt.Errorf("read strategy state: %w", err)
 		}
-		req := sdk.RestoreRequest(resp)
 		if err := r.strategy.Restore(ctx, req, &sdk.RestoreResponse{}); err != nil {
 			return fmt.Errorf("restore strategy: %w", err)
 		}
@@ -88,10 +91,12 @@ func (r *Run) Restore(ctx context.Context, data []byte) error {
 		return err
 	}
 	r.optional.fitted = c.Fitted
-	if err := r.head.Restore(c.Head); err != nil {
+	if err := r.head.Restore(head); err != nil {
 		return fmt.Errorf("restore head: %w", err)
 	}
-	r.epoch, r.step, r.stale, r.ended, r.best = c.Epoch, c.Step, c.Stale, c.Ended, c.Best
+	r.epoch, r.step, r.stale, r.ended = c.Epoch, c.Step, c.Stale, c.Ended
+	// Copies, for the rest of the checkpoint is of no more use.
+	r.best = best{Epoch: c.Best, Value: c.Value, Backbone: bytes.Clone(parts[3]), Head: bytes.Clone(parts[4])}
 	return nil
 }
 
@@ -100,29 +105,16 @@ func snapshotBackbone(ctx context.Context, session sdk.BackboneSession) ([]byte,
 	if err := session.Snapshot(ctx, sdk.SnapshotRequest{}, &resp); err != nil {
 		return nil, fmt.Errorf("snapshot backbone: %w", err)
 	}
-	return encode(resp)
+	return packState(resp)
 }
 
 func restoreBackbone(ctx context.Context, session sdk.BackboneSession, data []byte) error {
-	var resp sdk.SnapshotResponse
-	if err := decode(data, &resp); err != nil {
+	req, err := unpackState(data)
+	if err != nil {
 		return fmt.Errorf("read backbone state: %w", err)
 	}
-	req := sdk.RestoreRequest(resp)
 	if err := session.Restore(ctx, req, &sdk.RestoreResponse{}); err != nil {
 		return fmt.Errorf("restore backbone: %w", err)
 	}
 	return nil
-}
-
-func encode(v any) ([]byte, error) {
-	var buffer bytes.Buffer
-	if err := gob.NewEncoder(&buffer).Encode(v); err != nil {
-		return nil, fmt.Errorf("encode state: %w", err)
-	}
-	return buffer.Bytes(), nil
-}
-
-func decode(data []byte, v any) error {
-	return gob.NewDecoder(bytes.NewReader(data)).Decode(v)
 }

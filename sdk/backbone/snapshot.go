@@ -36,6 +36,7 @@ func (s *session) Snapshot(_ context.Context, _ sdk.SnapshotRequest, response *s
 		st.Model = m.State()
 	}
 	var buffer bytes.Buffer
+	buffer.Grow(len(st.Optimizer) + len(st.Model) + 1<<10) // it can have hundreds of megabytes
 	if err := gob.NewEncoder(&buffer).Encode(st); err != nil {
 		return sdk.Errorf(sdk.CodeInternal, "encode state: %v", err)
 	}

@@ -13,7 +13,14 @@ const stateMagic = "nnopt\x01"
 
 // State implements Optimizer.
 func (o *optimizer) State() []byte {
-	b := append([]byte(stateMagic), byte(len(o.config.Name)))
+	size := len(stateMagic) + 1 + len(o.config.Name) + 16
+	for _, kind := range o.moments {
+		for _, values := range kind {
+			size += 8 + 4*len(values)
+		}
+	}
+	b := append(make([]byte, 0, size), stateMagic...)
+	b = append(b, byte(len(o.config.Name)))
 	b = append(b, o.config.Name...)
 	b = binary.LittleEndian.AppendUint64(b, o.steps)
 	b = binary.LittleEndian.AppendUint64(b, math.Float64bits(o.config.LearningRate))
