@@ -8,17 +8,12 @@ import (
 	"sync"
 	"time"
 
-	"github.com/jackc/pgx/v5"
-
 	"github.com/deconfound/deconfound/tracker"
 )
 
 const (
 	// maxViewers bounds the streams that are open at once.
 	maxViewers = 1000
-	// progressEvery is how often the epochs of runs in training are looked at: a
-	// slice that ends notifies nobody, only a change of state does.
-	progressEvery = 2 * time.Second
 	// heartbeat keeps proxies from closing a stream in which nothing happens.
 	heartbeat   = 20 * time.Second
 	reconnected = 2 * time.Second
@@ -100,40 +95,11 @@ func (h *hub) watch(ctx context.Context, log *slog.Logger) {
 
 // listen holds one connection for all viewers.
 func (h *hub) listen(ctx context.Context) error {
-	conn, err := pgx.ConnectConfig(ctx, h.store.Pool().Config().ConnConfig.Copy())
-	if err != nil {
-		return err
-	}
-	defer conn.Close(context.WithoutCancel(ctx))
-	if _, err := conn.Exec(ctx, `listen deconfound_run`); err != nil {
-		return err
-	}
-	h.tell() // what happened before is not known
-	h.listens(true)
 	defer h.listens(false)
-	var before string
-	for {
-		wait, cancel := context.WithTimeout(ctx, progressEvery)
-		_, err := conn.WaitForNotification(wait)
-		timeout := wait.Err() != nil
-		cancel()
-		switch {
-		case err == nil:
-			h.tell()
-		case ctx.Err() != nil || !timeout || conn.IsClosed():
-			return err
-		default:
-			var now string
-			const progress = `select count(*) || '/' || coalesce(sum(epoch), 0) || '/' || coalesce(max(run_id), 0) from run where state = 'running'`
-			if err := conn.QueryRow(ctx, progress).Scan(&now); err != nil {
-				return err
-			}
-			if now != before {
-				before = now
-				h.tell()
-			}
-		}
-	}
+	return h.store.Follow(ctx, func() {
+		h.tell()
+		h.listens(true)
+	})
 }
 
 // events is the stream of changes (server-sent events).

@@ -239,17 +239,15 @@ func (s *Server) board(ctx context.Context, page *sweepPage) error {
 }
 
 func (s *Server) readBoard(ctx context.Context, sweep tracker.Sweep, metric metricChoice) ([]boardRow, error) {
-	const query = `select dataset, backbone, variant, n, mean, coalesce(lo, 'NaN'), coalesce(hi, 'NaN'), rank from leaderboard
-		where owner = $1 and sweep = $2 and metric = $3 and split = $4 and grp = '' and lvl = '' order by dataset, rank, backbone, variant`
-	rows, err := s.config.Store.Pool().Query(ctx, query, sweep.Owner, sweep.Name, metric.Name, metric.Split)
+	ranks, err := s.config.Store.Leaderboard(ctx, sweep, metric.Name, metric.Split)
 	if err != nil {
 		return nil, err
 	}
-	return pgx.CollectRows(rows, func(row pgx.CollectableRow) (boardRow, error) {
-		var b boardRow
-		err := row.Scan(&b.Dataset, &b.Backbone, &b.Variant, &b.N, &b.Mean, &b.Lo, &b.Hi, &b.Rank)
-		return b, err
-	})
+	board := make([]boardRow, len(ranks))
+	for i, r := range ranks {
+		board[i] = boardRow{Dataset: r.Dataset, Backbone: r.Backbone, Variant: r.Variant, N: r.N, Mean: r.Mean, Lo: r.Low, Hi: r.High, Rank: r.Rank}
+	}
+	return board, nil
 }
 
 // heat lays the means out, a row for each dataset and backbone, a column a variant.

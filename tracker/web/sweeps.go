@@ -37,10 +37,7 @@ func (p progress) Open() bool { return p.Running+p.Waiting+p.Paused > 0 }
 // estimate fills Expected and Left.
 func (p *progress) estimate(expected int) {
 	p.Expected = max(expected, p.Ended()+p.Running+p.Waiting+p.Paused)
-	if p.Done > 0 && p.Running > 0 {
-		runs := float64(p.Expected-p.Ended()) - p.share
-		p.Left = time.Duration(runs * p.seconds / float64(p.Done) / float64(p.Running) * float64(time.Second))
-	}
+	p.Left = tracker.Pace{Done: p.Done, Running: p.Running, Seconds: p.seconds, Share: p.share}.Left(p.Expected - p.Ended())
 }
 
 // State is the sweep's in a word.

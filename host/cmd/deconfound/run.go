@@ -105,11 +105,19 @@ func (a *app) ended(status sweeps.Status) error {
 			fmt.Fprintf(w, "Compare the variants: deconfound compare %s\n", status.Name)
 		}
 	})
-	if err == nil && status.Paused && status.PauseReason != "" {
+	if err != nil {
+		return err
+	}
+	return ending(status)
+}
+
+// ending is the exit code of a sweep that has ended.
+func ending(status sweeps.Status) error {
+	if status.Paused && status.PauseReason != "" {
 		return withExit(exitBudget, errors.New(""))
 	}
-	if err == nil && status.Failed > 0 {
+	if status.Failed > 0 {
 		return withExit(exitRunsFailed, errors.New(""))
 	}
-	return err
+	return nil
 }

@@ -16,6 +16,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/deconfound/deconfound/tracker"
+	"github.com/deconfound/deconfound/tracker/shown"
 )
 
 func newRuns(a *app) *cobra.Command {
@@ -94,6 +95,10 @@ func newRunsShow(a *app) *cobra.Command {
 			if err != nil {
 				return err
 			}
+			curves, err := store.Curves(cmd.Context(), id)
+			if err != nil {
+				return err
+			}
 			values := map[string]number{}
 			for m, v := range results[id] {
 				values[m.String()] = number(v)
@@ -123,9 +128,32 @@ func newRunsShow(a *app) *cobra.Command {
 					t.AppendRow([]any{name, decimal(float64(values[name]))})
 				}
 				t.Render()
+				writeCurves(w, curves)
 				writeDiagnostics(w, diagnostics)
 			})
 		},
+	}
+}
+
+// writeCurves draws the curves of a run that are not of a subgroup.
+func writeCurves(w io.Writer, curves map[tracker.Metric][]tracker.StepValue) {
+	t := newTable(w, 2, "curve", "", "first", "lowest", "highest", "last", "steps")
+	for _, m := range slices.SortedFunc(maps.Keys(curves), func(a, b tracker.Metric) int { return cmp.Compare(a.String(), b.String()) }) {
+		if m.Group != "" {
+			continue
+		}
+		low, high := math.Inf(1), math.Inf(-1)
+		values := make([]float64, len(curves[m]))
+		for i, v := range curves[m] {
+			if values[i] = v.Value; !math.IsNaN(v.Value) {
+				low, high = min(low, v.Value), max(high, v.Value)
+			}
+		}
+		t.AppendRow([]any{m, shown.Spark(values, sparkWidth), decimal(values[0]), decimal(low), decimal(high), decimal(values[len(values)-1]), len(values)})
+	}
+	if t.Length() > 0 {
+		fmt.Fprintln(w)
+		t.Render()
 	}
 }
 

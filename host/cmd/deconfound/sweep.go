@@ -16,7 +16,7 @@ import (
 func newSweep(a *app) *cobra.Command {
 	cmd := &cobra.Command{Use: "sweep", Short: "List, watch and steer sweeps"}
 	cmd.AddCommand(
-		newSweepLs(a), newSweepStatus(a), newSweepRetry(a), newSweepExtend(a), newSweepDelete(a),
+		newSweepLs(a), newSweepStatus(a), newSweepWatch(a), newSweepRetry(a), newSweepExtend(a), newSweepDelete(a),
 		steer(a, "pause", "Let no further slice of a sweep begin", sweeps.Pause),
 		steer(a, "resume", "Let a paused or cancelled sweep go on", sweeps.Resume),
 		newSweepPriority(a),
@@ -79,6 +79,12 @@ func (a *app) showStatus(ctx context.Context, store *tracker.Store, name string)
 	if err != nil {
 		return err
 	}
+	var curves watched
+	if len(status.Active) > 0 && !a.json {
+		if curves, err = curvesOf(ctx, store, name); err != nil {
+			return err
+		}
+	}
 	return a.print(status, func(w io.Writer) {
 		fmt.Fprintf(w, "%s (revision %d): %d of %d runs done, %d training, %d queued, %d paused, %d failed, %d cancelled",
 			status.Name, status.Revision, status.Done, status.Expected, status.Running, status.Queued, status.Held, status.Failed, status.Stopped)
@@ -90,7 +96,11 @@ func (a *app) showStatus(ctx context.Context, store *tracker.Store, name string)
 			fmt.Fprintf(w, "  rung at epoch %d: %d trials reached it, %d went on, %d were pruned, %d wait for a decision\n", r.Epoch, r.Reached, r.Passed, r.Pruned, r.Waiting)
 		}
 		for _, r := range status.Active {
-			fmt.Fprintf(w, "  run %d %s %s, seed %d: epoch %d of %d\n", r.Run, r.Cell, r.Phase, r.Seed, r.Epoch, r.Epochs)
+			fmt.Fprintf(w, "  run %d %s %s, seed %d: epoch %d of %d", r.Run, r.Cell, r.Phase, r.Seed, r.Epoch, r.Epochs)
+			if line, last := curves.curve(r.Run); line != "" {
+				fmt.Fprintf(w, ", %s %s %s", curves.Metric, line, last)
+			}
+			fmt.Fprintln(w)
 		}
 		for _, f := range status.Failures {
 			fmt.Fprintf(w, "  run %d %s, seed %d failed: %s: %s\n", f.Run, f.Cell, f.Seed, f.Code, f.Message)
