@@ -135,6 +135,10 @@ bench-tracker: build ## the tracker against MLflow and Optuna on the PostgreSQL 
 generate: ## write generated code anew
 	$(GO) generate ./...
 
+.PHONY: man
+man: build ## the pages of the manual, bin/man
+	rm -rf bin/man; SOURCE_DATE_EPOCH=$$(git log -1 --format=%ct) bin/deconfound man bin/man
+
 .PHONY: methods
 methods: build ## write docs/methods anew, a page for each shipped plugin
 	bin/deconfound plugin docs --source plugins docs/methods

@@ -145,6 +145,30 @@ func (r Reader) Runs(ctx context.Context, f RunFilter) ([]Run, error) {
 	return runs, nil
 }
 
+// RunName is what tells a run from others.
+type RunName struct {
+	ID                                int64
+	Sweep, Dataset, Backbone, Variant string
+	Seed                              int64
+	State                             State
+}
+
+// NewestRuns names the newest runs whose number begins with the digits, at most limit.
+func (r Reader) NewestRuns(ctx context.Context, digits string, limit int) ([]RunName, error) {
+	const query = `select r.run_id, s.name, d.name, r.backbone, r.variant, r.split_seed, r.state::text
+		from run r join sweep s using (sweep_id) join dataset d using (dataset_id)
+		where starts_with(r.run_id::text, $1) order by r.run_id desc limit $2`
+	rows, err := r.db.Query(ctx, query, digits, limit)
+	if err != nil {
+		return nil, fmt.Errorf("list runs: %w", err)
+	}
+	out, err := pgx.CollectRows(rows, pgx.RowToStructByPos[RunName])
+	if err != nil {
+		return nil, fmt.Errorf("list runs: %w", err)
+	}
+	return out, nil
+}
+
 // Run reads one run, its error log too.
 func (r Reader) Run(ctx context.Context, id int64) (Run, error) {
 	var run Run

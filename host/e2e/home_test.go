@@ -12,6 +12,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -35,6 +36,8 @@ type home struct {
 	env     []string
 	program string // "" is the one with all plugins beside it
 	dsn     string // a server; "" is the private one
+
+	asked []string // commands whose JSON was looked at
 }
 
 // newHome makes an installation in a directory with a short name that
@@ -136,6 +139,9 @@ func (h *home) do(args ...string) answer {
 	cmd.Stdout, cmd.Stderr = &out, &errs
 	if err := cmd.Run(); err != nil && cmd.ProcessState == nil || ctx.Err() != nil {
 		h.t.Fatalf("deconfound %s: %v\n%s", strings.Join(args, " "), err, errs.String())
+	}
+	if slices.Contains(args, "--json") {
+		h.asked = append(h.asked, asDocumented(h.t, args, out.String()))
 	}
 	return answer{cmd.ProcessState.ExitCode(), out.String(), errs.String()}
 }

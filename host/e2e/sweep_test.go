@@ -134,6 +134,7 @@ func TestRun_Quick(t *testing.T) {
 	}
 	maps.DeleteFunc(after, func(key, _ string) bool { _, old := before[key]; return !old })
 	after.same(t, before)
+	h.saysJSON(more)
 	if left, err := os.ReadDir(filepath.Join(h.dir, "tmp")); err != nil || len(left) > 0 {
 		t.Errorf("left in the temporary directory: %v %v", left, err)
 	}

@@ -23,6 +23,13 @@ func (h home) share(name string, shared bool) error {
 	return h.writeEntry(entry)
 }
 
+// sharing is whether workers may fetch a dataset.
+type sharing struct {
+	Dataset   string `json:"dataset"`
+	Shared    bool   `json:"shared"`
+	Withdrawn int    `json:"withdrawn"` // stores that were taken out of the database
+}
+
 func newDataShare(a *app) *cobra.Command {
 	var stop bool
 	cmd := &cobra.Command{
@@ -72,7 +79,7 @@ collection of garbage from the bucket; workers that have it keep it.`,
 					return err
 				}
 			}
-			return a.print(map[string]any{"dataset": name, "shared": !stop, "withdrawn": withdrawn}, func(w io.Writer) {
+			return a.print(sharing{name, !stop, withdrawn}, func(w io.Writer) {
 				switch {
 				case stop:
 					fmt.Fprintf(w, "%s stays on this machine; %d stores were withdrawn from the database\n", name, withdrawn)

@@ -27,7 +27,7 @@ func newDB(a *app) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return a.print(map[string]int64{"schema": applied, "newest": newest}, func(w io.Writer) {
+			return a.print(migrated{applied, newest}, func(w io.Writer) {
 				fmt.Fprintf(w, "The schema is at version %d, the newest this program knows is %d.\n", applied, newest)
 			})
 		},
@@ -51,10 +51,7 @@ func newDBSize(a *app) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			out := struct {
-				Tables []tracker.Size `json:"tables"`
-				Sweeps []tracker.Size `json:"sweeps"` // points and predictions; rows are runs
-			}{tables, sweeps}
+			out := taken{tables, sweeps}
 			return a.print(out, func(w io.Writer) {
 				t := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
 				fmt.Fprintln(t, "TABLE\tMB\tROWS\tDEAD\t")
@@ -71,6 +68,23 @@ func newDBSize(a *app) *cobra.Command {
 	}
 }
 
+// migrated is the version of the schema.
+type migrated struct {
+	Schema int64 `json:"schema"` // of the database
+	Newest int64 `json:"newest"` // that the program knows
+}
+
+// taken is what the database takes.
+type taken struct {
+	Tables []tracker.Size `json:"tables"`
+	Sweeps []tracker.Size `json:"sweeps"` // points and predictions; rows are runs
+}
+
+// vacuumed says that all tables were.
+type vacuumed struct {
+	Vacuumed bool `json:"vacuumed"`
+}
+
 func megabytes(n int64) float64 { return float64(n) / (1 << 20) }
 
 func newDBVacuum(a *app) *cobra.Command {
@@ -84,7 +98,7 @@ func newDBVacuum(a *app) *cobra.Command {
 			if err := store.Vacuum(cmd.Context()); err != nil {
 				return err
 			}
-			return a.print(map[string]bool{"vacuumed": true}, func(w io.Writer) { fmt.Fprintln(w, "The tables are vacuumed and analyzed.") })
+			return a.print(vacuumed{true}, func(w io.Writer) { fmt.Fprintln(w, "The tables are vacuumed and analyzed.") })
 		},
 	}
 }

@@ -14,6 +14,11 @@ import (
 //go:embed starter.toml
 var starter []byte
 
+// begun is what init wrote.
+type begun struct {
+	Written string `json:"written"` // path of the sweep file
+}
+
 func newInit(a *app) *cobra.Command {
 	return &cobra.Command{
 		Use:   "init [SWEEP.toml]",
@@ -37,7 +42,7 @@ func newInit(a *app) *cobra.Command {
 			if err := f.Close(); err != nil {
 				return err
 			}
-			return a.print(map[string]string{"written": path}, func(w io.Writer) {
+			return a.print(begun{path}, func(w io.Writer) {
 				fmt.Fprintf(w, "Wrote %s. Check it with 'deconfound validate %s', train it with 'deconfound run %s'.\n", path, path, path)
 			})
 		},

@@ -24,6 +24,12 @@ const (
 	tagRunHash = tagPrefix + "run_hash"
 )
 
+// exportedExperiment is what mlflow export wrote.
+type exportedExperiment struct {
+	Experiment string `json:"experiment"`
+	Runs       int    `json:"runs"` // that were not there
+}
+
 func newMLflowExport(a *app) *cobra.Command {
 	var experiment string
 	cmd := &cobra.Command{
@@ -58,7 +64,7 @@ place for them.`,
 			if err != nil {
 				return err
 			}
-			return a.print(map[string]any{"experiment": name, "runs": n}, func(w io.Writer) {
+			return a.print(exportedExperiment{name, n}, func(w io.Writer) {
 				fmt.Fprintf(w, "%d runs were added to the MLflow experiment %s\n", n, name)
 			})
 		},

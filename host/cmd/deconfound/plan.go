@@ -39,6 +39,16 @@ func (a *app) compile(ctx context.Context, file *sweeps.File) (*sweeps.Plan, err
 	return plan, catalog.checkVariants(file, plan)
 }
 
+// planned is what a sweep will do.
+type planned struct {
+	Name       string             `json:"name"`
+	Summary    sweeps.Summary     `json:"summary"`
+	Detectable []detectableEffect `json:"detectable"`
+	Warnings   []string           `json:"warnings,omitempty"`
+	Existing   *int               `json:"existing_runs,omitempty"` // of --recorded
+	Done       *int               `json:"done_runs,omitempty"`     // of --recorded
+}
+
 func newPlan(a *app) *cobra.Command {
 	var workers int
 	var assumed assumptions
@@ -71,14 +81,7 @@ much the differences vary.`,
 			if err != nil {
 				return err
 			}
-			return a.print(struct {
-				Name       string             `json:"name"`
-				Summary    sweeps.Summary     `json:"summary"`
-				Detectable []detectableEffect `json:"detectable"`
-				Warnings   []string           `json:"warnings,omitempty"`
-				Existing   *int               `json:"existing_runs,omitempty"`
-				Done       *int               `json:"done_runs,omitempty"`
-			}{plan.Name, summary, detectable, warnings, past.existing, past.done}, func(w io.Writer) {
+			return a.print(planned{plan.Name, summary, detectable, warnings, past.existing, past.done}, func(w io.Writer) {
 				printPlan(w, plan, summary)
 				if past.existing != nil {
 					fmt.Fprintf(w, "%d of the runs exist, %d of them done\n", *past.existing, *past.done)

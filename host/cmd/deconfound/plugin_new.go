@@ -16,6 +16,14 @@ import (
 	"github.com/deconfound/deconfound/sdk"
 )
 
+// scaffolded is a plugin that was just written.
+type scaffolded struct {
+	Kind      sdk.Kind `json:"kind"`
+	Name      string   `json:"name"`
+	Directory string   `json:"directory"`
+	Files     []string `json:"files"` // in it
+}
+
 func newPluginNew(a *app) *cobra.Command {
 	var kind, dir, checkout, lang, python string
 	cmd := &cobra.Command{
@@ -68,7 +76,7 @@ sdk/python: a backbone is a torch.nn.Module, a strategy works on numpy arrays.`,
 			if err != nil {
 				return err
 			}
-			return a.print(map[string]any{"kind": k, "name": name, "directory": dir, "files": files}, func(w io.Writer) {
+			return a.print(scaffolded{k, name, dir, files}, func(w io.Writer) {
 				fmt.Fprintf(w, "Wrote the %s %s:\n", k, name)
 				for _, f := range files {
 					fmt.Fprintf(w, "  %s\n", filepath.Join(dir, f))

@@ -37,8 +37,9 @@ plugin drift, 5 budget used up, 6 some runs failed, 130 interrupted.`,
 		newInit(a), newDoctor(a), newDemo(a), newStudy(a),
 		newPlugin(a), newData(a),
 		newValidate(a), newPlan(a), newRun(a), newSweep(a), newWorker(a),
-		newRuns(a), newCompare(a), newReport(a), newSQL(a), newExport(a), newMLflow(a), newUI(a), newDB(a),
+		newRuns(a), newCompare(a), newReport(a), newSQL(a), newExport(a), newMLflow(a), newUI(a), newDB(a), newMan(a),
 	)
+	a.completions(root)
 	usage(root)
 	return root
 }

@@ -71,6 +71,20 @@ func runID(text string) (int64, error) {
 	return id, nil
 }
 
+// shownRun is a run as JSON.
+type shownRun struct {
+	Run         tracker.Run       `json:"run"`
+	Results     map[string]number `json:"results"` // by split/metric@group=level
+	Diagnostics []shownDiagnostic `json:"diagnostics"`
+}
+
+// runLog is how a run failed; its fields are empty if it has not.
+type runLog struct {
+	Code    string `json:"code"`
+	Message string `json:"message"`
+	Log     string `json:"log"` // the last lines
+}
+
 func newRunsShow(a *app) *cobra.Command {
 	return &cobra.Command{
 		Use: "show RUN", Short: "Show one run: configuration, provenance, results", Args: cobra.ExactArgs(1),
@@ -103,7 +117,7 @@ func newRunsShow(a *app) *cobra.Command {
 			for m, v := range results[id] {
 				values[m.String()] = number(v)
 			}
-			return a.print(map[string]any{"run": run, "results": values, "diagnostics": shownDiagnostics(diagnostics)}, func(w io.Writer) {
+			return a.print(shownRun{run, values, shownDiagnostics(diagnostics)}, func(w io.Writer) {
 				fmt.Fprintf(w, "run %d: %s / %s / %s, %s, trial %d, seed %d: %s after %d of %d epochs\n",
 					run.ID, run.Dataset, run.Backbone, run.Variant, run.Phase, run.Trial, run.SplitSeed, run.State, run.Epoch, run.Epochs)
 				fmt.Fprintf(w, "program %s, commit %s, dataset %.12s, backbone %.12s\n", run.HostVersion, cmp.Or(run.GitCommit, "unknown"), run.DatasetHash, run.BackboneHash)
@@ -269,7 +283,7 @@ func newRunsLogs(a *app) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return a.print(map[string]string{"code": run.ErrorCode, "message": run.ErrorMessage, "log": run.ErrorLog}, func(w io.Writer) {
+			return a.print(runLog{run.ErrorCode, run.ErrorMessage, run.ErrorLog}, func(w io.Writer) {
 				if run.ErrorCode == "" {
 					fmt.Fprintf(w, "run %d has not failed\n", id)
 					return

@@ -114,6 +114,11 @@ func (a *app) showStatus(ctx context.Context, store *tracker.Store, name string)
 	})
 }
 
+// retried is what sweep retry did.
+type retried struct {
+	Retried int `json:"retried"` // runs
+}
+
 func newSweepRetry(a *app) *cobra.Command {
 	var states, causes []string
 	cmd := &cobra.Command{
@@ -135,7 +140,7 @@ func newSweepRetry(a *app) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return a.print(map[string]int{"retried": n}, func(w io.Writer) {
+			return a.print(retried{n}, func(w io.Writer) {
 				fmt.Fprintf(w, "%d runs wait for another attempt; 'deconfound worker' or 'deconfound run' trains them\n", n)
 			})
 		},

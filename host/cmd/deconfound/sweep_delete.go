@@ -8,6 +8,12 @@ import (
 	"github.com/spf13/cobra"
 )
 
+// deleted is what sweep delete did.
+type deleted struct {
+	Deleted string `json:"deleted"` // the sweep
+	Freed   int64  `json:"freed_bytes"`
+}
+
 func newSweepDelete(a *app) *cobra.Command {
 	var confirmed string
 	cmd := &cobra.Command{
@@ -39,7 +45,7 @@ checkpoints. There is no way back. The space of curves and predictions is free a
 			if _, err := store.DropBlocks(cmd.Context()); err != nil {
 				return err
 			}
-			return a.print(map[string]any{"deleted": name, "freed_bytes": freed}, func(w io.Writer) {
+			return a.print(deleted{name, freed}, func(w io.Writer) {
 				fmt.Fprintf(w, "Sweep %s is deleted; %.1f MB are free.\n", name, megabytes(freed))
 			})
 		},

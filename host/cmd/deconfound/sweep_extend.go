@@ -12,6 +12,12 @@ import (
 	"github.com/deconfound/deconfound/sweeps"
 )
 
+// extended is what sweep extend did.
+type extended struct {
+	sweeps.Report
+	Lines []string `json:"changed_lines"` // of the file, with their numbers
+}
+
 func newSweepExtend(a *app) *cobra.Command {
 	var e sweeps.Extension
 	var stay bool
@@ -56,10 +62,7 @@ trained again. The same can be done by hand: edit the file and run it.`,
 			if err := replace(path, after); err != nil {
 				return fmt.Errorf("the new runs are enqueued, but the file could not be changed: %w", err)
 			}
-			return a.print(struct {
-				sweeps.Report
-				Lines []string `json:"changed_lines"`
-			}{report, lines}, func(w io.Writer) {
+			return a.print(extended{report, lines}, func(w io.Writer) {
 				for _, line := range lines {
 					fmt.Fprintf(w, "%s:%s\n", path, line)
 				}

@@ -32,6 +32,11 @@ type uiRequest struct {
 	userHead  string
 }
 
+// served is where the pages are, printed when they can be read.
+type served struct {
+	URL string `json:"url"`
+}
+
 func newUI(a *app) *cobra.Command {
 	var request uiRequest
 	cmd := &cobra.Command{
@@ -137,7 +142,7 @@ func (a *app) ui(ctx context.Context, request uiRequest) error {
 		return fmt.Errorf("listen: %w", err)
 	}
 	if a.json {
-		err = a.print(map[string]string{"url": "http://" + listener.Addr().String() + "/"}, nil)
+		err = a.print(served{"http://" + listener.Addr().String() + "/"}, nil)
 	} else {
 		_, err = fmt.Fprintf(a.errs, "http://%s/ (Ctrl-C ends it)\n", listener.Addr())
 	}

@@ -10,6 +10,21 @@ import (
 	"github.com/deconfound/deconfound/sweeps"
 )
 
+// valid is a sound sweep file.
+type valid struct {
+	Valid bool   `json:"valid"` // true
+	Name  string `json:"name"`
+	Cells int    `json:"cells"`
+	Runs  int    `json:"runs"`
+}
+
+// invalid is a sweep or dataset file with mistakes, which all commands that read one
+// answer.
+type invalid struct {
+	Valid    bool            `json:"valid"` // false
+	Problems sweeps.Problems `json:"problems"`
+}
+
 func newValidate(a *app) *cobra.Command {
 	return &cobra.Command{
 		Use:   "validate SWEEP.toml",
@@ -23,7 +38,7 @@ settings and data. Reports every mistake at once, with its line and what to do.`
 				return a.invalid(err)
 			}
 			summary := plan.Summarize(nil, 1)
-			return a.print(map[string]any{"valid": true, "name": plan.Name, "cells": len(plan.Cells), "runs": summary.Runs}, func(w io.Writer) {
+			return a.print(valid{true, plan.Name, len(plan.Cells), summary.Runs}, func(w io.Writer) {
 				fmt.Fprintf(w, "%s is valid: %d cells, %d runs\n", args[0], len(plan.Cells), summary.Runs)
 			})
 		},
@@ -43,7 +58,7 @@ func (a *app) invalid(err error) error {
 		code = coded.code
 	}
 	if a.json {
-		if err := a.print(map[string]any{"valid": false, "problems": problems}, nil); err != nil {
+		if err := a.print(invalid{false, problems}, nil); err != nil {
 			return err
 		}
 		return withExit(code, errors.New(""))
