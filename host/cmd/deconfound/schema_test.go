@@ -45,6 +45,7 @@ var outputs = map[string]output{
 	"data audit":            {of: []any{auditPage{}}},
 	"data ls":               {of: []any{[]listedDataset{}}},
 	"data share":            {of: []any{sharing{}}},
+	"db readers":            {of: []any{[]tracker.SweepReader{}}},
 	"db check":              {of: []any{[]tracker.Finding{}}},
 	"db gc":                 {of: []any{collected{}}},
 	"db migrate":            {of: []any{migrated{}}},
