@@ -209,10 +209,14 @@ func (s *storm) strike(fault string) string {
 	dead := found[s.random.IntN(len(found))]
 	for _, m := range s.machines {
 		if fault == "worker" && m.pid() == dead.pid {
-			s.mourn("killed", m)
-			if m.trouble == "stop" {
+			how := "killed"
+			switch m.trouble {
+			case "stop":
 				m.trouble, m.heal = "", nil
+			case "cut":
+				how = "killed behind a cut link" // of which the server hears nothing
 			}
+			s.mourn(how, m)
 		}
 	}
 	s.killed[dead.pid] = true
@@ -365,6 +369,7 @@ func (s *storm) rescues(db *pgx.Conn) {
 				s.t.Fatal(err)
 			}
 			short := d.machine.lease > 0 || d.how == "killed"
+			s.t.Logf("rescue of a run of %s, %s: %v", d.machine.name, d.how, waited.Round(time.Millisecond))
 			n[short]++
 			longest[short] = max(longest[short], waited)
 		}
