@@ -30,8 +30,12 @@ const (
 // do not say what is one-hot, mean what they meant when they were built.
 const storeFormat = 2
 
-// madeFormat is that of a dataset that was made with its parts.
-const madeFormat = 3
+// madeFormat is that of a dataset that was made with its parts, pseudonymFormat that
+// of one that Pseudonymise made. Either has what the formats before it have not.
+const (
+	madeFormat      = 3
+	pseudonymFormat = 4
+)
 
 // meta is the content of private/private.json.
 type meta struct {
@@ -50,6 +54,8 @@ type meta struct {
 	Environment *metaAxis  `json:"environment,omitempty"`
 	Time        bool       `json:"time,omitempty"`
 	Given       *metaGiven `json:"given,omitempty"`
+	// Pseudonymous says that identifiers are keyed hashes.
+	Pseudonymous bool `json:"pseudonymous,omitempty"`
 }
 
 type metaAxis struct {
@@ -163,9 +169,15 @@ func (src *Source) writePrivate(dir string, key []byte) error {
 		m.Always = append(m.Always, modality.Always)
 		m.OneHot = append(m.OneHot, modality.OneHot)
 	}
-	unit := make([]int64, rows)
-	for row, id := range c.ids {
-		unit[row] = unitHash(key, c.card.Name, id)
+	unit := src.unit
+	if unit == nil {
+		unit = make([]int64, rows)
+		for row, id := range c.ids {
+			unit[row] = unitHash(key, c.card.Name, id)
+		}
+	}
+	if src.pseudonymous {
+		m.Format, m.Pseudonymous = pseudonymFormat, true
 	}
 	var groups []int32
 	for _, g := range c.groups {

@@ -13,7 +13,8 @@
 // Splits and interventions are functions of raw identifiers, so that they can be
 // reproduced in any language (Store.Split); the identifiers therefore stay on
 // disk, in private/ only. Whatever leaves the host, for the tracker or a
-// report, carries the keyed hash of an identifier instead (Store.UnitHash).
+// report, carries the keyed hash of an identifier instead (Store.UnitHash); a store
+// that leaves it is a copy with such hashes for identifiers (Pseudonymise).
 //
 // The package does no database and no plugin I/O: it never imports pgx,
 // go-plugin or the tracker. Subpackages: manifest (the file format), table (CSV,

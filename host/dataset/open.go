@@ -22,7 +22,7 @@ func Open(dir string) (_ *Store, err error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Store{dir: dir, hash: m.Hash, key: m.Key}
+	s := &Store{dir: dir, hash: m.Hash, key: m.Key, pseudonymous: m.Pseudonymous}
 	if s.features, err = features.Open(s.FeatureDir()); err != nil {
 		return nil, err
 	}
@@ -39,8 +39,8 @@ func readMeta(dir string) (meta, error) {
 	if err := readJSON(filepath.Join(dir, privateDir), metaFile, &m); err != nil {
 		return meta{}, fmt.Errorf("open store: %w", err)
 	}
-	if m.Format < 1 || m.Format > madeFormat {
-		return meta{}, fmt.Errorf("open store: %s has format %d, this program reads up to %d; build it again", dir, m.Format, madeFormat)
+	if m.Format < 1 || m.Format > pseudonymFormat {
+		return meta{}, fmt.Errorf("open store: %s has format %d, this program reads up to %d; build it again", dir, m.Format, pseudonymFormat)
 	}
 	if m.Format == 1 { // levels were standardised like numbers
 		m.OneHot = make([][]int, len(m.Always))

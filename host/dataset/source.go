@@ -10,6 +10,10 @@ type Source struct {
 	content
 	hash   string
 	values []features.Values // by modality
+	// unit are the unit hashes where the identifiers are no longer those they were
+	// made from; see Pseudonymise.
+	unit         []int64
+	pseudonymous bool
 }
 
 // Hash is the content hash: of the manifest and of every file it names.

@@ -54,6 +54,8 @@ type Store struct {
 	key      string // KeyID
 	features *features.Store
 	unit     []int64
+
+	pseudonymous bool
 }
 
 // content is what the host knows about the rows, apart from x.
@@ -102,6 +104,9 @@ func (s *Store) Hash() string { return s.hash }
 
 // KeyID is that of the key which made UnitHash.
 func (s *Store) KeyID() string { return s.key }
+
+// Pseudonymous says that identifiers are keyed hashes, see Pseudonymise.
+func (s *Store) Pseudonymous() bool { return s.pseudonymous }
 
 // Card describes the dataset.
 func (s *Store) Card() Card { return s.card }

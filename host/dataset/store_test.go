@@ -390,7 +390,7 @@ columns = ["age", "cp", "hb"]
 // A store of an older program opens, and its columns are scaled as they were; one
 // of a newer program is refused.
 func TestOpen_Format(t *testing.T) {
-	for format, opens := range map[string]bool{"1": true, "2": true, "4": false} {
+	for format, opens := range map[string]bool{"1": true, "2": true, "5": false} {
 		s, _ := buildCohort(t)
 		path := filepath.Join(s.Dir(), privateDir, metaFile)
 		text, err := os.ReadFile(path)

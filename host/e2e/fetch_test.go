@@ -1,8 +1,10 @@
 package e2e
 
 import (
+	"bytes"
 	"errors"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -103,6 +105,7 @@ func TestWorker_Fetches(t *testing.T) {
 
 	reference := newHome(t).withKey(owner)
 	reference.must("data", "add", cohort{name: "ward", label: binary, rows: 300, seed: 1}.write(reference))
+	reference.must("data", "share", "ward")
 	reference.must("run", reference.write("sweep.toml", strings.Replace(fetchedSweep, "SEEDS", "0, 1, 2", 1)))
 
 	owner.dsn = dsn
@@ -139,7 +142,16 @@ func TestWorker_Fetches(t *testing.T) {
 	if n := stored(`select count(*) from run where state = 'failed' or attempt > 1`); n != 0 {
 		t.Errorf("%d runs were taken by workers that could not train them", n)
 	}
-	owner.must("data", "share", "ward")
+	if n := stored(`select count(*) from run where planned and dataset_id in (select dataset_id from dataset where name = 'ward') and state = 'done'`); n != 2 {
+		t.Fatalf("%d runs of ward are done before it is shared, want those of the machine that has it", n)
+	}
+	// From now on the name stands for a copy without identifiers: its runs are others.
+	if said := owner.must("data", "share", "ward").out; !strings.Contains(said, "its splits are drawn anew") {
+		t.Errorf("got %q", said)
+	}
+	if said := owner.must("data", "share", "ward").out; strings.Contains(said, "drawn anew") {
+		t.Errorf("shared again: got %q", said)
+	}
 	owner.must("sweep", "extend", path, "--seeds", "2")
 	// ward, the two others for three seeds each; concat and ipw.
 	if got, want := stored(`select count(*) from bundle where kind = 'store'`), 7; got != want {
@@ -149,12 +161,36 @@ func TestWorker_Fetches(t *testing.T) {
 		t.Errorf("%d plugins are offered, want 2", got)
 	}
 
-	eventually(t, "the worker has trained what the owner has not", func() bool { return stored(`select count(*) from run where state in ('done', 'failed')`) == 18 })
+	eventually(t, "the worker has trained what the owner has not", func() bool {
+		return stored(`select count(*) from run where planned and state in ('done', 'failed')`) == 18
+	})
 	open.interrupt(t)
 	if answer := open.wait(t); answer.code != 0 {
 		t.Fatalf("the worker ended with %d: %s", answer.code, answer.err)
 	}
+	// The runs of the dataset as it was are of no sweep any more.
+	if tag, err := conn.Exec(t.Context(), `delete from run where not planned`); err != nil || tag.RowsAffected() != 8 {
+		t.Fatalf("%d runs of before: %v", tag.RowsAffected(), err)
+	}
 	bitsOf(t, conn).same(t, bitsOf(t, reference.database()))
+	// The worker had no identifier, and nothing of one but its keyed hash.
+	read := 0
+	err := filepath.WalkDir(worker.data(), func(path string, d fs.DirEntry, err error) error {
+		if err != nil || !d.Type().IsRegular() {
+			return ignoreGone(err)
+		}
+		text, err := os.ReadFile(path)
+		if bytes.Contains(text, []byte(marker)) {
+			t.Errorf("%s has identifiers of patients", path)
+		}
+		if d.Name() == "ids.json" {
+			read++
+		}
+		return ignoreGone(err)
+	})
+	if err != nil || read < 4 {
+		t.Errorf("looked at %d files with names of rows: %v", read, err)
+	}
 	if _, err := os.Stat(filepath.Join(worker.data(), "datasets")); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("the worker has datasets of its own: %v", err)
 	}

@@ -19,9 +19,10 @@ import (
 type registered struct {
 	Name string `json:"name"`
 	Hash string `json:"hash"`
-	// Shared says that workers on other machines may fetch the store, with the
-	// identifiers of patients in it.
+	// Shared says that workers on other machines may fetch the store. Unless it ships
+	// with the program it is pseudonymous.
 	Shared bool `json:"shared,omitempty"`
+	Public bool `json:"public,omitempty"` // it is the one that ships with the program
 }
 
 // addDataset builds the feature store of a manifest and registers its name. The
@@ -53,7 +54,7 @@ func (h home) register(store *dataset.Store) error {
 	}
 	entry := registered{Name: store.Name(), Hash: filepath.Base(store.Dir())}
 	if old, err := h.entry(store.Name()); err == nil && old.Hash == entry.Hash {
-		entry.Shared = old.Shared
+		entry.Shared, entry.Public = old.Shared, old.Public
 	}
 	return h.writeEntry(entry)
 }
@@ -135,7 +136,8 @@ func (h home) addBundled(name string) (*dataset.Store, error) {
 		return nil, err
 	}
 	// What everybody has may go anywhere.
-	if err := h.share(name, true); err != nil {
+	entry := registered{Name: name, Hash: filepath.Base(store.Dir()), Shared: true, Public: true}
+	if err := h.writeEntry(entry); err != nil {
 		return nil, errors.Join(err, store.Close())
 	}
 	return store, nil

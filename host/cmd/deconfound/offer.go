@@ -112,7 +112,7 @@ func (o *offers) datasets(ctx context.Context, need sweeps.Need) error {
 	if !o.once("store "+ref.Hash) || o.done["other key "+ref.Hash] {
 		return nil
 	}
-	shared, err := o.home.shared(ref)
+	shared, err := o.home.shared(ctx, ref)
 	if err != nil {
 		return err
 	}
@@ -139,8 +139,9 @@ func (o *offers) datasets(ctx context.Context, need sweeps.Need) error {
 	return nil
 }
 
-// shared says whether a dataset may leave this machine.
-func (h home) shared(ref sweeps.DatasetRef) (bool, error) {
+// shared says whether a dataset may leave this machine: somebody has said so, and there
+// are no identifiers in it.
+func (h home) shared(ctx context.Context, ref sweeps.DatasetRef) (bool, error) {
 	name := ref.Name
 	switch ref.Generator {
 	case plantedGenerator:
@@ -157,7 +158,17 @@ func (h home) shared(ref sweeps.DatasetRef) (bool, error) {
 		return true, nil
 	}
 	entry, err := h.entry(name)
-	return entry.Shared, err
+	if err != nil || !entry.Shared {
+		return false, err
+	}
+	if public, err := h.public(entry); err != nil || public {
+		return public, err
+	}
+	store, err := h.openDataset(ctx, name)
+	if err != nil {
+		return false, err
+	}
+	return store.Pseudonymous(), store.Close()
 }
 
 // storeKey names the feature store of a run in the database. A generated dataset
