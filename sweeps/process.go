@@ -216,6 +216,7 @@ func (p *process) start(ctx context.Context) (err error) {
 	}
 	p.loop(min(reapInterval, p.opts.Lease/reapsPerLease), p.reap)
 	p.loop(watchInterval, p.watch)
+	p.loop(retainInterval, p.retain)
 	return nil
 }
 

@@ -124,6 +124,8 @@ func (b *bundle) record(mark string, owner, worker *bundle) {
 		`insert into comparison (sweep_id, dataset, backbone, variant, baseline, test_set, name, estimate, n, reason) values ($2, $1, $1, 'md', 'erm', 'id', 'e_value', 1.5, 100, $1)`,
 		`insert into kept_comparison (sweep_id, key, result) values ($2::bigint, convert_to($1, 'utf8'), '')`,
 		`insert into progress (sweep_id, revision, ended, expected, complete, detail) values ($2, 1, 3, 12, false, jsonb_build_object('mark', $1::text))`,
+		`insert into retention (owner, what, sweep_id, days) select owner, 'points', sweep_id, length($1::text) from sweep where sweep_id = $2`,
+		`insert into removal (sweep_id, what, bytes) values ($2, 'logs', length($1::text))`,
 		`update sweep_share set priority = length($1::text) where sweep_id = $2`,
 	} {
 		if _, err := b.store.Pool().Exec(b.Context(), sql, mark, sweep.ID); err != nil {

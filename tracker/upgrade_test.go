@@ -83,6 +83,9 @@ var recorded = []struct {
 		insert into bundle (kind, hash, name, sha256) values ('plugin', 'h', 'concat', sha256('b'));
 		update dataset set unit_key = 'k';`},
 	{17, `insert into sweep_reader (owner, login) values ('alice', 'anna');`},
+	{18, `
+		insert into retention (owner, what, sweep_id, days) select owner, 'logs', sweep_id, null from sweep;
+		insert into removal (sweep_id, what, bytes) select sweep_id, 'artifacts', 1 from sweep;`},
 }
 
 // inBlob is a content as it was kept until version 16 moved it to blob_part.

@@ -31,7 +31,7 @@ func newDB(a *app) *cobra.Command {
 				fmt.Fprintf(w, "The schema is at version %d, the newest this program knows is %d.\n", applied, newest)
 			})
 		},
-	}, newDBSize(a), newDBVacuum(a), newDBCheck(a), newDBGC(a), newDBReaders(a))
+	}, newDBSize(a), newDBVacuum(a), newDBCheck(a), newDBGC(a), newDBReaders(a), newDBRetention(a))
 	return cmd
 }
 
@@ -138,18 +138,19 @@ type collected struct {
 	Artifacts  int64    `json:"artifact_bytes"` // contents that nothing names
 	Partitions int      `json:"partitions"`     // of deleted sweeps
 	Curves     int64    `json:"curve_bytes"`
-	Sweeps     []string `json:"sweeps"` // whose curves were deleted
+	Logs       int64    `json:"log_bytes"` // of runs, by retention
+	Sweeps     []string `json:"sweeps"`    // whose curves were deleted because of --curves-after
 }
 
 func newDBGC(a *app) *cobra.Command {
 	var grace, curves int
 	cmd := &cobra.Command{
 		Use: "gc", Short: "Give back the space of what is no longer used", Args: cobra.NoArgs,
-		Long: `Deletes contents of artifacts that no run names and the empty partitions of deleted
-sweeps. With --curves-after it also deletes the learning curves of your sweeps that
-ended so many days ago: their space is free at once. Summaries of the curves (last,
-smallest and largest value), results, predictions and diagnostics stay. Run it daily,
-for example from cron, to keep curves for as long as you want to.`,
+		Long: `Deletes what the settings of 'deconfound db retention' no longer keep, contents of
+artifacts that no run names, and the empty partitions of deleted sweeps. With
+--curves-after it also deletes, this once, the learning curves of your sweeps that ended
+so many days ago: their space is free at once. Summaries of the curves (last, smallest
+and largest value), results, predictions and diagnostics stay.`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if cmd.Flags().Changed("curves-after") && curves < 1 {
 				return withExit(exitUsage, errors.New("--curves-after: say a number of days, at least 1"))
@@ -163,8 +164,8 @@ for example from cron, to keep curves for as long as you want to.`,
 				return err
 			}
 			return a.print(out, func(w io.Writer) {
-				fmt.Fprintf(w, "Given back: %.1f MB of artifacts, %d partitions of deleted sweeps, %.1f MB of curves of %d sweeps.\n",
-					megabytes(out.Artifacts), out.Partitions, megabytes(out.Curves), len(out.Sweeps))
+				fmt.Fprintf(w, "Given back: %.1f MB of artifacts, %d partitions of deleted sweeps, %.1f MB of curves, %.1f MB of logs.\n",
+					megabytes(out.Artifacts), out.Partitions, megabytes(out.Curves), megabytes(out.Logs))
 			})
 		},
 	}
@@ -175,7 +176,11 @@ for example from cron, to keep curves for as long as you want to.`,
 
 func collect(ctx context.Context, store *tracker.Store, graceHours, curvesDays int) (collected, error) {
 	out := collected{Sweeps: []string{}}
-	var err error
+	freed, err := store.Retain(ctx)
+	if err != nil {
+		return out, err
+	}
+	out.Curves, out.Logs = freed["points"], freed["logs"]
 	if out.Artifacts, err = store.CollectGarbage(ctx, time.Duration(graceHours)*time.Hour); err != nil {
 		return out, err
 	}

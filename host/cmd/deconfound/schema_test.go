@@ -49,6 +49,7 @@ var outputs = map[string]output{
 	"db check":              {of: []any{[]tracker.Finding{}}},
 	"db gc":                 {of: []any{collected{}}},
 	"db migrate":            {of: []any{migrated{}}},
+	"db retention":          {of: []any{retentions{}}},
 	"db size":               {of: []any{taken{}}},
 	"db vacuum":             {of: []any{vacuumed{}}},
 	"demo":                  {of: []any{compared{}, sweeps.Status{}}, stream: "one comparison after another, of the test sets id, do and flip; the status where runs failed"},
