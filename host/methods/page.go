@@ -10,8 +10,8 @@ import (
 	"github.com/deconfound/deconfound/sdk"
 )
 
-// Page is the page of a plugin in Markdown; equations may be empty.
-func Page(info sdk.Info, equations string) string {
+// Page is the page of a plugin in Markdown; equations and cost may be empty.
+func Page(info sdk.Info, equations, cost string) string {
 	var out strings.Builder
 	section := func(title, text string) {
 		if text != "" {
@@ -26,9 +26,10 @@ func Page(info sdk.Info, equations string) string {
 	section("Takes", takes(info.Capabilities))
 	section("Hyperparameters", table(info.Hyperparameters))
 	if info.Kind == sdk.KindBackbone {
-		section("Cost", "`make bench-backbones` measures a training step of every shipped backbone in turn with the same model in PyTorch; "+
+		cost = strings.TrimSpace(cost + "\n\n`make bench-backbones` measures a training step of every shipped backbone in turn with the same model in PyTorch; " +
 			"BENCHMARKS.md has figures and how they were taken.")
 	}
+	section("Cost", cost)
 	return out.String()
 }
 

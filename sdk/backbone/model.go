@@ -23,6 +23,12 @@ type Model interface {
 	Params() []*nn.Param
 }
 
+// Costed is a Model that counts what it computes.
+type Costed interface {
+	// Cost is that of all batches so far, its memory that of the last one.
+	Cost() nn.Cost
+}
+
 // ZeroGrader is a Model that sets the gradients of its parameters to zero itself,
 // by the end of the next Backward. Those of others are cleared for them.
 type ZeroGrader interface {

@@ -94,6 +94,9 @@ func (t *tapeModel) Backward(dh []float32) ([]sdk.Term, error) {
 // ZeroGrad implements ZeroGrader.
 func (t *tapeModel) ZeroGrad() { t.tape.ZeroGrad(t.Params()) }
 
+// Cost implements Costed.
+func (t *tapeModel) Cost() nn.Cost { return t.tape.Cost() }
+
 func (t *tapeModel) unwrap() TapeModel { return t.model }
 
 // seed returns the weighted mean of Rows, 0 if all weights are, and seeds its gradient.

@@ -131,6 +131,23 @@ func (m *model) compile(h *gorgonia.Node) error {
 
 func (m *model) Params() []*nn.Param { return m.params }
 
+// Cost implements backbone.Costed. It is that of fused operations; what Gorgonia's own
+// operations do is not counted.
+func (m *model) Cost() nn.Cost {
+	var out nn.Cost
+	seen := map[*nn.Tape]bool{}
+	for _, i := range m.program.backward {
+		op, ok := i.op.(*gradient)
+		if !ok || seen[op.of.tape] {
+			continue
+		}
+		seen[op.of.tape] = true
+		one := op.of.tape.Cost()
+		out.Work, out.Memory = out.Work+one.Work, out.Memory+one.Memory
+	}
+	return out
+}
+
 // ZeroGrad implements backbone.ZeroGrader.
 func (m *model) ZeroGrad() {
 	for _, p := range m.added {

@@ -16,6 +16,7 @@ type arena[T any] struct {
 	at     int // the chunk in use
 	used   int // of that chunk
 	size   int // of all chunks
+	total  int // handed out since the last reset
 }
 
 // alloc returns n values with undefined contents; never nil.
@@ -29,6 +30,7 @@ func (a *arena[T]) alloc(n int) []T {
 	}
 	s := a.chunks[a.at][a.used : a.used+n : a.used+n]
 	a.used += need
+	a.total += need
 	return s
 }
 
@@ -49,7 +51,7 @@ func (a *arena[T]) least() int {
 	return arenaChunk / 64
 }
 
-func (a *arena[T]) reset() { a.at, a.used = 0, 0 }
+func (a *arena[T]) reset() { a.at, a.used, a.total = 0, 0, 0 }
 
 // pool hands out values and takes them all back at once. They keep their contents.
 type pool[T any] struct {

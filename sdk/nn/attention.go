@@ -72,7 +72,7 @@ func (t *Tape) attend(op *attention, heads, batch int) *Var {
 	a.from, a.to, a.keys = t.ints.alloc(a.queries)[:0], t.ints.alloc(a.queries)[:0], t.ints.alloc(a.tokens)[:0]
 	out := t.op(batch*a.queries, a.q.Cols, record{a: a.q, b: a.k, c: a.v, op: a, first: true})
 	if out.Cols > 0 {
-		a.forward(out)
+		t.pack.work += 2 * a.forward(out)
 	}
 	return out
 }
@@ -95,7 +95,8 @@ type attention struct {
 // whole reports whether every row of the matrices is there, once.
 func (a *attention) whole() bool { return a.rows == nil && a.mask == nil }
 
-func (a *attention) forward(out *Var) {
+// forward answers the work of one of its two products.
+func (a *attention) forward(out *Var) (work uint64) {
 	whole := a.whole()
 	if !whole {
 		clear(out.Value)
@@ -108,7 +109,9 @@ func (a *attention) forward(out *Var) {
 		a.shape.scores(weights, a.q.Value, a.from, a.k.Value, a.keys, a.scale)
 		softmaxRows(weights, weights, len(a.keys))
 		a.shape.mix(out.Value, a.to, weights, a.v.Value, a.keys, whole)
+		work += uint64(len(weights) * a.shape.width)
 	}
+	return work
 }
 
 func (a *attention) backward(t *Tape, out *Var) {
@@ -132,6 +135,7 @@ func (a *attention) backward(t *Tape, out *Var) {
 			continue
 		}
 		weights := a.row(row)
+		t.pack.work += 4 * uint64(len(weights)*a.shape.width)
 		if a.v.Grad != nil {
 			a.shape.spread(a.v.Grad, a.keys, weights, out.Grad, a.to, fresh[0])
 		}

@@ -4,6 +4,8 @@ package nn
 type workspace struct {
 	b []float32
 	c []float32 //nolint:unused // gemm_arm64.go uses it: its micro-kernel has no masks
+	// work is the number of multiplications with an addition so far.
+	work uint64
 }
 
 // take returns n values of undefined contents, valid until the next call.
@@ -40,6 +42,7 @@ func gemmWith(w *workspace, transA, transB bool, m, n, k int, a []float32, lda i
 	if m == 0 || n == 0 {
 		return
 	}
+	w.work += uint64(m) * uint64(n) * uint64(k)
 	if k > 0 && hasTiles {
 		gemmTiles(w, transA, transB, m, n, k, a, lda, b, ldb, c, ldc, add, end)
 		return

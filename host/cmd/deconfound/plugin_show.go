@@ -54,7 +54,11 @@ of the plugins that ship with the program.`,
 			if err != nil {
 				return err
 			}
-			shown := shownPlugin{info, entry.Dir, methods.Mask(info), equations, methods.Page(info, equations)}
+			cost, err := methods.Cost(info, entry.Dir)
+			if err != nil {
+				return err
+			}
+			shown := shownPlugin{info, entry.Dir, methods.Mask(info), equations, methods.Page(info, equations, cost)}
 			return a.print(shown, func(w io.Writer) { fmt.Fprint(w, shown.Page) })
 		},
 	}
@@ -108,8 +112,12 @@ func (a *app) writeDocs(ctx context.Context, registry *plugin.Registry, source, 
 			if err != nil {
 				return nil, err
 			}
+			cost, err := methods.Cost(info, path)
+			if err != nil {
+				return nil, err
+			}
 			name := filepath.Join(string(kind), entry.Name+".md")
-			pages[name] = methods.Page(info, equations)
+			pages[name] = methods.Page(info, equations, cost)
 			fmt.Fprintf(&list, "| [%s](%s) | %s | %s |\n", entry.Name, filepath.ToSlash(name), info.Citation, methods.Mask(info))
 		}
 	}

@@ -11,3 +11,5 @@ import (
 func TestContract(t *testing.T) {
 	plugintest.Backbone(t, backbone.New(backbonetest.With(info, "hidden", 16), build))
 }
+
+func TestCost(t *testing.T) { backbonetest.Cost(t, info, build) }

@@ -13,3 +13,5 @@ func TestContract(t *testing.T) {
 	gentle := backbonetest.With(backbonetest.With(info, "hidden", 16), "temperature", 0.5)
 	plugintest.Backbone(t, backbone.New(gentle, build))
 }
+
+func TestCost(t *testing.T) { backbonetest.Cost(t, info, build) }
