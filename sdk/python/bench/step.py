@@ -59,7 +59,7 @@ def main() -> None:
             max_batch=BATCH, feature_store=directory)
         session = BackboneSession(backbone(Transformer, name="t", version="1", licence="MIT"), config)
         module = Transformer(config)
-        optimizer = torch.optim.Adam(module.parameters(), lr=1e-3)
+        optimizer = type(session.model.optimizer)(module.parameters(), **session.model.optimizer.defaults)
         features = [torch.from_numpy(np.load(f"{directory}/m{m}.npy")) for m in range(len(COLUMNS))]
         random, dh = np.random.default_rng(1), np.full((BATCH, WIDTH), 1e-3, np.float32)
         steps = {"session": [], "by hand": []}

@@ -20,6 +20,7 @@ session goes on with the same bits. Every session computes in one thread: sessio
 run beside each other.
 """
 
+import gc
 import json
 import random
 import threading
@@ -49,6 +50,9 @@ def serve(module: type[torch.nn.Module], **info) -> None:
     is what `backbone` takes."""
     torch.set_num_threads(1)
     torch.use_deterministic_algorithms(True)
+    if hasattr(torch.utils, "deterministic"):  # not in PyTorch 1: memory that nobody reads need not be filled
+        torch.utils.deterministic.fill_uninitialized_memory = False
+    gc.freeze()  # what imports have made stays: collections need not look at it
     server.serve(backbone(module, **info))
 
 
@@ -78,6 +82,7 @@ class TorchBackbone(Backbone):
         trained = [p for p in self.parameters.values() if p.requires_grad]
         self.optimizer = _optimizer(trained, config.optimizer) if trained else None
         self.trained, self.h, self.losses, self.after = trained, None, {}, []
+        self.training: bool | None = None  # what the module was told last
 
     def forward(self, batch: Batch):
         self.h, self.losses = None, {}
@@ -85,12 +90,13 @@ class TorchBackbone(Backbone):
         modalities.lengths = [torch.from_numpy(batch.lengths(m)).long() if x.kind == "sequence" else None
                               for m, x in enumerate(batch.modalities)]
         availability = torch.from_numpy(batch.mask.astype(np.float32))
+        if self.training != batch.train:
+            self.training = batch.train
+            self.module.train(batch.train)
         if not batch.train:
-            self.module.eval()
             with torch.no_grad():
                 answer = self.module(modalities, availability)
             return (answer[0] if isinstance(answer, tuple) else answer).numpy()
-        self.module.train()
         before = self._buffers()
         for module, name, b in before:
             module._buffers[name] = b.clone()
@@ -106,7 +112,7 @@ class TorchBackbone(Backbone):
                         labels = labels.view(len(batch), -1)
                     losses.update(self.module.auxiliary(labels))
         finally:
-            after = self._buffers()
+            after = [(module, name, module._buffers[name]) for module, name, _ in before]
             _put(before)
         self.h, self.losses, self.after = h, losses, after
         return h.detach().numpy()
@@ -120,12 +126,14 @@ class TorchBackbone(Backbone):
         if not self.trained:
             _put(self.after)
             return {name: float(loss.detach().mean()) for name, loss in self.losses.items()}, 0.0
-        weights = torch.ones(len(batch)) if batch.weights is None else torch.from_numpy(batch.weights.copy())
+        weights = None
         roots, gradients, terms = [], [], {}
         if self.h.requires_grad:
             roots, gradients = [self.h], [torch.from_numpy(dh.copy())]
         for name, loss in self.losses.items():
             if loss.ndim > 0:
+                if weights is None:
+                    weights = torch.ones(len(batch)) if batch.weights is None else torch.from_numpy(batch.weights.copy())
                 loss = (loss.reshape(len(batch)) * weights).sum() / weights.sum().clamp_min(1e-12)
             terms[name] = float(loss.detach())
             if loss.requires_grad:
@@ -184,9 +192,15 @@ def _put(buffers: list[tuple[torch.nn.Module, str, torch.Tensor]]) -> None:
         module._buffers[name] = b
 
 
+# Without an accelerator its generators need no seed: torch.manual_seed would note one
+# for later, with a traceback, in every step.
+_seed_torch = torch.manual_seed if torch.cuda.is_available() or getattr(getattr(torch, "mps", None), "is_available", bool)() \
+    else torch.default_generator.manual_seed
+
+
 def _seed(seed: int, step: int) -> None:
     key = int(np.random.SeedSequence([seed, step]).generate_state(1, np.uint64)[0])
-    torch.manual_seed(key)
+    _seed_torch(key)
     np.random.seed(key & 0xFFFFFFFF)
     random.seed(key)
 
@@ -194,9 +208,14 @@ def _seed(seed: int, step: int) -> None:
 def _optimizer(parameters, settings) -> torch.optim.Optimizer:
     o = settings.resolved()
     if o.name == "sgd":
-        return torch.optim.SGD(parameters, lr=o.learning_rate, momentum=o.momentum, weight_decay=o.weight_decay)
-    adam = torch.optim.Adam if o.name == "adam" else torch.optim.AdamW
-    return adam(parameters, lr=o.learning_rate, betas=(o.beta1, o.beta2), eps=o.epsilon, weight_decay=o.weight_decay)
+        make, own = torch.optim.SGD, {"momentum": o.momentum}
+    else:
+        make, own = torch.optim.Adam if o.name == "adam" else torch.optim.AdamW, {"betas": (o.beta1, o.beta2), "eps": o.epsilon}
+    own |= {"lr": o.learning_rate, "weight_decay": o.weight_decay}
+    try:
+        return make(parameters, fused=True, **own)  # one kernel for an update, not ten
+    except (RuntimeError, TypeError):  # an older PyTorch, or a device without it
+        return make(parameters, **own)
 
 
 def _encode(tensors: dict[str, torch.Tensor]) -> bytes:
