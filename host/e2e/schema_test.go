@@ -81,16 +81,20 @@ func (h *home) saysJSON(quick string) {
 	if err != nil {
 		h.t.Fatal(err)
 	}
+	checkout, err := filepath.Abs("../..")
+	if err != nil {
+		h.t.Fatal(err)
+	}
 	longer := h.write("longer.toml", string(text))
 	wrong := h.write("wrong.toml", strings.Replace(string(text), "[axes]", "[axis]", 1))
 	h.asked = nil
 	for _, line := range []string{
 		"doctor", "init new.toml", "validate " + quick, "plan --recorded " + quick, "run " + quick,
-		"plugin ls", "plugin show concat", "plugin lock", "plugin lock --check", "plugin new mine",
+		"plugin ls", "plugin show concat", "plugin lock", "plugin lock --check", "plugin new mine --sdk " + checkout,
 		"data ls", "data audit nafld --resamples 10", "data add " + cohort{name: "tiny", label: binary, rows: 200}.write(h), "data share tiny", "data share tiny --stop",
 		"sweep ls", "sweep status quick", "sweep watch quick", "sweep priority quick 20", "sweep pause quick", "sweep resume quick", "sweep cancel quick", "sweep resume quick",
 		"sweep retry quick", "sweep extend " + longer + " --seeds 7", "runs ls quick", "runs show " + a, "runs logs " + a, "runs diff " + a + " " + b,
-		"compare quick --resamples 50", "compare quick --audit-selection", "report quick --resamples 50 -o r.html", "export quick --dir taken",
+		"compare quick --resamples 50", "report quick --resamples 50 -o r.html", "export quick --dir taken",
 		"sql --views", "db migrate", "db size", "db check", "db gc", "db vacuum", "mlflow export quick mlruns", "mlflow import mlruns --experiment quick --name again",
 		"runs rerun " + b, "plugin check concat --only info", "sweep delete quick --confirm quick",
 	} {

@@ -1,16 +1,23 @@
 package e2e
 
 import (
+	"bytes"
+	"compress/zlib"
 	"encoding/csv"
 	"html"
 	"io"
 	"net/http"
 	"net/url"
+	"os"
+	"os/exec"
+	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
 	"testing"
 	"time"
+	"unicode"
+	"unicode/utf16"
 )
 
 // pages is deconfound ui as a browser sees it.
@@ -191,6 +198,23 @@ func (h *home) looksAtPages() {
 	for _, format := range []string{"html", "md", "latex"} {
 		reports["the report as "+format] = regexp.MustCompile(`<[^>]*>|[\\${}]|allowbreak|textless|textgreater`).ReplaceAllString(strings.ReplaceAll(html.UnescapeString(h.must("report", "quick", "--format", format, "-o", "-").out), `\textless{}`, "<"), "")
 	}
+	// In rows, in what is typeset: the figures of a cell follow each other.
+	typeset := map[string]string{"LaTeX": reports["the report as latex"]}
+	for name, text := range h.pdfTexts("quick") {
+		typeset[name], reports["the report as PDF, "+name] = text, text
+	}
+	for _, fields := range printed(summary) {
+		if fields[0] != "concat" {
+			continue
+		}
+		for name, text := range typeset {
+			row := strings.Join(fields[2:min(7, len(fields))], " ")
+			if text := strings.Join(strings.FieldsFunc(text, func(r rune) bool { return r == '&' || unicode.IsSpace(r) }), " "); !strings.Contains(text, " "+row) {
+				t.Errorf("compare prints %s for %s; %s has no such row:\n%s", row, fields[1], name, text)
+			}
+			checked++
+		}
+	}
 	for _, fields := range printed(summary) {
 		if fields[0] == "concat" {
 			for name, text := range reports {
@@ -262,6 +286,64 @@ func (h *home) looksAtPages() {
 	if want := h.must("sql", "--csv", query).out; file != want {
 		t.Errorf("the file differs:\n%s\nsql --csv has\n%s", file, want)
 	}
+}
+
+// pdfTexts is the text of a report as PDF, as the file has it and, where there is
+// pdftotext, as that reads it.
+func (h *home) pdfTexts(sweep string) map[string]string {
+	h.t.Helper()
+	path := filepath.Join(h.cwd(), "report.pdf")
+	h.must("report", sweep, "-o", path)
+	file, err := os.ReadFile(path)
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	out := map[string]string{"its text objects": pdfText(h.t, file)}
+	if _, err := exec.LookPath("pdftotext"); err == nil {
+		text, err := exec.CommandContext(h.t.Context(), "pdftotext", "-layout", path, "-").Output()
+		if err != nil {
+			h.t.Fatal(err)
+		}
+		out["pdftotext"] = string(text)
+	}
+	return out
+}
+
+var (
+	pdfStream = regexp.MustCompile(`(?s)/FlateDecode\b[^>]*>>\s*stream\r?\n(.*?)\r?\nendstream`)
+	pdfShown  = regexp.MustCompile(`(?s)\(((?:[^\\()]|\\.)*)\) ?Tj`)
+	pdfEscape = regexp.MustCompile(`(?s)\\(.)`)
+)
+
+// pdfText is what the file shows, one text object after another. Their letters are
+// UTF-16, as this program writes them (ISO 32000-1, 9.4.3).
+func pdfText(t testing.TB, file []byte) string {
+	t.Helper()
+	var out strings.Builder
+	for _, stream := range pdfStream.FindAllSubmatch(file, -1) {
+		inflated, err := zlib.NewReader(bytes.NewReader(stream[1]))
+		if err != nil {
+			t.Fatal(err)
+		}
+		content, err := io.ReadAll(inflated)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, shown := range pdfShown.FindAllSubmatch(content, -1) {
+			text := pdfEscape.ReplaceAllFunc(shown[1], func(e []byte) []byte {
+				if e[1] == 'r' {
+					return []byte{'\r'}
+				}
+				return e[1:]
+			})
+			letters := make([]uint16, len(text)/2)
+			for i := range letters {
+				letters[i] = uint16(text[2*i])<<8 | uint16(text[2*i+1])
+			}
+			out.WriteString(string(utf16.Decode(letters)) + "\n")
+		}
+	}
+	return out.String()
 }
 
 // Strangers are let in with a token alone.

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"math"
+	"regexp"
 	"strings"
 )
 
@@ -17,13 +18,19 @@ var latexText = strings.NewReplacer(
 	"/", `/\allowbreak{}`, "\n", " ", "\r", " ", "\t", " ",
 )
 
-// latexNumber keeps a figure in one piece; a sign is a minus, not a hyphen.
+// minus is a hyphen that is a sign, or stands between two words.
+var minus = regexp.MustCompile(`(^|[ (])-( |[0-9.])`)
+
+// latexOf escapes a text; its minus signs are no hyphens.
+func latexOf(s string) string { return minus.ReplaceAllString(latexText.Replace(s), "$1$$-$$$2") }
+
+// latexNumber is latexOf for figures, which may have a plus.
 func latexNumber(s string) string {
-	s = latexText.Replace(s)
-	if strings.HasPrefix(s, "-") || strings.HasPrefix(s, "+") {
-		s = "$" + s[:1] + "$" + s[1:]
+	s = latexOf(s)
+	if strings.HasPrefix(s, "+") {
+		s = "$+$" + s[1:]
 	}
-	return strings.ReplaceAll(s, " to -", " to $-$")
+	return s
 }
 
 // latexWords lets long words, such as hashes, break.
@@ -35,7 +42,7 @@ func latexWords(s string) string {
 		for runes := []rune(word); len(runes) > 0; runes = runes[min(8, len(runes)):] {
 			parts = append(parts, latexText.Replace(string(runes[:min(8, len(runes))])))
 		}
-		words[i] = latexText.Replace(word)
+		words[i] = latexOf(word)
 		if len([]rune(word)) > longest {
 			words[i] = strings.Join(parts, `\allowbreak{}`)
 		}
@@ -43,13 +50,16 @@ func latexWords(s string) string {
 	return strings.Join(words, " ")
 }
 
-// longRows is above how many a table breaks over pages.
-const longRows = 40
+// longTable is above how many lines a table breaks over pages.
+const longTable = 40
+
+// A column of more than wrapped letters is as wide as allows for so many in a line.
+const wrapped, wrappedLine = 40, 44
 
 func writeLatex(w io.Writer, d Document) error {
 	var b bytes.Buffer
 	p := func(format string, args ...any) { fmt.Fprintf(&b, format, args...) }
-	text := latexText.Replace
+	text := latexOf
 	p(`%% booktabs tables without vertical rules, captions above, for IEEE and NeurIPS: copy
 %% the tabular into a table of the paper. Compile with pdflatex.
 \documentclass[10pt]{article}
@@ -104,21 +114,21 @@ func writeLatex(w io.Writer, d Document) error {
 
 func (t Table) latex() string {
 	var b strings.Builder
-	text := latexText.Replace
+	text := latexOf
 	columns, heads := "", make([]string, len(t.Columns))
 	for i, c := range t.Columns {
 		heads[i] = text(c.Name)
 		switch {
 		case c.Number:
 			columns += "r"
-		case t.widest(i) > 40:
+		case t.widest(i) > wrapped:
 			columns += `>{\raggedright\arraybackslash}p{.4\linewidth}`
 		default:
 			columns += "l"
 		}
 	}
 	head := strings.Join(heads, " & ") + ` \\`
-	long := len(t.Rows) > longRows
+	long, groups := t.lines() > longTable, t.groups()
 	size := `\footnotesize`
 	if len(t.Columns) > 8 {
 		size = `\scriptsize`
@@ -131,9 +141,10 @@ func (t Table) latex() string {
 	}
 	last := ""
 	for i, row := range t.Rows {
-		if i > 0 && len(t.Columns) > 4 && row[0].Text != last {
+		if groups && i > 0 && row[0].Text != last {
 			b.WriteString("\\addlinespace\n")
 		}
+		repeated := groups && !long && i > 0 && row[0].Text == last
 		last = row[0].Text
 		cells := make([]string, len(row))
 		for k, c := range row {
@@ -145,6 +156,9 @@ func (t Table) latex() string {
 			if c.Strong && c.Text != "" {
 				cells[k] = `\textbf{` + cells[k] + `}`
 			}
+		}
+		if repeated {
+			cells[0] = ""
 		}
 		b.WriteString(strings.Join(cells, " & ") + " \\\\\n")
 	}
@@ -158,6 +172,31 @@ func (t Table) latex() string {
 	}
 	b.WriteString("\\par}\\medskip\n")
 	return b.String()
+}
+
+// groups says whether rows belong together by their first cell.
+func (t Table) groups() bool {
+	for i := 1; i < len(t.Rows) && len(t.Columns) > 4; i++ {
+		if t.Rows[i][0].Text == t.Rows[i-1][0].Text {
+			return true
+		}
+	}
+	return false
+}
+
+// lines is about how many lines the rows take, where texts wrap.
+func (t Table) lines() int {
+	n := 0
+	for _, row := range t.Rows {
+		most := 1
+		for i, c := range row {
+			if !t.Columns[i].Number && t.widest(i) > wrapped {
+				most = max(most, (len([]rune(c.Text))+wrappedLine-1)/wrappedLine)
+			}
+		}
+		n += most
+	}
+	return n
 }
 
 // widest is the number of letters of the longest text of a column.
@@ -175,7 +214,7 @@ const forestPage = 44
 // latex draws in TikZ, 7 cm wide.
 func (f Forest) latex() string {
 	var b strings.Builder
-	s, text := f.newScale(), latexText.Replace
+	s, text := f.newScale(), latexOf
 	ticks := s.ticks()
 	texts := tickTexts(ticks)
 	const width, step = 7.0, 0.42

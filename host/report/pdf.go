@@ -141,23 +141,29 @@ func (p printer) table(t Table) {
 		p.shrink(t, widths, size, gap)
 		break
 	}
-	line := size * .5
+	line, width := size*.5, 0.0
+	for _, w := range widths {
+		width += w
+	}
 	head := func() {
-		p.rule(.4)
+		p.rule(.4, width)
 		p.row(t, widths, line, size, headCells(t))
-		p.rule(.2)
+		p.rule(.2, width)
 	}
 	head()
 	_, page := p.GetPageSize()
-	for _, row := range t.Rows {
+	groups := t.groups()
+	for i, row := range t.Rows {
 		if p.GetY()+p.height(widths, line, size, row) > page-pdfMargin {
-			p.rule(.2)
+			p.rule(.2, width)
 			p.AddPage()
 			head()
+		} else if groups && i > 0 && row[0].Text != t.Rows[i-1][0].Text {
+			p.Ln(line / 3)
 		}
 		p.row(t, widths, line, size, row)
 	}
-	p.rule(.4)
+	p.rule(.4, width)
 	p.Ln(1)
 	if t.Note != "" {
 		p.text("", 8, t.Note)
@@ -229,9 +235,10 @@ func style(c Cell) string {
 	return ""
 }
 
-func (p printer) rule(width float64) {
-	p.SetLineWidth(width)
-	p.Line(pdfMargin, p.GetY()+.3, pdfMargin+p.width, p.GetY()+.3)
+// rule is a line of a thickness across a table.
+func (p printer) rule(thick, width float64) {
+	p.SetLineWidth(thick)
+	p.Line(pdfMargin, p.GetY()+.3, pdfMargin+width, p.GetY()+.3)
 	p.SetY(p.GetY() + .8)
 }
 

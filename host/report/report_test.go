@@ -112,6 +112,21 @@ func TestWrite_UnknownFormat(t *testing.T) {
 	}
 }
 
+// A table of few rows whose texts take many lines breaks over pages, too.
+func TestWrite_LatexLongTexts(t *testing.T) {
+	table := report.Table{Caption: "c", Columns: []report.Column{{Name: "diagnostic"}, {Name: "reason"}}}
+	for range 20 {
+		table.Rows = append(table.Rows, report.Text("positivity/labs", strings.Repeat("something unmeasured ", 8)))
+	}
+	var b bytes.Buffer
+	if err := report.Write(&b, report.Document{Sections: []report.Section{{Tables: []report.Table{table}}}}, "latex"); err != nil {
+		t.Fatal(err)
+	}
+	if !strings.Contains(b.String(), `\begin{longtable}`) {
+		t.Error("20 rows of 4 lines each stand on one page")
+	}
+}
+
 // LaTeX compiles, and lets no name of others do anything.
 func TestWrite_LatexCompiles(t *testing.T) {
 	if _, err := exec.LookPath("pdflatex"); err != nil {
