@@ -134,5 +134,8 @@ func (r *ReadOnly) Query(ctx context.Context, sql string, f func(rows pgx.Rows) 
 	return nil
 }
 
+// Closed says whether the connection is lost, as after an answer that was cut.
+func (r *ReadOnly) Closed() bool { return r.conn.IsClosed() }
+
 // Close closes the connection.
 func (r *ReadOnly) Close(ctx context.Context) error { return r.conn.Close(ctx) }

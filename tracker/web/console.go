@@ -82,7 +82,7 @@ func (s *Server) consoleRun(w http.ResponseWriter, r *http.Request) error {
 		return s.console(w, r, status, page)
 	}
 	page.Answer = answer
-	page.Numeric = numericColumns(answer)
+	page.Numeric = answer.Numeric()
 	page.Bars, page.BarOf = answerBars(answer, page.Numeric)
 	return s.console(w, r, http.StatusOK, page)
 }
@@ -169,36 +169,6 @@ func (s *Server) told(err error) (status int, text string, known bool) {
 	return http.StatusBadRequest, text, true
 }
 
-// numericColumns are those whose values are numbers, as far as they are there.
-func numericColumns(a shown.Answer) []bool {
-	out := make([]bool, len(a.Columns))
-	for i := range out {
-		for _, row := range a.Rows {
-			if _, ok := toFloat(row[i]); ok {
-				out[i] = true
-			} else if row[i] != nil {
-				out[i] = false
-				break
-			}
-		}
-	}
-	return out
-}
-
-func toFloat(v any) (float64, bool) {
-	switch v := v.(type) {
-	case shown.Number:
-		return float64(v), true
-	case int64:
-		return float64(v), true
-	case int32:
-		return float64(v), true
-	case int16:
-		return float64(v), true
-	}
-	return 0, false
-}
-
 // answerBars draws the last column of numbers against the columns of text; nothing
 // for an answer of another form.
 func answerBars(a shown.Answer, numeric []bool) ([]answerBar, string) {
@@ -213,7 +183,7 @@ func answerBars(a shown.Answer, numeric []bool) ([]answerBar, string) {
 	}
 	low, high := 0.0, 0.0
 	for _, row := range a.Rows {
-		if v, ok := toFloat(row[value]); ok && !math.IsNaN(v) && !math.IsInf(v, 0) {
+		if v, ok := shown.Float(row[value]); ok && !math.IsNaN(v) && !math.IsInf(v, 0) {
 			low, high = min(low, v), max(high, v)
 		}
 	}
@@ -233,7 +203,7 @@ func answerBars(a shown.Answer, numeric []bool) ([]answerBar, string) {
 			label = []string{shown.Cell(row[0])}
 		}
 		b := answerBar{Label: strings.Join(label, " · "), Value: shown.Cell(row[value]), X: "0", Width: "0"}
-		if v, ok := toFloat(row[value]); ok && !math.IsNaN(v) && !math.IsInf(v, 0) {
+		if v, ok := shown.Float(row[value]); ok && !math.IsNaN(v) && !math.IsInf(v, 0) {
 			b.X, b.Width = px(min(s.at(0), s.at(v))), px(math.Abs(s.at(v)-s.at(0)))
 		}
 		out = append(out, b)

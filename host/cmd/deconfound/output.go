@@ -52,8 +52,8 @@ func signed(v float64) string { return shown.Signed(v) }
 // number marshals as null when undefined: JSON has no NaN.
 type number = shown.Number
 
-// terminal reports whether w is an interactive terminal.
-func terminal(w io.Writer) bool {
+// terminal reports whether w, a reader or writer, is an interactive terminal.
+func terminal(w any) bool {
 	f, ok := w.(interface{ Fd() uintptr })
 	return ok && term.IsTerminal(int(f.Fd()))
 }

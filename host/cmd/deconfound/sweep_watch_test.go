@@ -21,13 +21,12 @@ type glass struct {
 	t             *testing.T
 	width, height int
 
-	mu      sync.Mutex
-	rows    []string // of the alternate screen
-	open    bool
-	opened  int
-	before  string // printed on the screen that comes back
-	drawn   chan struct{}
-	pending string
+	mu     sync.Mutex
+	rows   []string // of the alternate screen
+	open   bool
+	opened int
+	before string // printed on the screen that comes back
+	drawn  chan struct{}
 }
 
 func newGlass(t *testing.T, width, height int) *glass {
