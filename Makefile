@@ -135,6 +135,10 @@ bench-tracker: build ## the tracker against MLflow and Optuna on the PostgreSQL 
 generate: ## write generated code anew
 	$(GO) generate ./...
 
+.PHONY: site
+site: ## the documentation as pages that need no network, site/index.html
+	$(GO) run ./host/site site
+
 .PHONY: man
 man: build ## the pages of the manual, bin/man
 	rm -rf bin/man; SOURCE_DATE_EPOCH=$$(git log -1 --format=%ct) bin/deconfound man bin/man
@@ -184,4 +188,4 @@ ci: verify lint build test ## what .ci/run runs
 
 .PHONY: clean
 clean: ## remove what was built; keeps .bin and the data of the program
-	rm -rf bin cover.out cover.html
+	rm -rf bin site cover.out cover.html

@@ -2,6 +2,7 @@ package rules
 
 import (
 	"context"
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -53,6 +54,53 @@ func TestCompose(t *testing.T) {
 	password["POSTGRES_VERSION"] = "15"
 	if older, err := loadCompose(t, content, password); err != nil || older.Services["postgres"].Image != "postgres:15" {
 		t.Errorf("with POSTGRES_VERSION=15: %v", err)
+	}
+}
+
+// Grafana reads as the analyst, from what the repository provisions, and is seen by
+// this machine alone.
+func TestCompose_Grafana(t *testing.T) {
+	project, err := loadCompose(t, read(t, "compose.yaml"), map[string]string{"DECONFOUND_PASSWORD": "a-secret", "DECONFOUND_ANALYST_PASSWORD": "read-only", "GRAFANA_PASSWORD": "admin-secret"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	grafana, analyst := project.Services["grafana"], project.Services["analyst"]
+	for name, want := range map[string]string{"DECONFOUND_GRAFANA_HOST": "postgres:5432", "DECONFOUND_ANALYST_PASSWORD": "read-only", "GF_SECURITY_ADMIN_PASSWORD": "admin-secret"} {
+		if got := grafana.Environment[name]; got == nil || *got != want {
+			t.Errorf("%s is not %s", name, want)
+		}
+	}
+	for name, value := range grafana.Environment {
+		if value != nil && strings.Contains(*value, "a-secret") {
+			t.Errorf("%s gives Grafana the password of the owner", name)
+		}
+	}
+	if len(grafana.Ports) != 1 || grafana.Ports[0].HostIP != "127.0.0.1" {
+		t.Errorf("it listens on %+v", grafana.Ports)
+	}
+	if d := grafana.DependsOn["analyst"]; d.Condition != "service_completed_successfully" || analyst.DependsOn["migrate"].Condition != d.Condition {
+		t.Error("the analyst has no password yet when Grafana starts")
+	}
+	mounted := map[string]string{}
+	for _, v := range grafana.Volumes {
+		mounted[v.Target] = v.Source
+	}
+	for target, file := range map[string]string{
+		"/etc/grafana/provisioning":   "datasources/deconfound.yaml",
+		"/var/lib/grafana/dashboards": "deconfound.json",
+	} {
+		if _, err := os.Stat(filepath.Join(mounted[target], file)); err != nil {
+			t.Errorf("%s: %v", target, err)
+		}
+	}
+	source := read(t, "docs/grafana/provisioning/datasources/deconfound.yaml")
+	for _, variable := range []string{"DECONFOUND_GRAFANA_HOST", "DECONFOUND_ANALYST_PASSWORD"} {
+		if !strings.Contains(source, "${"+variable+"}") {
+			t.Errorf("the data source does not read %s", variable)
+		}
+	}
+	if dashboards := read(t, "docs/grafana/provisioning/dashboards/deconfound.yaml"); !strings.Contains(dashboards, "/var/lib/grafana/dashboards") {
+		t.Error("the dashboards are looked for elsewhere")
 	}
 }
 
