@@ -93,6 +93,35 @@ func (b *Balance) welch(mean, variance, count [2]float64) {
 	b.WelchT, b.WelchDF, b.WelchP = number(t), number(df), number(p)
 }
 
+// JudgeBalance judges the largest difference that weighting leaves, in any
+// covariate: ok up to Balanced, a failure beyond Unbalanced. effective is what the
+// n rows are worth under the weights.
+func JudgeBalance(name string, list []Balance, n int, effective float64) Finding {
+	worst := -1
+	for j, b := range list {
+		if v := math.Abs(float64(b.WeightedSMD)); !math.IsNaN(v) && (worst < 0 || v > math.Abs(float64(list[worst].WeightedSMD))) {
+			worst = j
+		}
+	}
+	if worst < 0 {
+		return unknown(name, n, "no covariate varies")
+	}
+	left := math.Abs(float64(list[worst].WeightedSMD))
+	f := found(name, left, n, effective)
+	if math.IsInf(left, 0) {
+		return f.judge(Fail, "%s alone decides who has it", list[worst].Covariate)
+	}
+	verdict := OK
+	switch {
+	case left > Unbalanced:
+		verdict = Fail
+	case left > Balanced:
+		verdict = Warn
+	}
+	return f.judge(verdict, "weighted for availability, %s differs most between rows with and without it: by %.2f SD, from %.2f before",
+		list[worst].Covariate, left, math.Abs(float64(list[worst].SMD)))
+}
+
 func twoValued(x []float64, width, column int) bool {
 	var seen []float64
 	for i := column; i < len(x); i += width {

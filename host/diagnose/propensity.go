@@ -109,6 +109,32 @@ func overlap(propensity, available []float64) float64 {
 	return sum
 }
 
+// HistogramBins is the resolution of Histogram.
+const HistogramBins = 20
+
+// Histogram counts propensities in HistogramBins bins of equal width on [0, 1],
+// among the rows with and without the block: the plot of overlap, without a
+// patient's own number in it. The last bin holds 1.
+type Histogram struct {
+	With    []int `json:"with"`
+	Without []int `json:"without"`
+}
+
+// CountPropensity bins propensities of rows that are available (1) or not (0).
+func CountPropensity(propensity, available []float64) Histogram {
+	check("propensities", len(propensity), len(available))
+	h := Histogram{With: make([]int, HistogramBins), Without: make([]int, HistogramBins)}
+	for i, p := range propensity {
+		bin := max(0, min(int(p*HistogramBins), HistogramBins-1))
+		if available[i] == 1 {
+			h.With[bin]++
+		} else {
+			h.Without[bin]++
+		}
+	}
+	return h
+}
+
 // StabilisedWeights are P(δ)/P(δ|W), the inverse-probability weights that keep
 // the share of available rows (Robins, Hernán and Brumback, Epidemiology 2000).
 func StabilisedWeights(propensity, available []float64) []float64 {

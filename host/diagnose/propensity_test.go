@@ -1,6 +1,7 @@
 package diagnose
 
 import (
+	"math"
 	"slices"
 	"testing"
 
@@ -13,6 +14,7 @@ type propensityCase struct {
 	AUROC, Brier, Slope, Outside  float64
 	Quantiles, Weights, Effective values
 	Overlap, Heaviest             float64
+	Histogram                     [2][]int // with and without
 	SMD                           values
 	WeightedSMD                   values `json:"weighted_smd"`
 	VarianceRatio                 values `json:"variance_ratio"`
@@ -33,6 +35,9 @@ func TestPropensity_Reference(t *testing.T) {
 	nearAll(t, "quantiles", []float64{d.Min, d.Low99, d.High99, d.Max}, c.Quantiles)
 	near(t, "overlap", d.Overlap, c.Overlap)
 	nearAll(t, "effective size", []float64{d.Effective, d.EffectiveAvailable, d.EffectiveMissing}, c.Effective)
+	if h := CountPropensity(p, c.Available); !slices.Equal(h.With, c.Histogram[0]) || !slices.Equal(h.Without, c.Histogram[1]) {
+		t.Errorf("got %v, want %v", h, c.Histogram)
+	}
 	near(t, "heaviest", d.Heaviest, c.Heaviest)
 	w := StabilisedWeights(p, c.Available)
 	nearAll(t, "weights", w, c.Weights)
@@ -49,6 +54,35 @@ func TestDescribePropensity_OneKindOfRow(t *testing.T) {
 	nan(t, "overlap", d.Overlap)
 	nan(t, "effective size of no rows", d.EffectiveMissing)
 	near(t, "effective size", d.Effective, (1/.9+1/.8)*(1/.9+1/.8)/(1/.81+1/.64))
+}
+
+func TestCountPropensity_Ends(t *testing.T) {
+	h := CountPropensity([]float64{0, .049, .05, .999, 1}, []float64{1, 0, 1, 0, 1})
+	if h.With[0] != 1 || h.Without[0] != 1 || h.With[1] != 1 || h.Without[19] != 1 || h.With[19] != 1 {
+		t.Errorf("got %v", h)
+	}
+}
+
+func TestJudgeBalance_FollowsItsBounds(t *testing.T) {
+	list := func(after ...float64) []Balance {
+		out := []Balance{{Covariate: "constant", SMD: number(math.NaN()), WeightedSMD: number(math.NaN())}}
+		for _, v := range after {
+			out = append(out, Balance{Covariate: "age", SMD: .9, WeightedSMD: number(v)})
+		}
+		return out
+	}
+	for _, c := range []struct {
+		list []Balance
+		left float64
+		want Verdict
+	}{
+		{list(.02, -.1), .1, OK}, {list(.02, -.11), .11, Warn}, {list(.25), .25, Warn}, {list(-.26, .1), .26, Fail}, {list(math.Inf(-1)), math.Inf(1), Fail},
+	} {
+		if f := JudgeBalance("balance", c.list, 100, 80); float64(f.Estimate) != c.left || f.Verdict != c.want || f.EffectiveN != 80 || f.Reason == "" {
+			t.Errorf("%v: got %+v, want %v and %q", c.list, f, c.left, c.want)
+		}
+	}
+	nan(t, "the balance of what does not vary", float64(JudgeBalance("balance", list(), 100, 80).Estimate))
 }
 
 func TestJudges_FollowTheirBounds(t *testing.T) {

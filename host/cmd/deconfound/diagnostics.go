@@ -3,6 +3,7 @@ package main
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
 	"math"
 	"slices"
 	"sync"
@@ -137,12 +138,17 @@ func overlap(data train.Data, seed uint64) []diagnostic {
 			"overlap": stats.Number(d.Overlap), "effective_with": stats.Number(d.EffectiveAvailable), "effective_without": stats.Number(d.EffectiveMissing),
 			"heaviest": stats.Number(d.Heaviest),
 		}
+		weights := diagnose.StabilisedWeights(p, tested)
+		balance := diagnose.CompareCovariates(names, w[len(fit)*len(names):], len(names), tested, weights)
+		histogram := map[string]any{"histogram": diagnose.CountPropensity(p, tested)}
+		maps.Copy(histogram, detail)
 		boot := func(what string) diagnose.Bootstrap {
 			return diagnose.Bootstrap{Clusters: patientsOf(store, data.Split.Test), Resamples: diagnosticResamples, Rand: rng.Stream(seed, what, modality.Name)}
 		}
 		out = append(out,
-			diagnostic{diagnose.Positivity("positivity/"+modality.Name, p, float64(have)/float64(len(fit)), boot("positivity")), detail},
-			diagnostic{diagnose.EffectiveSize("effective_size/"+modality.Name, diagnose.StabilisedWeights(p, tested), boot("effective")), detail})
+			diagnostic{diagnose.Positivity("positivity/"+modality.Name, p, float64(have)/float64(len(fit)), boot("positivity")), histogram},
+			diagnostic{diagnose.EffectiveSize("effective_size/"+modality.Name, weights, boot("effective")), detail},
+			diagnostic{diagnose.JudgeBalance("balance/"+modality.Name, balance, len(tested), d.Effective), map[string]any{"balance": balance}})
 	}
 	return out
 }

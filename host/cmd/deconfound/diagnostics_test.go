@@ -3,6 +3,7 @@ package main
 import (
 	"encoding/json"
 	"fmt"
+	"math"
 	"os"
 	"path/filepath"
 	"testing"
@@ -88,6 +89,36 @@ func TestDiagnostics_OfARun(t *testing.T) {
 	}
 	if _, ok := blind["positivity/base"]; ok {
 		t.Error("positivity of a modality that everybody has")
+	}
+	var overlap struct {
+		Histogram diagnose.Histogram
+		Balance   []diagnose.Balance
+	}
+	for _, name := range []string{"positivity/lipid", "balance/lipid"} {
+		if err := json.Unmarshal(blind[name].Detail, &overlap); err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
+	}
+	lipid, _ := data.Store.Lookup("lipid")
+	with := 0
+	for _, row := range data.Split.Test {
+		with += int(data.Store.Availability()[row] >> lipid & 1)
+	}
+	sum := func(counts []int) (n int) {
+		for _, c := range counts {
+			n += c
+		}
+		return n
+	}
+	if h := overlap.Histogram; sum(h.With) != with || sum(h.Without) != len(data.Split.Test)-with {
+		t.Errorf("the histogram counts %v; %d of %d rows have lipid", h, with, len(data.Split.Test))
+	}
+	left := 0.
+	for _, b := range overlap.Balance {
+		left = max(left, math.Abs(float64(b.WeightedSMD)))
+	}
+	if d := blind["balance/lipid"]; len(overlap.Balance) == 0 || d.Estimate != left {
+		t.Errorf("got %+v of %+v", d, overlap.Balance)
 	}
 	for name, d := range blind {
 		var detail struct {

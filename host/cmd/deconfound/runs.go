@@ -200,7 +200,7 @@ var diagnosticBlocks = []struct {
 	{"Does the model read what was measured, or that it was measured?", []string{"spoofing", "spoofing_auroc", "mask_flip", "mask_flip_auroc", "branch_reliance", "missing_rate", "pattern_shift", "interventional_gap", "drift"}},
 	{"Are the predictions right for every pattern of available data?", []string{"residual_confounding", "residual_of_adjusted", "calibration", "pattern_gap", "worst_log_loss"}},
 	{"What can be read off the model's inner representations?", []string{"probe", "dependence", "availability_split", "availability_mechanism"}},
-	{"Are there comparable patients, and how strong would something unmeasured have to be?", []string{"positivity", "effective_size", "e_value", "observed_e_value", "robustness_value", "austen", "rosenbaum_gamma"}},
+	{"Are there comparable patients, and how strong would something unmeasured have to be?", []string{"positivity", "effective_size", "balance", "e_value", "observed_e_value", "robustness_value", "austen", "rosenbaum_gamma"}},
 	{"Others", nil},
 }
 

@@ -79,6 +79,7 @@ def propensity():
     edges = np.linspace(0, 1, 51)
     f1, _ = np.histogram(p[a == 1], edges)
     f0, _ = np.histogram(p[a == 0], edges)
+    twentieths = [np.histogram(p[a == kind], np.linspace(0, 1, 21))[0].tolist() for kind in (1, 0)]
     one, zero = w[a == 1], w[a == 0]
     scale = np.sqrt((one.var(axis=0, ddof=1) + zero.var(axis=0, ddof=1)) / 2)
     smd = (one.mean(axis=0) - zero.mean(axis=0)) / scale
@@ -87,7 +88,7 @@ def propensity():
         x=flat(w), available=flat(a), folds=folds.tolist(), propensity=flat(p), auroc=metrics.roc_auc_score(a, p),
         brier=metrics.brier_score_loss(a, p), slope=float(slope.coef_[0, 0]), outside=float(np.mean((p < 0.05) | (p > 0.95))),
         quantiles=flat(np.quantile(p, [0, 0.01, 0.99, 1], method="interpolated_inverted_cdf")),
-        overlap=float(np.minimum(f1 / f1.sum(), f0 / f0.sum()).sum()), weights=flat(weight),
+        overlap=float(np.minimum(f1 / f1.sum(), f0 / f0.sum()).sum()), histogram=twentieths, weights=flat(weight),
         effective=[kish(weight), kish(weight[a == 1]), kish(weight[a == 0])], heaviest=float(weight.max() / weight.sum()),
         smd=flat(smd), weighted_smd=flat(after), variance_ratio=flat(one.var(axis=0, ddof=1) / zero.var(axis=0, ddof=1)))
 
