@@ -4,8 +4,10 @@ import (
 	"bytes"
 	"compress/zlib"
 	"encoding/csv"
+	"fmt"
 	"html"
 	"io"
+	"math"
 	"net/http"
 	"net/url"
 	"os"
@@ -13,11 +15,14 @@ import (
 	"path/filepath"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
 	"unicode"
 	"unicode/utf16"
+
+	"github.com/deconfound/deconfound/tracker/shown"
 )
 
 // pages is deconfound ui as a browser sees it.
@@ -272,6 +277,8 @@ func (h *home) looksAtPages() {
 		t.Errorf("only %d figures of runs show were found", checked)
 	}
 
+	p.looksAtFigures(body, run[1])
+
 	const query = `select variant, pattern, auroc(score, label), count(*), avg(score) from predictions group by 1, 2 order by 1, 2`
 	answer := p.table(p.post("/sql", url.Values{"query": {query}}), "Answer")
 	for i, fields := range printed(h.must("sql", query).out) {
@@ -344,6 +351,72 @@ func pdfText(t testing.TB, file []byte) string {
 		}
 	}
 	return out.String()
+}
+
+// looksAtFigures holds the figures of a run against what SQL reads of its
+// diagnostics and results.
+func (p pages) looksAtFigures(body, run string) {
+	t := p.t
+	checked := 0
+	// sql asks for a name and numbers; printed as the pages do.
+	sql := func(query string, print ...func(float64) string) (out [][]string) {
+		rows, err := csv.NewReader(strings.NewReader(p.must("sql", "--csv", fmt.Sprintf(query, run)).out)).ReadAll()
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, row := range rows[1:] {
+			for i := range print {
+				v, err := strconv.ParseFloat(row[i+2], 64)
+				if err != nil {
+					v = math.NaN()
+				}
+				row[i+2] = print[i](v)
+			}
+			out = append(out, row)
+		}
+		return out
+	}
+	hold := func(region, name string, values []string) {
+		table := p.table(body, region)
+		i := slices.IndexFunc(table, func(r []string) bool { return r[0] == name || strings.HasPrefix(r[0], name+" ") })
+		if i < 0 {
+			t.Errorf("%s has no row %q: %q", region, name, table)
+			return
+		}
+		for _, v := range values {
+			has(t, region+", "+name, v, table[i])
+			checked++
+		}
+	}
+	for _, row := range sql(`select 'Balance: ' || split_part(diagnostic, '/', 2), b ->> 'covariate', (b ->> 'smd')::float8, (b ->> 'weighted_smd')::float8
+		from diagnostics, jsonb_array_elements(detail -> 'balance') b where run_id = %s and starts_with(diagnostic, 'balance/')`, shown.Signed, shown.Signed) {
+		hold(row[0], row[1], row[2:])
+	}
+	for kind, region := range map[string]string{
+		"mask_flip": "Predictions moved by hiding a modality", "mask_flip_auroc": "AUROC lost by hiding a modality", "spoofing": "Predictions moved by telling of another availability",
+	} {
+		for _, row := range sql(`select '', split_part(diagnostic, '/', 2), estimate, lo, hi from diagnostics
+			where run_id = %s and estimate <> 'NaN' and starts_with(diagnostic, '`+kind+`/')`, shown.Decimal, shown.Decimal, shown.Decimal) {
+			hold(region, row[1], []string{row[2], row[3] + " to " + row[4]})
+		}
+	}
+	for _, row := range sql(`select 'Interventional gap by pattern', e.key, e.value::text::float8 from diagnostics, jsonb_each(detail -> 'by_pattern') e
+		where run_id = %s and diagnostic = 'interventional_gap'`, shown.Decimal) {
+		hold(row[0], row[1], row[2:])
+	}
+	for _, row := range sql(`select 'Probes of h', substr(diagnostic, 9), estimate from diagnostics where run_id = %s and starts_with(diagnostic, 'probe/h:') and estimate <> 'NaN'`, shown.Decimal) {
+		hold(row[0], row[1], row[2:])
+	}
+	whole := func(v float64) string { return shown.Decimals(v, 0) }
+	for _, row := range sql(`select 'Availability patterns', lvl, value from results where run_id = %s and split = 'test' and grp = 'pattern' and metric = 'n'`, whole) {
+		hold(row[0], row[1], row[2:])
+	}
+	for _, row := range sql(`select 'Availability patterns', lvl, value from results where run_id = %s and split = 'test' and grp = 'pattern' and metric = 'auroc'`, shown.Decimal) {
+		hold(row[0], row[1], row[2:])
+	}
+	if checked < 60 {
+		t.Errorf("only %d figures of SQL were found", checked)
+	}
 }
 
 // Strangers are let in with a token alone.

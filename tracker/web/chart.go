@@ -3,8 +3,11 @@ package web
 import (
 	"fmt"
 	"math"
+	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/deconfound/deconfound/tracker/shown"
 )
 
 // scale maps values to 0 … 100 of a bar's width, or to the pixels of a chart.
@@ -118,6 +121,9 @@ type series struct {
 	Style  int    // 0 … 5: colour and dash
 	Path   string // of the line; "" draws points alone
 	Points []point
+	Filled bool // the path encloses an area
+
+	xs, ys []float64
 }
 
 type point struct{ X, Y, Text string }
@@ -140,7 +146,7 @@ func newChart(id, title string, x, y scale) *chart {
 // line adds a series; a value that is not defined parts it. marks also draws its
 // points.
 func (c *chart) line(name string, xs, ys []float64, marks bool) {
-	s := series{Name: name, Style: len(c.Series) % 6}
+	s := series{Name: name, Style: len(c.Series) % 6, xs: xs, ys: ys}
 	var path strings.Builder
 	pen := "M"
 	for i := range xs {
@@ -157,6 +163,53 @@ func (c *chart) line(name string, xs, ys []float64, marks bool) {
 	}
 	s.Path = path.String()
 	c.Series = append(c.Series, s)
+}
+
+// stairs adds a series of bins of equal width around the middles xs.
+func (c *chart) stairs(name string, xs, ys []float64) {
+	c.line(name, xs, ys, false)
+	half := (xs[len(xs)-1] - xs[0]) / float64(max(1, len(xs)-1)) / 2
+	var path strings.Builder
+	path.WriteString("M" + px(c.x.at(xs[0]-half)) + " " + px(c.y.at(0)))
+	for i := range xs {
+		path.WriteString("V" + px(c.y.at(ys[i])) + "H" + px(c.x.at(xs[i]+half)))
+	}
+	path.WriteString("V" + px(c.y.at(0)))
+	s := &c.Series[len(c.Series)-1]
+	s.Path, s.Filled = path.String(), true
+}
+
+// maxTabled is how many values of a line the table beside a chart has at most; of
+// a longer one every so-manyth and the last.
+const maxTabled = 25
+
+// Table says in numbers what the lines draw: a row for each place on the x axis, a
+// column for each line. The first row is the header.
+func (c *chart) Table() [][]string {
+	head := []string{c.X}
+	var places []float64
+	for _, s := range c.Series {
+		head = append(head, s.Name)
+		xs := s.xs
+		if every := (len(xs) + maxTabled - 1) / maxTabled; every > 1 {
+			xs = thin(xs, every)
+		}
+		places = append(places, xs...)
+	}
+	slices.Sort(places)
+	out := [][]string{head}
+	for _, x := range slices.Compact(places) {
+		row := []string{shown.Cell(shown.Number(x))}
+		for _, s := range c.Series {
+			text := ""
+			if i := slices.Index(s.xs, x); i >= 0 {
+				text = shown.Decimal(s.ys[i])
+			}
+			row = append(row, text)
+		}
+		out = append(out, row)
+	}
+	return out
 }
 
 // diagonal draws y = x.

@@ -12,8 +12,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/jackc/pgx/v5"
-
 	"github.com/deconfound/deconfound/tracker"
 	"github.com/deconfound/deconfound/tracker/shown"
 )
@@ -26,7 +24,12 @@ type runPage struct {
 	Diagnostics []diagnosticRow
 	TestSets    []string
 	TestSet     string
-	Patient     []*chart // of predictions: reliability and ROC
+	Patterns    []string // of the test set's rows, to choose from
+	Pattern     string   // "": all rows
+	Patient     []*chart // of predictions: reliability, ROC, precision
+	Reliability []*chart // of every pattern
+	Upset       *upset
+	Figures     []figureGroup // of the diagnostics
 	Groups      []resultGroup
 	Settings    []setting
 	Environment []setting
@@ -105,7 +108,9 @@ func (s *Server) runPage(w http.ResponseWriter, r *http.Request) error {
 	if page.Curves, err = s.curves(ctx, id); err != nil {
 		return err
 	}
-	if err := s.predictions(ctx, &page, r.URL.Query().Get("test"), results[id]); err != nil {
+	page.Figures = figuresOf(list)
+	q := r.URL.Query()
+	if err := s.predictions(ctx, &page, q.Get("test"), q.Get("pattern"), results[id]); err != nil {
 		return err
 	}
 	page.Settings, page.Environment = settings(page.Spec), settings(page.Run.Environment)
@@ -254,130 +259,4 @@ func thin(values []float64, every int) []float64 {
 		}
 	}
 	return out
-}
-
-// bins is the number of bins of the calibration, as in the metric ece.
-const bins = 15
-
-// predictions draws reliability and ROC of a binary task on one test set.
-func (s *Server) predictions(ctx context.Context, page *runPage, wanted string, results map[tracker.Metric]float64) error {
-	const sets = `select t.name from test_set t where exists (select from prediction p where p.run_id = $1 and p.test_set_id = t.test_set_id)
-		order by t.name <> 'id', t.name`
-	rows, err := s.config.Store.Pool().Query(ctx, sets, page.ID)
-	if err != nil {
-		return err
-	}
-	if page.TestSets, err = pgx.CollectRows(rows, pgx.RowTo[string]); err != nil || len(page.TestSets) == 0 {
-		return err
-	}
-	page.TestSet = page.TestSets[0]
-	if slices.Contains(page.TestSets, wanted) {
-		page.TestSet = wanted
-	}
-	list, err := s.config.Store.Predictions(ctx, tracker.RunFilter{IDs: []int64{page.ID}}, page.TestSet)
-	if err != nil {
-		return err
-	}
-	var rated []ratedRow
-	for _, p := range list {
-		for i := range p.Score {
-			if p.Class[i] != p.Class[0] {
-				return nil // several classes: there is no one curve
-			}
-			if y := float64(p.Label[i]); y == 0 || y == 1 {
-				rated = append(rated, ratedRow{float64(p.Score[i]), y, float64(p.Weight[i])})
-			}
-		}
-	}
-	split := page.TestSet
-	if split == "id" {
-		split = "test"
-	}
-	if c := reliability(rated, stored(results, tracker.Metric{Name: "ece", Split: split})); c != nil {
-		page.Patient = append(page.Patient, c)
-	}
-	if c := roc(rated, stored(results, tracker.Metric{Name: "auroc", Split: split})); c != nil {
-		page.Patient = append(page.Patient, c)
-	}
-	return nil
-}
-
-type ratedRow struct{ score, label, weight float64 }
-
-// reliability draws the share of events against the mean score in bins of equal
-// width (DeGroot and Fienberg 1983); nil without rows. ece is the stored metric.
-func reliability(rows []ratedRow, ece string) *chart {
-	var weight, score, event [bins]float64
-	var count [bins]int
-	for _, r := range rows {
-		b := min(int(r.score*bins), bins-1)
-		weight[b] += r.weight
-		score[b] += r.weight * r.score
-		event[b] += r.weight * r.label
-		count[b]++
-	}
-	c := newChart("reliability", "Reliability", unit(), unit())
-	c.X, c.Y = "predicted risk", "share of events"
-	c.diagonal()
-	var xs, ys []float64
-	largest := slices.Max(count[:])
-	for b := range bins {
-		if weight[b] <= 0 {
-			continue
-		}
-		xs, ys = append(xs, score[b]/weight[b]), append(ys, event[b]/weight[b])
-		height := 24 * float64(count[b]) / float64(largest)
-		c.Bars = append(c.Bars, bar{
-			px(c.x.at(float64(b)/bins) + 1), px(c.y.at(0) - height), px((c.x.to-c.x.from)/bins - 2), px(height),
-			fmt.Sprintf("%d patients with a risk from %.2f to %.2f", count[b], float64(b)/bins, float64(b+1)/bins),
-		})
-	}
-	if len(xs) == 0 {
-		return nil
-	}
-	c.line("bins", xs, ys, true)
-	c.Text = fmt.Sprintf("expected calibration error %s over %d bins, %d patients", ece, bins, len(rows))
-	return c
-}
-
-// roc draws sensitivity against 1 - specificity, weighted; nil if one class is
-// absent. auroc is the stored metric.
-func roc(rows []ratedRow, auroc string) *chart {
-	rows = slices.Clone(rows)
-	slices.SortFunc(rows, func(a, b ratedRow) int { return cmp.Compare(b.score, a.score) })
-	var events, others float64
-	for _, r := range rows {
-		events += r.weight * r.label
-		others += r.weight * (1 - r.label)
-	}
-	if events <= 0 || others <= 0 {
-		return nil
-	}
-	xs, ys := []float64{0}, []float64{0}
-	var hit, alarm float64
-	for i, r := range rows {
-		hit += r.weight * r.label
-		alarm += r.weight * (1 - r.label)
-		if i+1 < len(rows) && rows[i+1].score == r.score {
-			continue // ties are one step
-		}
-		xs, ys = append(xs, alarm/others), append(ys, hit/events)
-	}
-	if every := (len(xs) + maxSteps - 1) / maxSteps; every > 1 {
-		xs, ys = thin(xs, every), thin(ys, every)
-	}
-	c := newChart("roc", "ROC", unit(), unit())
-	c.X, c.Y = "1 − specificity", "sensitivity"
-	c.diagonal()
-	c.line("ROC", xs, ys, false)
-	c.Text = fmt.Sprintf("area under the curve %s, %d patients", auroc, len(rows))
-	return c
-}
-
-// stored prints a metric of a run, if it has it.
-func stored(results map[tracker.Metric]float64, m tracker.Metric) string {
-	if v, ok := results[m]; ok {
-		return shown.Decimal(v)
-	}
-	return "not stored"
 }
