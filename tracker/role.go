@@ -26,7 +26,7 @@ const (
 
 // analystViews are the views that analyst and readers may read.
 var analystViews = []string{"runs", "results", "leaderboard", "paired", "paired_seeds", "pattern_results", "diagnostics", "comparison_diagnostics",
-	"metrics", "points", "predictions", "all_predictions", "unit_groups", "sweeps", "events", "decisions"}
+	"metrics", "points", "predictions", "all_predictions", "unit_groups", "sweeps", "events", "decisions", "dataset_audits"}
 
 // createRole makes a role unless it exists. Other databases of the server may
 // be doing the same at this moment, hence the handlers.

@@ -71,8 +71,10 @@ type BlockAudit struct {
 	Propensity Finding      `json:"propensity"`
 	Slope      stats.Number `json:"propensity_slope"`
 	Overlap    stats.Number `json:"overlap"`
-	Positivity Finding      `json:"positivity"`
-	Effective  Finding      `json:"effective_size"`
+	// Histogram is that of the propensities; nil without covariates.
+	Histogram  *Histogram `json:"histogram,omitempty"`
+	Positivity Finding    `json:"positivity"`
+	Effective  Finding    `json:"effective_size"`
 	// EffectiveWith and EffectiveWithout are the effective sizes of the rows with
 	// and without the block, relative to their numbers.
 	EffectiveWith    stats.Number `json:"effective_size_with"`
@@ -276,6 +278,8 @@ func (c Cohort) explain(a *BlockAudit, available []float64, o AuditOptions) []fl
 	a.Slope, a.Overlap = number(d.Slope), number(d.Overlap)
 	a.EffectiveWith = number(d.EffectiveAvailable / float64(d.Available))
 	a.EffectiveWithout = number(d.EffectiveMissing / float64(n-d.Available))
+	h := CountPropensity(p, available)
+	a.Histogram = &h
 	a.Balance = CompareCovariates(c.Covariates, c.W, width, available, w)
 	a.Positivity = Positivity("positivity", p, float64(d.Available)/float64(n), boot("positivity"))
 	a.Effective = EffectiveSize("effective_size", w, boot("effective"))

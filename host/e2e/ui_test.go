@@ -278,6 +278,7 @@ func (h *home) looksAtPages() {
 	}
 
 	p.looksAtFigures(body, run[1])
+	p.looksAtAudit(sweep)
 
 	const query = `select variant, pattern, auroc(score, label), count(*), avg(score) from predictions group by 1, 2 order by 1, 2`
 	answer := p.table(p.post("/sql", url.Values{"query": {query}}), "Answer")
@@ -416,6 +417,56 @@ func (p pages) looksAtFigures(body, run string) {
 	}
 	if checked < 60 {
 		t.Errorf("only %d figures of SQL were found", checked)
+	}
+}
+
+// looksAtAudit holds the page of the dataset, which has what the first worker
+// stored, against what data audit computes again.
+func (p pages) looksAtAudit(sweep string) {
+	t := p.t
+	body := p.get(sweep + "/data/nafld")
+	checked, region := 0, "Modalities"
+	for _, fields := range printed(p.must("data", "audit", "nafld").out) {
+		switch fields[0] {
+		case "availability pattern":
+			region = "Availability patterns"
+		case "Odds of the label when it is missing", "How strong something unmeasured would have to be":
+			region = fields[0]
+		default:
+			if strings.HasPrefix(fields[0], "Who is measured") {
+				region = fields[0]
+			}
+		}
+		if len(fields) < 4 || region == "" || fields[0] == "modality" || fields[0] == "availability pattern" {
+			continue
+		}
+		table := p.table(body, region)
+		i := slices.IndexFunc(table, func(r []string) bool { return r[0] == fields[0] })
+		if i < 0 {
+			t.Errorf("%s has no row %q", region, fields[0])
+			continue
+		}
+		for _, f := range fields[1:] {
+			has(t, region+", "+fields[0], f, table[i])
+			checked++
+		}
+	}
+	if checked < 100 {
+		t.Errorf("only %d figures of data audit were found", checked)
+	}
+	for _, fields := range printed(p.must("sql", "--csv", `select b ->> 'name' || ',' || c ->> 'covariate' || ',' || (c ->> 'smd') from dataset_audits,
+		jsonb_array_elements(audit -> 'missingness' -> 'blocks') b, jsonb_array_elements(b -> 'balance') c where sweep = 'quick'`).out) {
+		cells := strings.Split(strings.Trim(fields[0], `"`), ",")
+		if len(cells) != 3 {
+			continue
+		}
+		v, err := strconv.ParseFloat(cells[2], 64)
+		if err != nil {
+			t.Fatal(err)
+		}
+		table := p.table(body, "Balance: "+cells[0])
+		i := slices.IndexFunc(table, func(r []string) bool { return r[0] == cells[1] })
+		has(t, "balance of "+cells[0], shown.Signed(v), table[i])
 	}
 }
 

@@ -109,30 +109,40 @@ func compactDots(list ...*dotplot) []*dotplot {
 	return slices.DeleteFunc(list, func(p *dotplot) bool { return p == nil })
 }
 
-// overlapCharts draws the shares of rows with and without a modality by propensity.
+// overlapCharts draws the propensities of every modality.
 func overlapCharts(list []finding) []*chart {
 	var out []*chart
 	for i, f := range list {
-		h := f.detail.Histogram
-		if h == nil || len(h.With) == 0 || len(h.With) != len(h.Without) {
+		if f.detail.Histogram == nil {
 			continue
 		}
-		with, n := shares(h.With)
-		without, m := shares(h.Without)
-		top := max(slices.Max(with), slices.Max(without))
-		c := newChart(fmt.Sprintf("overlap%d", i), "Overlap: "+f.about, unit(), scale{low: 0, high: 1.05 * max(top, 1e-9)})
-		c.X, c.Y = "probability of having it", "share of rows"
-		width := 1 / float64(len(with))
-		var middles []float64
-		for b := range with {
-			middles = append(middles, (float64(b)+.5)*width)
+		if c := overlapChart(fmt.Sprintf("overlap%d", i), f.about, f.detail.Histogram.With, f.detail.Histogram.Without); c != nil {
+			c.Text = fmt.Sprintf("%s of rows are beyond the bounds of positivity (%s)", shown.Decimal(f.Estimate), cmp.Or(shown.Bounds(f.Lo, f.Hi), "no limits"))
+			out = append(out, c)
 		}
-		c.stairs(fmt.Sprintf("%d rows with it", n), middles, with)
-		c.stairs(fmt.Sprintf("%d rows without", m), middles, without)
-		c.Text = fmt.Sprintf("%s of rows are beyond the bounds of positivity (%s)", shown.Decimal(f.Estimate), cmp.Or(shown.Bounds(f.Lo, f.Hi), "no limits"))
-		out = append(out, c)
 	}
 	return out
+}
+
+// overlapChart draws the shares of rows with and without a modality by propensity;
+// nil where nothing was counted.
+func overlapChart(id, about string, counted, counterpart []int) *chart {
+	if len(counted) == 0 || len(counted) != len(counterpart) {
+		return nil
+	}
+	with, n := shares(counted)
+	without, m := shares(counterpart)
+	top := max(slices.Max(with), slices.Max(without))
+	c := newChart(id, "Overlap: "+about, unit(), scale{low: 0, high: 1.05 * max(top, 1e-9)})
+	c.X, c.Y = "probability of having it", "share of rows"
+	width := 1 / float64(len(with))
+	var middles []float64
+	for b := range with {
+		middles = append(middles, (float64(b)+.5)*width)
+	}
+	c.stairs(fmt.Sprintf("%d rows with it", n), middles, with)
+	c.stairs(fmt.Sprintf("%d rows without", m), middles, without)
+	return c
 }
 
 func shares(counts []int) (out []float64, total int) {
@@ -145,28 +155,34 @@ func shares(counts []int) (out []float64, total int) {
 	return out, total
 }
 
-// balancePlots are love plots: the covariates of a modality, the most different
-// first.
+// balancePlots are love plots, one for each modality.
 func balancePlots(list []finding) []*dotplot {
 	var out []*dotplot
 	for _, f := range list {
-		p := &dotplot{
-			Title: "Balance: " + f.about, Text: "difference of rows with it and without, in SD; dashed: 0 and ±0.1",
-			Head: []string{"before", "weighted"}, Keys: []string{"before", "weighted"},
+		var rows []AuditContrast
+		for _, b := range f.detail.Balance {
+			rows = append(rows, AuditContrast{b.Covariate, float64(b.SMD), float64(b.Weighted)})
 		}
-		rows := slices.Clone(f.detail.Balance)
-		slices.SortStableFunc(rows, func(a, b contrast) int {
-			return cmp.Compare(math.Abs(float64(b.SMD)), math.Abs(float64(a.SMD)))
-		})
-		for _, b := range rows {
-			before, after := float64(b.SMD), float64(b.Weighted)
-			p.add(b.Covariate, "", []string{shown.Signed(before), shown.Signed(after)}, valueOf(before), valueOf(after))
-		}
-		if len(p.Rows) > 0 {
-			out = append(out, p.drawn(-balanced, 0, balanced))
+		if p := balancePlot(f.about, rows); p != nil {
+			out = append(out, p)
 		}
 	}
 	return out
+}
+
+// balancePlot draws the covariates of a modality, the most different first; nil
+// without any.
+func balancePlot(about string, rows []AuditContrast) *dotplot {
+	p := &dotplot{
+		Title: "Balance: " + about, Text: "difference of rows with it and without, in SD; dashed: 0 and ±0.1",
+		Head: []string{"before", "weighted"}, Keys: []string{"before", "weighted"},
+	}
+	rows = slices.Clone(rows)
+	slices.SortStableFunc(rows, func(a, b AuditContrast) int { return cmp.Compare(math.Abs(b.Before), math.Abs(a.Before)) })
+	for _, b := range rows {
+		p.add(b.Covariate, "", []string{shown.Signed(b.Before), shown.Signed(b.After)}, valueOf(b.Before), valueOf(b.After))
+	}
+	return p.orNil(-balanced, 0, balanced)
 }
 
 // reliancePlot draws the estimates of one kind of diagnostic with their limits.

@@ -107,6 +107,13 @@ func TestPages_HostileNames(t *testing.T) {
 				Notes:  []string{hostile}, Caveats: []string{hostile}, Joint: hostile,
 			}, nil
 		},
+		Audit: func(context.Context, string) (web.DatasetAudit, bool, error) {
+			return web.DatasetAudit{
+				Name: hostile, Title: hostile, Label: hostile, Dropped: []string{hostile}, Patterns: []web.AuditPattern{{Name: hostile, Rows: 3}}, Limits: hostile,
+				Tables: []web.AuditTable{{Title: hostile, Head: []string{hostile}, Rows: [][]string{{hostile, hostile}}, Note: hostile}},
+				Blocks: []web.AuditBlock{{Name: hostile, With: []int{1, 2}, Without: []int{2, 1}, Positivity: hostile, Balance: []web.AuditContrast{{Covariate: hostile, Before: 1}}, Words: []string{hostile}}},
+			}, true, nil
+		},
 		Version: hostile,
 	})
 	runs := s.plan(hostile, hostile)
@@ -114,7 +121,7 @@ func TestPages_HostileNames(t *testing.T) {
 	s.fail(runs[1], tracker.Failure{Code: hostile, Message: hostile, Log: hostile})
 	sweep := fmt.Sprintf("/sweep/%d", s.sweep.ID)
 	s.compared(sweep+"/compare", s.follow(s.serve()))
-	pages := []string{"/", sweep, sweep + "/compare", fmt.Sprintf("/run/%d", runs[0].ID), fmt.Sprintf("/run/%d", runs[1].ID), "/plugins", "/sql?q=" + escape(hostile),
+	pages := []string{"/", sweep, sweep + "/data/d", sweep + "/compare", fmt.Sprintf("/run/%d", runs[0].ID), fmt.Sprintf("/run/%d", runs[1].ID), "/plugins", "/sql?q=" + escape(hostile),
 		sweep + "?backbone=" + escape(hostile) + "&variant=" + escape(hostile) + "&sort=" + escape(hostile), "/login?to=" + escape("/"+hostile)}
 	bodies := map[string]string{}
 	for _, path := range pages {

@@ -5,6 +5,7 @@ import (
 	"html/template"
 	"io/fs"
 	"net/http"
+	"net/url"
 	"path"
 	"strings"
 	"time"
@@ -40,6 +41,7 @@ var helpers = template.FuncMap{
 	"join":     strings.Join,
 	"short":    func(s string) string { return s[:min(len(s), 12)] },
 	"add":      func(a, b int) int { return a + b },
+	"segment":  url.PathEscape,
 	"parts":    func(s string) []string { return strings.SplitAfter(s, "+") },
 }
 

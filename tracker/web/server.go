@@ -53,6 +53,9 @@ type Config struct {
 	// Expected counts the runs of a whole sweep, those too that are not enqueued
 	// yet; nil: only those that are.
 	Expected func(context.Context, tracker.Sweep) (int, error)
+	// Audit answers the stored audit of a dataset by the hash of its content, and false
+	// if there is none; nil: there are no pages of datasets.
+	Audit func(ctx context.Context, hash string) (DatasetAudit, bool, error)
 	// Plugins lists the installed plugins; nil: there is no catalogue.
 	Plugins func(context.Context) ([]Plugin, error)
 }
@@ -113,6 +116,7 @@ func (s *Server) routes() http.Handler {
 	page("GET /{$}", s.sweepsPage)
 	page("GET /sweep/{id}", s.sweepPage)
 	page("GET /sweep/{id}/compare", s.comparisonPage)
+	page("GET /sweep/{id}/data/{dataset...}", s.auditPage)
 	page("GET /run/{id}", s.runPage)
 	page("GET /sql", s.consolePage)
 	page("POST /sql", s.consoleRun)

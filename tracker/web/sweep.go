@@ -23,6 +23,7 @@ type sweepPage struct {
 	Metric   metricChoice
 	Sort     string
 	Down     bool
+	Datasets []sweepDataset
 	Variants []string // of the columns of the heat map
 	Filter   filter
 
@@ -148,6 +149,11 @@ func (s *Server) sweepPage(w http.ResponseWriter, r *http.Request) error {
 	page.choose(q.Get("metric"), sweepMetric(page.Spec))
 	for _, f := range []func(context.Context, *sweepPage) error{s.budgets, s.board, s.failures} {
 		if err := f(ctx, &page); err != nil {
+			return err
+		}
+	}
+	if s.config.Audit != nil {
+		if page.Datasets, err = s.datasets(ctx, id); err != nil {
 			return err
 		}
 	}

@@ -15,7 +15,7 @@ import (
 // made of the results that the run stored.
 type upset struct {
 	Modalities []upsetModality
-	Metric     string
+	Head       []string // of the columns behind the bar
 	Rows       []upsetRow
 	Left       int // rarer patterns that are not shown
 }
@@ -30,11 +30,12 @@ type upsetModality struct {
 }
 
 type upsetRow struct {
-	Name              string
-	Has               []bool // by modality
-	First, Last       int    // modalities between which the dots are joined; -1: none
-	N, Events, Metric string
-	Width             string // of the bar, of 100
+	Name        string
+	Has         []bool // by modality
+	First, Last int    // modalities between which the dots are joined; -1: none
+	N           string
+	Width       string   // of the bar, of 100
+	Values      []string // follows upset.Head
 }
 
 // newUpset is nil without patterns.
@@ -57,6 +58,19 @@ func newUpset(results map[tracker.Metric]float64, split, metric string) *upset {
 	slices.SortFunc(levels, func(a, b string) int {
 		return cmp.Or(cmp.Compare(value("n", b), value("n", a)), cmp.Compare(a, b))
 	})
+	u := drawUpset(levels, func(level string) (float64, []string) {
+		return value("n", level), []string{whole(value("events", level)), shown.Decimal(value(metric, level))}
+	})
+	u.Head = []string{"Events", metric}
+	return u
+}
+
+// drawUpset draws levels, the most frequent first; of answers the rows of one and
+// what stands behind its bar. nil without levels.
+func drawUpset(levels []string, of func(level string) (n float64, values []string)) *upset {
+	if len(levels) == 0 {
+		return nil
+	}
 	// The longest names come first, so that modalities stand in the dataset's order.
 	named := slices.Clone(levels)
 	slices.SortStableFunc(named, func(a, b string) int { return strings.Count(b, "+") - strings.Count(a, "+") })
@@ -68,23 +82,21 @@ func newUpset(results map[tracker.Metric]float64, split, metric string) *upset {
 			}
 		}
 	}
-	u := &upset{Metric: metric}
-	total, most := 0.0, value("n", levels[0])
+	u := &upset{}
+	most, _ := of(levels[0])
+	total := 0.0
 	counts := make([]float64, len(names))
 	for _, level := range levels {
-		n := value("n", level)
+		n, values := of(level)
 		total += n
-		row := upsetRow{
-			Name: level, Has: make([]bool, len(names)), First: -1, Last: -1,
-			N: whole(n), Events: whole(value("events", level)), Metric: shown.Decimal(value(metric, level)), Width: px(100 * n / math.Max(most, 1)),
-		}
+		row := upsetRow{Name: level, Has: make([]bool, len(names)), N: whole(n), Width: px(100 * n / math.Max(most, 1)), Values: values}
 		for _, name := range modalitiesOf(level) {
 			k := slices.Index(names, name)
 			row.Has[k] = true
 			counts[k] += n
 		}
 		row.First, row.Last = slices.Index(row.Has, true), len(names)-1
-		for row.Last > row.First && !row.Has[row.Last] {
+		for row.Last > max(row.First, 0) && !row.Has[row.Last] {
 			row.Last--
 		}
 		if len(u.Rows) == maxPatterns {

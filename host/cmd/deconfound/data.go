@@ -7,11 +7,13 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"strconv"
 
 	"github.com/spf13/cobra"
 
 	"github.com/deconfound/deconfound/host/dataset"
 	"github.com/deconfound/deconfound/host/diagnose"
+	"github.com/deconfound/deconfound/tracker/web"
 )
 
 func newData(a *app) *cobra.Command {
@@ -79,7 +81,7 @@ resampling patients or, for odds ratios, Wald's.`,
 		},
 	}
 	cmd.Flags().BoolVar(&options.Refute, "refute", false, "test the odds ratios given the covariates with placebos, noise and parts of the patients (half a minute for 10,000 rows)")
-	cmd.Flags().IntVar(&options.Resamples, "resamples", 1000, "bootstrap replicates of an interval, and permutations of a test")
+	cmd.Flags().IntVar(&options.Resamples, "resamples", auditResamples, "bootstrap replicates of an interval, and permutations of a test")
 	return cmd
 }
 
@@ -152,18 +154,9 @@ func writeAudit(w io.Writer, audit dataset.Audit) {
 	for _, d := range audit.Dropped {
 		fmt.Fprintf(w, "left out: %d (%s)\n", d.Count, d.Reason)
 	}
+	writeAuditTable(w, modalitiesTable(audit))
 	fmt.Fprintln(w)
-	t := newTable(w, 2, "modality", "kind", "columns", "missing", "label with it", "label without", "association")
-	for _, m := range audit.Modalities {
-		without := "-"
-		if m.Missing > 0 {
-			without = decimal(m.Absent)
-		}
-		t.AppendRow([]any{m.Name, m.Kind, m.Width, decimal(m.Missing), decimal(m.Observed), without, decimal(m.Association)})
-	}
-	t.Render()
-	fmt.Fprintln(w)
-	t = newTable(w, 1, "availability pattern", "rows", "share", "label")
+	t := newTable(w, 1, "availability pattern", "rows", "share", "label")
 	rest := 0
 	for i, p := range audit.Patterns {
 		if i < maxPatterns {
@@ -176,4 +169,17 @@ func writeAudit(w io.Writer, audit dataset.Audit) {
 	if rest > 0 {
 		fmt.Fprintf(w, "and %d rarer patterns with %d rows; --json has them all\n", len(audit.Patterns)-maxPatterns, rest)
 	}
+}
+
+// modalitiesTable is what is missing of each modality, and how the label goes with it.
+func modalitiesTable(audit dataset.Audit) web.AuditTable {
+	t := web.AuditTable{Words: 2, Head: []string{"modality", "kind", "columns", "missing", "label with it", "label without", "association"}}
+	for _, m := range audit.Modalities {
+		without := "-"
+		if m.Missing > 0 {
+			without = decimal(m.Absent)
+		}
+		t.Rows = append(t.Rows, []string{m.Name, m.Kind, strconv.Itoa(m.Width), decimal(m.Missing), decimal(m.Observed), without, decimal(m.Association)})
+	}
+	return t
 }

@@ -36,7 +36,7 @@ var orders = map[string]string{
 	"results": "run_id, split, metric, grp, lvl", "diagnostics": "run_id, diagnostic",
 	"leaderboard": byCell + "split, metric, grp, lvl", "paired": byCell + "split, metric, grp, lvl",
 	"paired_seeds": byCell + "split, metric, grp, lvl, seed", "pattern_results": byCell + "split, metric, pattern",
-	"comparison_diagnostics": byCell + "test_set, arm, name", "decisions": byCell + "number",
+	"comparison_diagnostics": byCell + "test_set, arm, name", "decisions": byCell + "number", "dataset_audits": "dataset_hash",
 	"predictions": "run_id, unit, class", "all_predictions": "run_id, test_set, unit, class",
 }
 

@@ -35,6 +35,7 @@ type runner struct {
 	fetch *fetcher
 
 	overlaps overlaps
+	audits   *audits // nil: datasets are not audited
 
 	mu       sync.Mutex
 	datasets map[string]*dataset.Store // by storeKey
@@ -46,6 +47,9 @@ func newRunner(h home, registry *plugin.Registry, pool *plugin.Pool, store *trac
 
 // close releases the datasets; the pool belongs to the app.
 func (r *runner) close() {
+	if r.audits != nil {
+		r.audits.finish()
+	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for _, store := range r.datasets {
@@ -171,6 +175,9 @@ func (r *runner) dataset(ctx context.Context, spec sweeps.RunSpec) (*dataset.Sto
 		return nil, err
 	}
 	r.datasets[key] = store
+	if r.audits != nil {
+		r.audits.of(store, spec)
+	}
 	return store, nil
 }
 

@@ -121,6 +121,9 @@ func (a *app) ui(ctx context.Context, request uiRequest) error {
 		Log:     slog.New(slog.NewTextHandler(a.errs, nil)),
 		Compare: func(ctx context.Context, q web.Question) (web.Comparison, error) { return webComparison(ctx, store, q) },
 		Kept:    func(ctx context.Context, q web.Question) (web.Comparison, bool, error) { return webKept(ctx, store, q) },
+		Audit: func(ctx context.Context, hash string) (web.DatasetAudit, bool, error) {
+			return webAudit(ctx, store, hash)
+		},
 		Comparable: func(metric string) bool {
 			_, err := stats.ParseMetric(metric)
 			return err == nil

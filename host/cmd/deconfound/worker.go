@@ -135,6 +135,7 @@ func (a *app) runner(ctx context.Context) (*runner, error) {
 		return nil, err
 	}
 	r := newRunner(h, a.plugins(), a.processes(), store)
+	r.audits = newAudits(ctx, store, a.errs)
 	if a.cluster == nil {
 		// Data whose units are hashed as others', but no programs.
 		r.fetch = newFetcher(h, store, cacheSize, false)
