@@ -21,6 +21,11 @@ type ImportedRun struct {
 	Message, GitCommit string // why it failed, if known
 }
 
+// ImportedNote is what holds of every comparison of imported runs.
+const ImportedNote = "These runs were imported: there are no predictions of patients, so nothing is tested patient by patient, " +
+	"no diagnostics were made, and no claim is causal. What follows are differences to the baseline over matched seeds, " +
+	"with Student's interval and without correction for their number."
+
 // importedSpec is what the spec of a sweep says when its runs are imported.
 type importedSpec struct {
 	From string `json:"imported_from"`

@@ -189,6 +189,30 @@ func (h *home) looksAtPages() {
 			}
 		}
 	}
+	for line := range strings.Lines(out) {
+		if strings.HasPrefix(line, "Power: ") {
+			if page := html.UnescapeString(body); !strings.Contains(page, strings.TrimSpace(line)) {
+				t.Errorf("compare prints %q, the page does not", line)
+			}
+			checked++
+		}
+	}
+	for _, row := range p.rows(`select grp || ' ' || lvl, mean, lo, hi from paired where sweep = 'quick' and metric = 'auroc' and split = 'test' and grp not in ('', 'pattern') and variant = 'md'`) {
+		table := p.table(body, "Differences by subgroup")
+		i := slices.IndexFunc(table, func(r []string) bool { return r[0] == row[0] })
+		if i < 0 {
+			t.Fatalf("the page has no subgroup %s: %q", row[0], table)
+		}
+		v := make([]float64, 3)
+		for k := range v {
+			var err error
+			if v[k], err = strconv.ParseFloat(row[k+1], 64); err != nil {
+				v[k] = math.NaN()
+			}
+		}
+		has(t, row[0], strings.TrimSpace(shown.Signed(v[0])+" "+shown.Bounds(v[1], v[2])), table[i])
+		checked++
+	}
 	// Reports say the same in every format that can be read as text.
 	rows, err := csv.NewReader(strings.NewReader(h.must("report", "quick", "--format", "csv", "-o", "-").out)).ReadAll()
 	if err != nil {
@@ -354,6 +378,16 @@ func pdfText(t testing.TB, file []byte) string {
 	return out.String()
 }
 
+// rows are the answer of SQL with all digits.
+func (p pages) rows(query string) [][]string {
+	p.t.Helper()
+	rows, err := csv.NewReader(strings.NewReader(p.must("sql", "--csv", query).out)).ReadAll()
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	return rows[1:]
+}
+
 // looksAtFigures holds the figures of a run against what SQL reads of its
 // diagnostics and results.
 func (p pages) looksAtFigures(body, run string) {
@@ -361,11 +395,7 @@ func (p pages) looksAtFigures(body, run string) {
 	checked := 0
 	// sql asks for a name and numbers; printed as the pages do.
 	sql := func(query string, print ...func(float64) string) (out [][]string) {
-		rows, err := csv.NewReader(strings.NewReader(p.must("sql", "--csv", fmt.Sprintf(query, run)).out)).ReadAll()
-		if err != nil {
-			t.Fatal(err)
-		}
-		for _, row := range rows[1:] {
+		for _, row := range p.rows(fmt.Sprintf(query, run)) {
 			for i := range print {
 				v, err := strconv.ParseFloat(row[i+2], 64)
 				if err != nil {
@@ -454,12 +484,8 @@ func (p pages) looksAtAudit(sweep string) {
 	if checked < 100 {
 		t.Errorf("only %d figures of data audit were found", checked)
 	}
-	for _, fields := range printed(p.must("sql", "--csv", `select b ->> 'name' || ',' || c ->> 'covariate' || ',' || (c ->> 'smd') from dataset_audits,
-		jsonb_array_elements(audit -> 'missingness' -> 'blocks') b, jsonb_array_elements(b -> 'balance') c where sweep = 'quick'`).out) {
-		cells := strings.Split(strings.Trim(fields[0], `"`), ",")
-		if len(cells) != 3 {
-			continue
-		}
+	for _, cells := range p.rows(`select b ->> 'name', c ->> 'covariate', c ->> 'smd' from dataset_audits,
+		jsonb_array_elements(audit -> 'missingness' -> 'blocks') b, jsonb_array_elements(b -> 'balance') c where sweep = 'quick'`) {
 		v, err := strconv.ParseFloat(cells[2], 64)
 		if err != nil {
 			t.Fatal(err)

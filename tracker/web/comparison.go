@@ -1,6 +1,7 @@
 package web
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"math"
@@ -43,6 +44,7 @@ type ComparisonTable struct {
 	Tested                    bool // a paired test decides
 	Rows                      []ComparisonRow
 	Methods                   string // where intervals and p come from
+	Power                     string // what the comparisons could find
 	Notes                     []string
 }
 
@@ -119,9 +121,14 @@ type comparisonPage struct {
 	Problem  string // why there is no comparison
 	Waiting  bool   // it is being computed; what is shown, if anything, is older
 	Comparison
-	Forest []forest
-	Maps   []patternMap
-	Doubts []doubt
+	Forest    []forest
+	Maps      []patternMap
+	Subgroups []subgroupMap
+	Doubts    []doubt
+	Selection *Selection
+	Imported  string // where the runs come from; "": they are the sweep's own
+	Note      string // what holds of imported runs
+	Pairs     []subgroupRow
 }
 
 // Reasons are why rows are marked, each reason of the baseline's runs once.
@@ -185,6 +192,7 @@ func (s *Server) comparisonPage(w http.ResponseWriter, r *http.Request) error {
 	if page.Sweep, err = s.config.Store.SweepByID(ctx, id); err != nil {
 		return err
 	}
+	page.Imported = page.Sweep.Imported()
 	choices, err := s.metricChoices(ctx, id)
 	if err != nil {
 		return err
@@ -197,7 +205,7 @@ func (s *Server) comparisonPage(w http.ResponseWriter, r *http.Request) error {
 		if c.Split != "train" && c.Split != "val" && !slices.Contains(page.TestSets, set) {
 			page.TestSets = append(page.TestSets, set)
 		}
-		if c.Split == "test" && (s.config.Comparable == nil || s.config.Comparable(c.Name)) {
+		if c.Split == "test" && (page.Imported != "" || s.config.Comparable == nil || s.config.Comparable(c.Name)) {
 			page.Metrics = append(page.Metrics, c.Name)
 		}
 	}
@@ -209,14 +217,42 @@ func (s *Server) comparisonPage(w http.ResponseWriter, r *http.Request) error {
 	if !slices.Contains(page.Metrics, page.Metric) {
 		page.Metric = ""
 	}
-	if len(choices) == 0 {
+	chosen := metricChoice{Name: cmp.Or(page.Metric, sweepMetric(page.Spec)), Split: page.TestSet}
+	if chosen.Split == "id" {
+		chosen.Split = "test"
+	}
+	if len(page.Metrics) > 0 && !slices.Contains(page.Metrics, chosen.Name) {
+		chosen.Name = page.Metrics[0]
+	}
+	if i := slices.IndexFunc(choices, func(c metricChoice) bool { return c.Key() == chosen.Key() }); i >= 0 {
+		chosen = choices[i]
+	}
+	switch {
+	case page.Imported != "":
+		page.Metric, page.Note = chosen.Name, tracker.ImportedNote
+		if page.Baseline == "" {
+			page.Problem = "the import named no baseline; import it again with --baseline"
+		} else if page.Pairs, err = s.paired(ctx, page.Sweep, chosen, `grp = ''`); err != nil {
+			return err
+		} else if len(page.Pairs) == 0 {
+			page.Problem = "no seed has a run of the baseline and one of another variant with this metric"
+		}
+	case len(choices) == 0:
 		page.Problem = "no replicate of this sweep is done yet"
-	} else {
-		answer, err := s.compare(ctx, Question{page.Sweep, page.Metric, page.TestSet})
+	default:
+		q := Question{page.Sweep, page.Metric, page.TestSet}
+		answer, err := s.compare(ctx, q)
 		if err != nil {
 			return err
 		}
 		page.Comparison, page.Problem, page.Waiting = answer.Comparison, answer.problem, answer.waiting
+		q.Metric = chosen.Name
+		if page.Selection, err = s.selection(ctx, q); err != nil {
+			s.log.Info("audit of the selection failed", "sweep", page.Name, "error", err)
+		}
+	}
+	if page.Subgroups, err = s.subgroups(ctx, page.Sweep, chosen); err != nil {
+		return err
 	}
 	failures, err := remember(s, fmt.Sprint("failing ", id), func() ([]failing, error) { return s.failing(ctx, page.Sweep) })
 	if err != nil {

@@ -35,6 +35,7 @@ var helpers = template.FuncMap{
 	"prob":     shown.Probability,
 	"bounds":   shown.Bounds,
 	"cell":     shown.Cell,
+	"digits":   func(v float64) string { return shown.Cell(shown.Number(v)) },
 	"stamp":    func(t time.Time) string { return t.Local().Format(time.DateTime) },
 	"machine":  func(t time.Time) string { return t.UTC().Format(time.RFC3339) },
 	"duration": duration,

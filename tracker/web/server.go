@@ -48,6 +48,9 @@ type Config struct {
 	// Kept answers a comparison that was made before, and false if it has to be made;
 	// nil: none is known but by this server. It writes nothing.
 	Kept func(context.Context, Question) (Comparison, bool, error)
+	// Selection audits how a sweep's trials were selected, and answers false if none
+	// were; nil: it is not shown. The metric is never "".
+	Selection func(context.Context, Question) (Selection, bool, error)
 	// Comparable says whether Compare knows a metric; nil: it knows all.
 	Comparable func(metric string) bool
 	// Expected counts the runs of a whole sweep, those too that are not enqueued

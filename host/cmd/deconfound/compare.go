@@ -72,6 +72,9 @@ type compared struct {
 	// Doubts are the refuters that fail in runs that a comparison relies on, and how
 	// much hidden bias it would take to explain its difference.
 	Doubts []doubt `json:"doubts"`
+	// Power is what the comparisons of each table could find, in its order; without
+	// those that nothing is known of.
+	Power []detectableEffect `json:"power,omitempty"`
 	// Curves are those of --decision-curve, cell by cell.
 	Curves []decisionCurve `json:"decision_curves,omitempty"`
 	// Shifted are the cells on all TestSets; nil for a shifted test set itself.
@@ -81,6 +84,16 @@ type compared struct {
 	Notes         []string  `json:"notes,omitempty"`
 	// Caveats are about how the sweep was made.
 	Caveats []string `json:"caveats,omitempty"`
+}
+
+// powerOf is what the comparisons of a table could find; nil where that is not known.
+func (c compared) powerOf(table stats.Table) *detectableEffect {
+	for i := range c.Power {
+		if len(table.Rows) > 0 && c.Power[i].Dataset == table.Rows[0].Dataset {
+			return &c.Power[i]
+		}
+	}
+	return nil
 }
 
 // decisionCurve is that of a cell, the mean over its seeds.
@@ -203,6 +216,9 @@ func makeComparison(ctx context.Context, store *tracker.Store, sweep tracker.Swe
 			return compared{}, fmt.Errorf("compare the cells of %s: %w", name, err)
 		}
 		result.Tables = append(result.Tables, table)
+		if p := reachedPower(table, cells, task, plan.Analysis.Correction); p != nil {
+			result.Power = append(result.Power, *p)
+		}
 		result.Doubts = append(result.Doubts, doubts(cells, task, baseline, marks)...)
 		if task.Kind == stats.Binary && len(request.thresholds) > 0 {
 			for _, c := range cells {

@@ -9,11 +9,6 @@ import (
 	"github.com/deconfound/deconfound/tracker/shown"
 )
 
-// importedNote is what holds of every comparison of imported runs.
-const importedNote = "These runs were imported: there are no predictions of patients, so nothing is tested patient by patient, " +
-	"no diagnostics were made, and no claim is causal. What follows are differences to the baseline over matched seeds, " +
-	"with Student's interval and without correction for their number."
-
 // importedComparison is what compare says of an imported sweep.
 type importedComparison struct {
 	Sweep    string       `json:"sweep"`
@@ -46,8 +41,8 @@ func (a *app) compareImported(ctx context.Context, store *tracker.Store, sweep t
 	if err != nil {
 		return err
 	}
-	return a.print(importedComparison{sweep.Name, sweep.Imported(), baseline, importedNote, rows}, func(w io.Writer) {
-		fmt.Fprintf(w, "%s\n\nsweep %s, imported from %s; minus %s\n", importedNote, sweep.Name, sweep.Imported(), baseline)
+	return a.print(importedComparison{sweep.Name, sweep.Imported(), baseline, tracker.ImportedNote, rows}, func(w io.Writer) {
+		fmt.Fprintf(w, "%s\n\nsweep %s, imported from %s; minus %s\n", tracker.ImportedNote, sweep.Name, sweep.Imported(), baseline)
 		printAnswer(w, rows)
 	})
 }

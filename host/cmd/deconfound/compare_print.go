@@ -33,6 +33,9 @@ func printComparison(w io.Writer, c compared, patterns bool) {
 		}
 		fmt.Fprintln(w)
 		printMethods(w, table)
+		if e := c.powerOf(table); e != nil {
+			printReached(w, *e)
+		}
 		for _, row := range table.Rows {
 			for _, flag := range row.Flags {
 				fmt.Fprintf(w, "! %s/%s/%s: %s\n", row.Dataset, row.Backbone, row.Variant, flag)

@@ -79,17 +79,9 @@ func writeAuditTable(w io.Writer, table web.AuditTable) {
 		fmt.Fprintf(w, "\n%s", table.Title)
 	}
 	fmt.Fprintln(w)
-	head := make([]any, len(table.Head))
-	for i, h := range table.Head {
-		head[i] = h
-	}
-	t := newTable(w, table.Words, head...)
+	t := newTable(w, table.Words, anySlice(table.Head)...)
 	for _, row := range table.Rows {
-		cells := make([]any, len(row))
-		for i, v := range row {
-			cells[i] = v
-		}
-		t.AppendRow(cells)
+		t.AppendRow(anySlice(row))
 	}
 	t.Render()
 	if table.Note != "" {

@@ -174,22 +174,8 @@ func testedPatients(store *dataset.Store, split sweeps.Split, seeds []int) (even
 			}
 		}
 	}
-	var sum, square [2]float64
-	for patient, k := range tested {
-		class := 0
-		if event[patient] {
-			class = 1
-		}
-		sum[class] += k
-		square[class] += k * k
-	}
-	effective := func(class int) int {
-		if square[class] == 0 {
-			return 0
-		}
-		return int(math.Round(sum[class] * sum[class] / square[class]))
-	}
-	return effective(1), effective(0), nil
+	events, nonEvents = effectivePatients(tested, event)
+	return events, nonEvents, nil
 }
 
 // measureVariation takes the assumptions from the recorded replicates of the
@@ -297,10 +283,7 @@ func (m *measured) correlate(ctx context.Context, store *tracker.Store, pairs []
 			continue
 		}
 		a, b := labels.run(predictions[0]), labels.run(predictions[1])
-		auroc, varianceA := stats.DeLong(a.Scores, a.Labels)
-		_, varianceB := stats.DeLong(b.Scores, b.Labels)
-		_, difference, _ := stats.DeLongPaired(a.Scores, b.Scores, a.Labels)
-		if r := 1 - difference/(varianceA+varianceB); !math.IsNaN(r) {
+		if auroc, r := pairOf(a, b); !math.IsNaN(r) {
 			aurocs, correlations = append(aurocs, auroc), append(correlations, r)
 		}
 	}

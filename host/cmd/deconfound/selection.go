@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"math"
@@ -11,6 +12,7 @@ import (
 	"github.com/deconfound/deconfound/host/train"
 	"github.com/deconfound/deconfound/sweeps"
 	"github.com/deconfound/deconfound/tracker"
+	"github.com/deconfound/deconfound/tracker/web"
 )
 
 // selectionAudit tells what each selection rule would have chosen among the
@@ -56,6 +58,9 @@ type auditedChoice struct {
 	Tests []number `json:"tests"` // follows selectionAudit.TestSets
 }
 
+// errNothingSelected says that there is nothing to audit.
+var errNothingSelected = errors.New("nothing was selected")
+
 func (a *app) auditSelection(ctx context.Context, request comparison) error {
 	store, err := a.tracker(ctx)
 	if err != nil {
@@ -91,7 +96,7 @@ func auditSelection(ctx context.Context, store *tracker.Store, request compariso
 		}
 	}
 	if !slices.ContainsFunc(plan.Cells, func(c sweeps.CellPlan) bool { return c.Searched }) {
-		return selectionAudit{}, fmt.Errorf("sweep %s has no search: nothing was selected", sweep.Name)
+		return selectionAudit{}, fmt.Errorf("sweep %s has no search: %w", sweep.Name, errNothingSelected)
 	}
 	audit.TestSets = append([]string{"test"}, plan.Cells[0].Trials[0].Base.Shifts...)
 	if audit.Rules, err = selectionRules(plan.Metric.Select, audit.Metric, audit.TestSets); err != nil {
@@ -119,7 +124,7 @@ func auditSelection(ctx context.Context, store *tracker.Store, request compariso
 		}
 	}
 	if len(audit.Cells) == 0 {
-		return selectionAudit{}, fmt.Errorf("sweep %s has no finished trial yet", sweep.Name)
+		return selectionAudit{}, fmt.Errorf("sweep %s has no finished trial yet: %w", sweep.Name, errNothingSelected)
 	}
 	filter.States = []tracker.State{tracker.Pruned}
 	pruned, err := store.Runs(ctx, filter)
@@ -233,36 +238,70 @@ func beats(d stats.Direction, a, b float64) bool {
 }
 
 func printSelectionAudit(w io.Writer, a selectionAudit) {
-	fmt.Fprintf(w, "%s: which trial each selection rule chooses, and its %s (%s is better); the sweep chose by %s\n\n", a.Sweep, a.Metric, a.Metric.Better(), a.Rule)
-	header := []any{"dataset", "backbone", "variant", "rule", "trial", "value"}
-	for _, set := range a.TestSets {
-		header = append(header, fmt.Sprintf("%s on %s", a.Metric, set))
-	}
-	t := newTable(w, 4, header...)
-	for i, c := range a.Cells {
-		if i > 0 {
+	fmt.Fprintf(w, "%s\n\n", a.text())
+	choices, means := a.choices(), a.means()
+	t := newTable(w, choices.Words, anySlice(choices.Head)...)
+	for i, row := range choices.Rows {
+		if i > 0 && !slices.Equal(row[:3], choices.Rows[i-1][:3]) {
 			t.AppendSeparator()
 		}
+		t.AppendRow(anySlice(row))
+	}
+	t.Render()
+	means.Title += "\n" // an empty line, as above
+	writeAuditTable(w, means)
+	for _, note := range a.Notes {
+		fmt.Fprintf(w, "! %s\n", note)
+	}
+}
+
+func anySlice(texts []string) []any {
+	out := make([]any, len(texts))
+	for i, t := range texts {
+		out[i] = t
+	}
+	return out
+}
+
+// text says what the audit is about.
+func (a selectionAudit) text() string {
+	return fmt.Sprintf("%s: which trial each selection rule chooses, and its %s (%s is better); the sweep chose by %s", a.Sweep, a.Metric, a.Metric.Better(), a.Rule)
+}
+
+// onTestSets heads the columns of the test sets.
+func (a selectionAudit) onTestSets() []string {
+	var out []string
+	for _, set := range a.TestSets {
+		out = append(out, fmt.Sprintf("%s on %s", a.Metric, set))
+	}
+	return out
+}
+
+// choices is what every rule chooses in every cell.
+func (a selectionAudit) choices() web.AuditTable {
+	t := web.AuditTable{Title: "Choices", Words: 4, Head: append([]string{"dataset", "backbone", "variant", "rule", "trial", "value"}, a.onTestSets()...)}
+	for _, c := range a.Cells {
 		for k, choice := range c.Choices {
 			trial := "none"
 			if choice.Trial >= 0 {
 				trial = fmt.Sprintf("%d", choice.Trial)
 			}
-			row := []any{c.Cell.Dataset, c.Cell.Backbone, c.Cell.Variant, a.Rules[k].label(), trial, decimal(float64(choice.Value))}
+			row := []string{c.Cell.Dataset, c.Cell.Backbone, c.Cell.Variant, a.Rules[k].label(), trial, decimal(float64(choice.Value))}
 			for _, v := range choice.Tests {
 				row = append(row, decimal(float64(v)))
 			}
-			t.AppendRow(row)
+			t.Rows = append(t.Rows, row)
 		}
 	}
-	t.Render()
+	return t
+}
 
-	fmt.Fprintf(w, "\nMean over the %d cells\n\n", len(a.Cells))
-	header = []any{"rule", "same trial as the sweep"}
-	for _, set := range a.TestSets {
-		header = append(header, fmt.Sprintf("%s on %s", a.Metric, set))
+// means are over the cells.
+func (a selectionAudit) means() web.AuditTable {
+	t := web.AuditTable{
+		Title: fmt.Sprintf("Mean over the %d cells", len(a.Cells)), Words: 1, Head: append([]string{"rule", "same trial as the sweep"}, a.onTestSets()...),
+		Note: "An oracle looks at the test rows: it bounds what a rule can reach and must not be used.\nipw weights validation rows by the inverse propensity of what they miss, given the covariates.",
 	}
-	t = newTable(w, 1, header...)
 	used := slices.IndexFunc(a.Rules, func(r selectionRule) bool { return r.Used })
 	for k, rule := range a.Rules {
 		same := 0
@@ -275,18 +314,13 @@ func printSelectionAudit(w io.Writer, a selectionAudit) {
 				sums[i] += float64(v)
 			}
 		}
-		row := []any{rule.label(), fmt.Sprintf("%d of %d", same, len(a.Cells))}
+		row := []string{rule.label(), fmt.Sprintf("%d of %d", same, len(a.Cells))}
 		for _, sum := range sums {
 			row = append(row, decimal(sum/float64(len(a.Cells))))
 		}
-		t.AppendRow(row)
+		t.Rows = append(t.Rows, row)
 	}
-	t.Render()
-	fmt.Fprintln(w, "An oracle looks at the test rows: it bounds what a rule can reach and must not be used.")
-	fmt.Fprintln(w, "ipw weights validation rows by the inverse propensity of what they miss, given the covariates.")
-	for _, note := range a.Notes {
-		fmt.Fprintf(w, "! %s\n", note)
-	}
+	return t
 }
 
 // label is the rule with what has to be known of it.

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 
@@ -45,7 +46,13 @@ func webRequest(q web.Question) comparison {
 func pageOf(c compared) web.Comparison {
 	out := web.Comparison{Tests: c.Tests, PreRegistered: c.PreRegistered, Notes: c.Notes, Caveats: c.Caveats, HiddenBias: hiddenBias}
 	for _, t := range c.Tables {
-		out.Tables = append(out.Tables, webTable(t, c.Doubts))
+		table := webTable(t, c.Doubts)
+		if e := c.powerOf(t); e != nil {
+			var text strings.Builder
+			printReached(&text, *e)
+			table.Power = text.String()
+		}
+		out.Tables = append(out.Tables, table)
 	}
 	if c.Joint != nil {
 		var text strings.Builder
@@ -99,4 +106,17 @@ func webGroup(g stats.Group) web.ComparedGroup {
 		}
 	}
 	return out
+}
+
+// webSelection is what compare --selection prints, for the pages; false where
+// nothing was selected.
+func webSelection(ctx context.Context, store *tracker.Store, q web.Question) (web.Selection, bool, error) {
+	a, err := auditSelection(ctx, store, comparison{sweep: q.Sweep.Name, metric: q.Metric})
+	if errors.Is(err, errNothingSelected) {
+		return web.Selection{}, false, nil
+	}
+	if err != nil {
+		return web.Selection{}, false, err
+	}
+	return web.Selection{Text: a.text(), Means: a.means(), Choices: a.choices(), Notes: a.Notes}, true, nil
 }
