@@ -193,7 +193,7 @@ func (s *Server) comparisonPage(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	page.Imported = page.Sweep.Imported()
-	choices, err := s.metricChoices(ctx, id)
+	choices, err := s.metricChoices(ctx, page.Sweep)
 	if err != nil {
 		return err
 	}
@@ -205,12 +205,15 @@ func (s *Server) comparisonPage(w http.ResponseWriter, r *http.Request) error {
 		if c.Split != "train" && c.Split != "val" && !slices.Contains(page.TestSets, set) {
 			page.TestSets = append(page.TestSets, set)
 		}
-		if c.Split == "test" && (page.Imported != "" || s.config.Comparable == nil || s.config.Comparable(c.Name)) {
+		if (c.Split == "test" || c.Split == "") && (page.Imported != "" || s.config.Comparable == nil || s.config.Comparable(c.Name)) {
 			page.Metrics = append(page.Metrics, c.Name)
 		}
 	}
 	q := r.URL.Query()
 	page.TestSet, page.Metric = "id", q.Get("metric")
+	if page.Imported != "" && len(page.TestSets) > 0 && !slices.Contains(page.TestSets, "id") {
+		page.TestSet = page.TestSets[0]
+	}
 	if t := q.Get("test"); slices.Contains(page.TestSets, t) {
 		page.TestSet = t
 	}

@@ -115,6 +115,14 @@ func TestPages_Imported(t *testing.T) {
 	}
 	contains(t, "the dataset", text(s.get(at+"/data/d")), "No audit of this dataset is stored")
 
+	for i := range runs {
+		runs[i].Metrics = map[tracker.Metric]float64{{Name: "their_metric"}: float64(i*i) / 7}
+	}
+	if sweep, err = s.store.ImportSweep(t.Context(), "plain", "mlflow", "erm", runs); err != nil {
+		t.Fatal(err)
+	}
+	contains(t, "a metric without a split", text(s.get(fmt.Sprintf("/sweep/%d", sweep.ID))), "their_metric Backbone", shown.Decimal((0+4+16)/7./3), "concat erm baseline")
+	contains(t, "its comparison", text(s.get(fmt.Sprintf("/sweep/%d/compare", sweep.ID))), "concat md "+shown.Cell(shown.Number((1+9+25-0-4-16)/7./3)))
 	if sweep, err = s.store.ImportSweep(t.Context(), "bare", "mlflow", "", runs[:2]); err != nil {
 		t.Fatal(err)
 	}

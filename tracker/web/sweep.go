@@ -143,7 +143,7 @@ func (s *Server) sweepPage(w http.ResponseWriter, r *http.Request) error {
 	s.expected(ctx, &page.sweepRow)
 	q := r.URL.Query()
 	page.Filter = filter{Backbone: q.Get("backbone"), Variant: q.Get("variant"), State: q.Get("state"), Phase: q.Get("phase")}
-	if page.Metrics, err = s.metricChoices(ctx, id); err != nil {
+	if page.Metrics, err = s.metricChoices(ctx, page.Sweep); err != nil {
 		return err
 	}
 	page.choose(q.Get("metric"), sweepMetric(page.Spec))
@@ -186,11 +186,14 @@ func sweepMetric(spec json.RawMessage) string {
 
 // metricChoices are the metrics of the newest replicate that is done: all of them
 // have the same, and to ask all would read every result.
-func (s *Server) metricChoices(ctx context.Context, sweep int64) ([]metricChoice, error) {
+//
+// The program's own metrics without a split are about the run, not about rows; those
+// of imported runs may be anything.
+func (s *Server) metricChoices(ctx context.Context, sweep tracker.Sweep) ([]metricChoice, error) {
 	const query = `select m.name, m.split, coalesce(m.goal = 'minimize', false) from result z join metric m using (metric_id)
 		where z.run_id = (select max(run_id) from run where sweep_id = $1 and state = 'done' and phase = 'replicate' and planned)
-		  and m.grp = '' and m.split <> '' and m.name not in ('n', 'patients', 'events') order by m.split <> 'test', m.split, m.name`
-	rows, err := s.config.Store.Pool().Query(ctx, query, sweep)
+		  and m.grp = '' and (m.split <> '' or $2) and m.name not in ('n', 'patients', 'events') order by m.split <> 'test', m.split, m.name`
+	rows, err := s.config.Store.Pool().Query(ctx, query, sweep.ID, sweep.Imported() != "")
 	if err != nil {
 		return nil, err
 	}
