@@ -302,6 +302,28 @@ func (h *home) looksAtPages() {
 	}
 
 	p.looksAtFigures(body, run[1])
+	ids := p.rows(`select min(run_id), max(run_id) from runs where sweep = 'quick' and phase = 'replicate'`)[0]
+	body = p.get("/diff?a=" + ids[0] + "&b=" + ids[1])
+	checked = 0
+	for i, fields := range printed(h.must("runs", "diff", ids[0], ids[1]).out) {
+		region := "Settings that differ"
+		switch {
+		case i == 0 || len(fields) < 3 || fields[0] == "setting" || fields[0] == "result" || strings.HasPrefix(fields[0], "environment."):
+			continue
+		case strings.HasPrefix(fields[0], "program."):
+			region = "Provenance that differs"
+		case len(fields) == 4:
+			region = "Results that differ"
+		}
+		table := p.table(body, region)
+		if i := slices.IndexFunc(table, func(r []string) bool { return r[0] == fields[0] }); i < 0 || !slices.Equal(table[i], fields) {
+			t.Errorf("runs diff prints %q; %s has %q", fields, region, table)
+		}
+		checked++
+	}
+	if checked < 10 {
+		t.Errorf("only %d differences were found", checked)
+	}
 	p.looksAtAudit(sweep)
 
 	const query = `select variant, pattern, auroc(score, label), count(*), avg(score) from predictions group by 1, 2 order by 1, 2`

@@ -257,6 +257,9 @@ func (s *Server) comparisonPage(w http.ResponseWriter, r *http.Request) error {
 	if page.Subgroups, err = s.subgroups(ctx, page.Sweep, chosen); err != nil {
 		return err
 	}
+	if page.Metric == "" && len(page.Tables) == 0 {
+		page.Metric = chosen.Name
+	}
 	failures, err := remember(s, fmt.Sprint("failing ", id), func() ([]failing, error) { return s.failing(ctx, page.Sweep) })
 	if err != nil {
 		return err

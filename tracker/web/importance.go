@@ -2,12 +2,9 @@ package web
 
 import (
 	"cmp"
-	"context"
-	"encoding/json"
 	"math"
 	"slices"
 
-	"github.com/jackc/pgx/v5"
 	"gonum.org/v1/gonum/stat"
 )
 
@@ -28,25 +25,10 @@ type importance struct {
 
 // trialResult is a trial that is done.
 type trialResult struct {
+	Run                        int64
 	Dataset, Backbone, Variant string
-	Parameters                 []byte // JSON
-	Value                      float64
-}
-
-func (s *Server) importances(ctx context.Context, sweep int64, metric string) ([]importance, error) {
-	const query = `select d.name, r.backbone, r.variant, coalesce(r.spec->'parameters', '{}')::text::bytea, z.value
-		from run r join dataset d using (dataset_id) join result z using (run_id) join metric m using (metric_id)
-		where r.sweep_id = $1 and r.phase = 'search' and r.planned and r.state = 'done' and m.name = $2 and m.split = 'val' and m.grp = '' and z.value is not null
-		order by 1, 2, 3, r.trial, r.run_id`
-	rows, err := s.config.Store.Pool().Query(ctx, query, sweep, metric)
-	if err != nil {
-		return nil, err
-	}
-	trials, err := pgx.CollectRows(rows, pgx.RowToStructByPos[trialResult])
-	if err != nil {
-		return nil, err
-	}
-	return rankSettings(trials), nil
+	Settings                   map[string]any // that were searched
+	Value                      float64        // of the metric on validation rows
 }
 
 // rankSettings orders the numeric settings by how closely the metric follows them.
@@ -55,11 +37,7 @@ func rankSettings(trials []trialResult) []importance {
 	type points struct{ x, y []float64 }
 	found := map[string]map[cell]*points{}
 	for _, t := range trials {
-		var settings map[string]any
-		if json.Unmarshal(t.Parameters, &settings) != nil || math.IsNaN(t.Value) {
-			continue
-		}
-		for name, value := range settings {
+		for name, value := range t.Settings {
 			x, ok := value.(float64)
 			if !ok {
 				continue
@@ -107,17 +85,21 @@ func rankSettings(trials []trialResult) []importance {
 
 // ranksOf are mid-ranks.
 func ranksOf(values []float64) []float64 {
+	order := make([]int, len(values))
+	for i := range order {
+		order[i] = i
+	}
+	slices.SortFunc(order, func(a, b int) int { return cmp.Compare(values[a], values[b]) })
 	out := make([]float64, len(values))
-	for i, v := range values {
-		below, same := 0, 0
-		for _, w := range values {
-			if w < v {
-				below++
-			} else if w == v {
-				same++
-			}
+	for from := 0; from < len(order); {
+		to := from
+		for to < len(order) && values[order[to]] == values[order[from]] {
+			to++
 		}
-		out[i] = float64(below) + float64(same+1)/2
+		for _, i := range order[from:to] {
+			out[i] = float64(from) + float64(to-from+1)/2
+		}
+		from = to
 	}
 	return out
 }

@@ -30,20 +30,22 @@ type frame struct {
 }
 
 var helpers = template.FuncMap{
-	"decimal":  shown.Decimal,
-	"signed":   shown.Signed,
-	"prob":     shown.Probability,
-	"bounds":   shown.Bounds,
-	"cell":     shown.Cell,
-	"digits":   func(v float64) string { return shown.Cell(shown.Number(v)) },
-	"stamp":    func(t time.Time) string { return t.Local().Format(time.DateTime) },
-	"machine":  func(t time.Time) string { return t.UTC().Format(time.RFC3339) },
-	"duration": duration,
-	"join":     strings.Join,
-	"short":    func(s string) string { return s[:min(len(s), 12)] },
-	"add":      func(a, b int) int { return a + b },
-	"segment":  url.PathEscape,
-	"parts":    func(s string) []string { return strings.SplitAfter(s, "+") },
+	"decimal":    shown.Decimal,
+	"signed":     shown.Signed,
+	"prob":       shown.Probability,
+	"bounds":     shown.Bounds,
+	"cell":       shown.Cell,
+	"number":     func(v shown.Number) string { return shown.Decimal(float64(v)) },
+	"difference": func(v shown.Number) string { return shown.Signed(float64(v)) },
+	"digits":     func(v float64) string { return shown.Cell(shown.Number(v)) },
+	"stamp":      func(t time.Time) string { return t.Local().Format(time.DateTime) },
+	"machine":    func(t time.Time) string { return t.UTC().Format(time.RFC3339) },
+	"duration":   duration,
+	"join":       strings.Join,
+	"short":      func(s string) string { return s[:min(len(s), 12)] },
+	"add":        func(a, b int) int { return a + b },
+	"segment":    url.PathEscape,
+	"parts":      func(s string) []string { return strings.SplitAfter(s, "+") },
 }
 
 // duration prints a time span in the two units that matter.

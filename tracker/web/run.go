@@ -19,7 +19,7 @@ import (
 type runPage struct {
 	tracker.Run
 	Sweep       tracker.Sweep
-	Worker      string
+	Partner     int64 // the baseline's run of the same backbone and seed; 0: there is none
 	Curves      []*chart
 	Diagnostics []diagnosticRow
 	TestSets    []string
@@ -81,6 +81,9 @@ func (s *Server) runPage(w http.ResponseWriter, r *http.Request) error {
 	if page.Sweep, err = store.SweepByID(ctx, page.SweepID); err != nil {
 		return err
 	}
+	if page.Partner, err = s.partner(ctx, page.Run, page.Sweep.Baseline); err != nil {
+		return err
+	}
 	results, err := store.Results(ctx, tracker.RunFilter{IDs: []int64{id}})
 	if err != nil {
 		return err
@@ -119,6 +122,18 @@ func (s *Server) runPage(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	return s.render(w, r, "run", fmt.Sprintf("Run %d", id), page)
+}
+
+// partner is the replicate of the baseline that a replicate is paired with.
+func (s *Server) partner(ctx context.Context, run tracker.Run, baseline string) (int64, error) {
+	if run.Phase != tracker.Replicate || run.Variant == baseline {
+		return 0, nil
+	}
+	var id int64
+	const query = `select coalesce(max(p.run_id), 0) from run r join run p using (sweep_id, dataset_id, backbone, split_seed)
+		where r.run_id = $1 and p.variant = $2 and p.phase = 'replicate' and p.planned`
+	err := s.config.Store.Pool().QueryRow(ctx, query, run.ID, baseline).Scan(&id)
+	return id, err
 }
 
 // groupResults sorts results by test set, those of all rows before those of levels.

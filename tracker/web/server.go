@@ -121,6 +121,7 @@ func (s *Server) routes() http.Handler {
 	page("GET /sweep/{id}/compare", s.comparisonPage)
 	page("GET /sweep/{id}/data/{dataset...}", s.auditPage)
 	page("GET /run/{id}", s.runPage)
+	page("GET /diff", s.diffPage)
 	page("GET /sql", s.consolePage)
 	page("POST /sql", s.consoleRun)
 	page("POST /sql.csv", s.consoleCSV)

@@ -65,7 +65,7 @@ type subgroupCell struct {
 func (s *Server) subgroups(ctx context.Context, sweep tracker.Sweep, metric metricChoice) ([]subgroupMap, error) {
 	key := fmt.Sprintf("subgroups %d %s", sweep.ID, metric.Key())
 	return remember(s, key, func() ([]subgroupMap, error) {
-		list, err := s.paired(ctx, sweep, metric, `grp not in ('', 'pattern')`)
+		list, err := s.paired(ctx, sweep, metric, `grp not in ('', 'pattern') and lvl <> ''`)
 		if err != nil {
 			return nil, err
 		}

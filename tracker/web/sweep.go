@@ -30,6 +30,7 @@ type sweepPage struct {
 	Board    []boardRow
 	Heat     []heatRow
 	Settings []importance
+	Parallel *parallel
 	Budgets  []budget
 	Unequal  bool // the search of some cell had more trials
 	Failures []failedRun
@@ -226,9 +227,18 @@ func (s *Server) board(ctx context.Context, page *sweepPage) error {
 		return err
 	}
 	page.heat(board)
-	settings := fmt.Sprintf("settings %d %s", page.ID, page.Metric.Name)
-	page.Settings, err = remember(s, settings, func() ([]importance, error) { return s.importances(ctx, page.ID, page.Metric.Name) })
+	trials, err := s.trials(ctx, page.ID, page.Metric.Name)
 	if err != nil {
+		return err
+	}
+	settings := fmt.Sprintf("settings %d %s", page.ID, page.Metric.Name)
+	if page.Settings, err = remember(s, settings, func() ([]importance, error) { return rankSettings(trials), nil }); err != nil {
+		return err
+	}
+	drawn := fmt.Sprintf("parallel %d %s %q %q", page.ID, page.Metric.Name, page.Filter.Backbone, page.Filter.Variant)
+	if page.Parallel, err = remember(s, drawn, func() (*parallel, error) {
+		return newParallel(trials, page.Filter, page.Metric, page.Settings), nil
+	}); err != nil {
 		return err
 	}
 	for _, b := range board {

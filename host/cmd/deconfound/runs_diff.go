@@ -1,41 +1,16 @@
 package main
 
 import (
-	"encoding/json"
 	"fmt"
 	"io"
-	"maps"
-	"slices"
 	"strconv"
 	"strings"
 
 	"github.com/spf13/cobra"
 
 	"github.com/deconfound/deconfound/tracker"
+	"github.com/deconfound/deconfound/tracker/shown"
 )
-
-// runsDiff is in what two runs differ.
-type runsDiff struct {
-	A       int64            `json:"a"`
-	B       int64            `json:"b"`
-	Spec    []specDifference `json:"spec"` // settings, data, plugins, provenance
-	Results []resultChange   `json:"results"`
-}
-
-// specDifference is a setting with two values; null where a run has none.
-type specDifference struct {
-	Key string          `json:"key"`
-	A   json.RawMessage `json:"a"`
-	B   json.RawMessage `json:"b"`
-}
-
-// resultChange is a final metric that differs.
-type resultChange struct {
-	Metric     string `json:"metric"`
-	A          number `json:"a"`
-	B          number `json:"b"`
-	Difference number `json:"difference"` // b - a
-}
 
 func newRunsDiff(a *app) *cobra.Command {
 	var all bool
@@ -57,17 +32,16 @@ func newRunsDiff(a *app) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			settings := make([]map[string]string, 2)
+			runs := make([]tracker.Run, 2)
 			for i, id := range ids {
-				run, err := store.Run(cmd.Context(), id)
-				if err != nil {
-					return err
-				}
-				if settings[i], err = settingsOf(run); err != nil {
+				if runs[i], err = store.Run(cmd.Context(), id); err != nil {
 					return err
 				}
 			}
-			diff := diffRuns(ids, settings, results)
+			diff, err := shown.DiffRuns(runs[0], runs[1], results)
+			if err != nil {
+				return err
+			}
 			return a.print(diff, func(w io.Writer) { printDiff(w, diff, all) })
 		},
 	}
@@ -75,76 +49,7 @@ func newRunsDiff(a *app) *cobra.Command {
 	return cmd
 }
 
-// settingsOf flattens all that a run depends on into dotted keys with JSON values.
-func settingsOf(run tracker.Run) (map[string]string, error) {
-	out := map[string]string{}
-	var spec map[string]any
-	if err := json.Unmarshal(run.Spec, &spec); err != nil {
-		return nil, fmt.Errorf("read the settings of run %d: %w", run.ID, err)
-	}
-	var environment map[string]any
-	if err := json.Unmarshal(run.Environment, &environment); err != nil {
-		return nil, fmt.Errorf("read the environment of run %d: %w", run.ID, err)
-	}
-	spec["environment"] = environment
-	spec["program"] = map[string]any{"version": run.HostVersion, "commit": run.GitCommit, "dirty": run.GitDirty}
-	return out, flatten(out, "", spec)
-}
-
-func flatten(out map[string]string, prefix string, v any) error {
-	if table, ok := v.(map[string]any); ok {
-		for key, field := range table {
-			if prefix != "" {
-				key = prefix + "." + key
-			}
-			if err := flatten(out, key, field); err != nil {
-				return err
-			}
-		}
-		return nil
-	}
-	text, err := json.Marshal(v)
-	out[prefix] = string(text)
-	return err
-}
-
-func diffRuns(ids []int64, settings []map[string]string, results map[int64]map[tracker.Metric]float64) runsDiff {
-	diff := runsDiff{A: ids[0], B: ids[1], Spec: []specDifference{}, Results: []resultChange{}}
-	keys := maps.Clone(settings[0])
-	maps.Copy(keys, settings[1])
-	for _, key := range slices.Sorted(maps.Keys(keys)) {
-		x, y := settings[0][key], settings[1][key]
-		if x != y {
-			diff.Spec = append(diff.Spec, specDifference{Key: key, A: raw(x), B: raw(y)})
-		}
-	}
-	values := make([]map[string]float64, 2)
-	names := map[string]bool{}
-	for i, id := range ids {
-		values[i] = map[string]float64{}
-		for m, v := range results[id] {
-			values[i][m.String()] = v
-			names[m.String()] = true
-		}
-	}
-	for _, name := range slices.Sorted(maps.Keys(names)) {
-		x, inA := values[0][name]
-		y, inB := values[1][name]
-		if inA && inB && !same(x, y) {
-			diff.Results = append(diff.Results, resultChange{Metric: name, A: number(x), B: number(y), Difference: number(y - x)})
-		}
-	}
-	return diff
-}
-
-func raw(text string) json.RawMessage {
-	if text == "" {
-		return nil
-	}
-	return json.RawMessage(text)
-}
-
-func printDiff(w io.Writer, diff runsDiff, all bool) {
+func printDiff(w io.Writer, diff shown.RunsDiff, all bool) {
 	if len(diff.Spec) == 0 {
 		fmt.Fprintln(w, "The runs have the same settings, data, plugins, program and environment.")
 	} else {

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"math"
 	"slices"
 
 	"github.com/spf13/cobra"
@@ -14,6 +13,7 @@ import (
 	"github.com/deconfound/deconfound/sdk"
 	"github.com/deconfound/deconfound/sweeps"
 	"github.com/deconfound/deconfound/tracker"
+	"github.com/deconfound/deconfound/tracker/shown"
 )
 
 // reran is what training a run again has shown.
@@ -119,7 +119,7 @@ func (a *app) rerun(ctx context.Context, id int64) (reran, error) {
 func (r *reran) compareResults(want, got map[tracker.Metric]float64) {
 	for m, w := range want {
 		r.Results++
-		if g, ok := got[m]; !ok || !same(g, w) {
+		if g, ok := got[m]; !ok || !shown.Same(g, w) {
 			r.Differ = append(r.Differ, fmt.Sprintf("%s: recorded %v, now %v", m, w, g))
 		}
 	}
@@ -164,12 +164,9 @@ func samePrediction(a, b tracker.Prediction) bool {
 		p.Label, p.Score, p.Observed, p.Weight = 0, 0, 0, 0
 		return p
 	}
-	return bits(a) == bits(b) && same(float64(a.Label), float64(b.Label)) && same(float64(a.Score), float64(b.Score)) &&
-		same(float64(a.Observed), float64(b.Observed)) && same(float64(a.Weight), float64(b.Weight))
+	return bits(a) == bits(b) && shown.Same(float64(a.Label), float64(b.Label)) && shown.Same(float64(a.Score), float64(b.Score)) &&
+		shown.Same(float64(a.Observed), float64(b.Observed)) && shown.Same(float64(a.Weight), float64(b.Weight))
 }
-
-// same is equality in which an undefined value equals another.
-func same(a, b float64) bool { return a == b || math.IsNaN(a) && math.IsNaN(b) }
 
 // nobody is the recorder of a run that is not recorded.
 type nobody struct{}

@@ -124,6 +124,9 @@ func (a *app) ui(ctx context.Context, request uiRequest) error {
 		Audit: func(ctx context.Context, hash string) (web.DatasetAudit, bool, error) {
 			return webAudit(ctx, store, hash)
 		},
+		Selection: func(ctx context.Context, q web.Question) (web.Selection, bool, error) {
+			return webSelection(ctx, store, q)
+		},
 		Comparable: func(metric string) bool {
 			_, err := stats.ParseMetric(metric)
 			return err == nil
