@@ -66,9 +66,9 @@ type parallelTrial struct {
 	Value                      float64
 }
 
-// trials reads what the search of a sweep found.
-func (s *Server) trials(ctx context.Context, sweep int64, metric string) ([]trialResult, error) {
-	return remember(s, fmt.Sprintf("trials %d %s", sweep, metric), func() ([]trialResult, error) {
+// trials reads what the search of a sweep found; state changes with it.
+func (s *Server) trials(ctx context.Context, sweep int64, metric, state string) ([]trialResult, error) {
+	return outlast(s, fmt.Sprintf("trials %d %s", sweep, metric), state, func() ([]trialResult, error) {
 		const query = `select r.run_id, d.name, r.backbone, r.variant, coalesce(r.spec->'parameters', '{}')::text::bytea, z.value
 			from run r join dataset d using (dataset_id) join result z using (run_id) join metric m using (metric_id)
 			where r.sweep_id = $1 and r.phase = 'search' and r.planned and r.state = 'done' and m.name = $2 and m.split = 'val' and m.grp = '' and z.value is not null
@@ -176,13 +176,14 @@ func newParallel(trials []trialResult, f filter, metric metricChoice, ranked []i
 
 // varying are the settings with several values, the important ones first.
 func varying(trials []trialResult, ranked []importance) []string {
-	seen := map[string]map[string]bool{}
+	first, several := map[string]any{}, map[string]bool{}
 	for _, t := range trials {
 		for name, v := range t.Settings {
-			if seen[name] == nil {
-				seen[name] = map[string]bool{}
+			if before, ok := first[name]; !ok {
+				first[name] = v
+			} else if !several[name] && settingText(before) != settingText(v) {
+				several[name] = true
 			}
-			seen[name][settingText(v)] = true
 		}
 	}
 	place := map[string]int{}
@@ -190,10 +191,8 @@ func varying(trials []trialResult, ranked []importance) []string {
 		place[r.Parameter] = i + 1
 	}
 	var names []string
-	for name, values := range seen {
-		if len(values) > 1 {
-			names = append(names, name)
-		}
+	for name := range several {
+		names = append(names, name)
 	}
 	rank := func(name string) int {
 		if n := place[name]; n > 0 {
@@ -236,22 +235,22 @@ func newAxis(name string, values []any) axis {
 	a := axis{name: name, low: math.Inf(1), high: math.Inf(-1)}
 	numeric := true
 	for _, v := range values {
-		if v == nil {
-			continue
-		}
-		n, ok := v.(float64)
-		numeric = numeric && ok
-		if ok {
+		if n, ok := v.(float64); ok {
 			a.low, a.high = min(a.low, n), max(a.high, n)
-		}
-		if text := settingText(v); !slices.Contains(a.levels, text) && len(a.levels) <= maxLines {
-			a.levels = append(a.levels, text)
+		} else if v != nil {
+			numeric = false
 		}
 	}
 	if numeric {
-		a.levels = nil
 		a.log = a.low > 0 && a.high/a.low >= 100
 		return a
+	}
+	seen := map[string]bool{}
+	for _, v := range values {
+		if text := settingText(v); v != nil && !seen[text] {
+			seen[text] = true
+			a.levels = append(a.levels, text)
+		}
 	}
 	slices.Sort(a.levels)
 	return a
@@ -265,8 +264,8 @@ func (a axis) at(v any) (float64, bool) {
 	case v == nil:
 		return 0, false
 	case a.levels != nil:
-		i := slices.Index(a.levels, settingText(v))
-		if i < 0 {
+		i, found := slices.BinarySearch(a.levels, settingText(v))
+		if !found {
 			return 0, false
 		}
 		if len(a.levels) > 1 {

@@ -84,18 +84,33 @@ func (s *Server) render(w http.ResponseWriter, r *http.Request, page, title stri
 
 // renderStatus makes the whole page before it sends the first byte.
 func (s *Server) renderStatus(w http.ResponseWriter, r *http.Request, status int, page, title string, content any) {
+	body, err := s.execute(r, page, title, content)
+	if err != nil {
+		http.Error(w, "the page could not be made; the program's output says why", http.StatusInternalServerError)
+		return
+	}
+	send(w, status, body)
+}
+
+// execute makes a page.
+func (s *Server) execute(r *http.Request, page, title string, content any) ([]byte, error) {
 	f := frame{
 		Title: title, Path: r.URL.Path, FormKey: s.formKey, Version: s.config.Version,
-		LoggedIn: s.config.Token != "" && s.admitted(r), Plugins: s.config.Plugins != nil, Content: content,
+		LoggedIn: s.loggedIn(r), Plugins: s.config.Plugins != nil, Content: content,
 		Sheet: s.assets["style.css"].url, Script: s.assets["page.js"].url, Theme: s.assets["theme.js"].url,
 	}
 	var b bytes.Buffer
 	if err := s.pages[page].Execute(&b, f); err != nil {
 		s.log.Error("template failed", "page", page, "error", err)
-		http.Error(w, "the page could not be made; the program's output says why", http.StatusInternalServerError)
-		return
+		return nil, err
 	}
+	return b.Bytes(), nil
+}
+
+func (s *Server) loggedIn(r *http.Request) bool { return s.config.Token != "" && s.admitted(r) }
+
+func send(w http.ResponseWriter, status int, body []byte) {
 	w.Header().Set("Content-Type", "text/html; charset=utf-8")
 	w.WriteHeader(status)
-	_, _ = w.Write(b.Bytes()) // a visitor who left is no failure
+	_, _ = w.Write(body) // a visitor who left is no failure
 }

@@ -3,6 +3,7 @@ package web
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"math"
 	"net/http"
@@ -39,6 +40,8 @@ type sweepPage struct {
 	Page     int
 	Pages    int
 	States   []string
+
+	trials, replicates string // change with the runs of each phase that are done
 }
 
 // metricChoice is a final metric of all rows of a test set.
@@ -84,6 +87,10 @@ type budget struct {
 	Seeds, SeedsDone, SeedsFailed    int
 	Epochs                           int
 	Seconds                          float64
+
+	// TrialState and SeedState change with the runs that are done. What a run that is
+	// done has stored does not change any more.
+	TrialState, SeedState string
 }
 
 // Time is what workers spent on the cell's runs.
@@ -124,19 +131,40 @@ func number(r *http.Request, name string) (int64, error) {
 	return n, nil
 }
 
+// sweepPage sends the page as it was made since the last change: many look at it, and
+// it is over thousands of runs.
 func (s *Server) sweepPage(w http.ResponseWriter, r *http.Request) error {
-	ctx := r.Context()
 	id, err := number(r, "id")
 	if err != nil {
 		return err
 	}
+	// A sweep can be paused without a change of any run.
+	var state string
+	const query = `select concat_ws(' ', revision, paused_at, cancelled_at, pause_reason) from sweep where sweep_id = $1`
+	if err := s.config.Store.Pool().QueryRow(r.Context(), query, id).Scan(&state); errors.Is(err, pgx.ErrNoRows) {
+		return notFound("there is no such sweep")
+	} else if err != nil {
+		return err
+	}
+	key := fmt.Sprintf("%s?%s %t %s", r.URL.Path, r.URL.RawQuery, s.loggedIn(r), state)
+	body, err := rememberPage(s, key, func() ([]byte, error) { return s.makeSweepPage(r, id) })
+	if err != nil {
+		return err
+	}
+	send(w, http.StatusOK, body)
+	return nil
+}
+
+func (s *Server) makeSweepPage(r *http.Request, id int64) ([]byte, error) {
+	ctx := r.Context()
+	var err error
 	page := sweepPage{States: []string{"queued", "running", "paused", "done", "failed", "cancelled", "lost", "pruned"}}
 	if page.Sweep, err = s.config.Store.SweepByID(ctx, id); err != nil {
-		return err
+		return nil, err
 	}
 	counts, err := s.progressOf(ctx, id)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	if p := counts[id]; p != nil {
 		page.progress = *p
@@ -145,25 +173,25 @@ func (s *Server) sweepPage(w http.ResponseWriter, r *http.Request) error {
 	q := r.URL.Query()
 	page.Filter = filter{Backbone: q.Get("backbone"), Variant: q.Get("variant"), State: q.Get("state"), Phase: q.Get("phase")}
 	if page.Metrics, err = s.metricChoices(ctx, page.Sweep); err != nil {
-		return err
+		return nil, err
 	}
 	page.choose(q.Get("metric"), sweepMetric(page.Spec))
 	for _, f := range []func(context.Context, *sweepPage) error{s.budgets, s.board, s.failures} {
 		if err := f(ctx, &page); err != nil {
-			return err
+			return nil, err
 		}
 	}
 	if s.config.Audit != nil {
 		if page.Datasets, err = s.datasets(ctx, id); err != nil {
-			return err
+			return nil, err
 		}
 	}
 	page.sort(q.Get("sort"))
 	page.Page, _ = strconv.Atoi(q.Get("page")) // what is no number is the first page
 	if err := s.runList(ctx, &page); err != nil {
-		return err
+		return nil, err
 	}
-	return s.render(w, r, "sweep", page.Name, &page)
+	return s.execute(r, "sweep", page.Name, &page)
 }
 
 // sweepMetric is the name of the metric that the sweep's file declares, without
@@ -222,21 +250,21 @@ func (s *Server) board(ctx context.Context, page *sweepPage) error {
 		return nil
 	}
 	key := fmt.Sprintf("board %d %s", page.ID, page.Metric.Key())
-	board, err := remember(s, key, func() ([]boardRow, error) { return s.readBoard(ctx, page.Sweep, page.Metric) })
+	board, err := outlast(s, key, page.replicates, func() ([]boardRow, error) { return s.readBoard(ctx, page.Sweep, page.Metric) })
 	if err != nil {
 		return err
 	}
 	page.heat(board)
-	trials, err := s.trials(ctx, page.ID, page.Metric.Name)
+	trials, err := s.trials(ctx, page.ID, page.Metric.Name, page.trials)
 	if err != nil {
 		return err
 	}
 	settings := fmt.Sprintf("settings %d %s", page.ID, page.Metric.Name)
-	if page.Settings, err = remember(s, settings, func() ([]importance, error) { return rankSettings(trials), nil }); err != nil {
+	if page.Settings, err = outlast(s, settings, page.trials, func() ([]importance, error) { return rankSettings(trials), nil }); err != nil {
 		return err
 	}
 	drawn := fmt.Sprintf("parallel %d %s %q %q", page.ID, page.Metric.Name, page.Filter.Backbone, page.Filter.Variant)
-	if page.Parallel, err = remember(s, drawn, func() (*parallel, error) {
+	if page.Parallel, err = outlast(s, drawn, page.trials, func() (*parallel, error) {
 		return newParallel(trials, page.Filter, page.Metric, page.Settings), nil
 	}); err != nil {
 		return err
@@ -386,7 +414,9 @@ func (s *Server) readBudgets(ctx context.Context, sweep int64) ([]budget, error)
 			count(*) filter (where phase = 'search' and state in ('failed', 'lost')),
 			count(*) filter (where phase = 'replicate'), count(*) filter (where phase = 'replicate' and state = 'done'),
 			count(*) filter (where phase = 'replicate' and state in ('failed', 'lost')),
-			sum(epoch), coalesce(sum(extract(epoch from busy)), 0)::float8
+			sum(epoch), coalesce(sum(extract(epoch from busy)), 0)::float8,
+			concat_ws(' ', count(*) filter (where phase = 'search' and state = 'done'), sum(run_id) filter (where phase = 'search' and state = 'done'), max(ended_at) filter (where phase = 'search' and state = 'done')),
+			concat_ws(' ', count(*) filter (where phase = 'replicate' and state = 'done'), sum(run_id) filter (where phase = 'replicate' and state = 'done'), max(ended_at) filter (where phase = 'replicate' and state = 'done'))
 		from run join dataset d using (dataset_id) where sweep_id = $1 and planned group by 1, 2, 3 order by 1, 2, min(run_id)`
 	rows, err := s.config.Store.Pool().Query(ctx, query, sweep)
 	if err != nil {
@@ -402,6 +432,8 @@ func (s *Server) budgets(ctx context.Context, page *sweepPage) error {
 		return err
 	}
 	for _, b := range page.Budgets {
+		page.trials += b.TrialState + ","
+		page.replicates += b.SeedState + ","
 		page.Unequal = page.Unequal || b.Trials != page.Budgets[0].Trials
 		if !slices.Contains(page.Variants, b.Variant) {
 			page.Variants = append(page.Variants, b.Variant)
@@ -442,13 +474,13 @@ func lastLines(text string, n int) string {
 
 // runList reads one page of the runs that the filter selects.
 func (s *Server) runList(ctx context.Context, page *sweepPage) error {
-	const where = ` from run join dataset d using (dataset_id) where sweep_id = $1 and ($2 = '' or backbone = $2) and ($3 = '' or variant = $3)
+	const where = ` where sweep_id = $1 and ($2 = '' or backbone = $2) and ($3 = '' or variant = $3)
 		and ($4 = '' or state::text = $4) and ($5 = '' or phase::text = $5)`
 	args := []any{page.ID, page.Filter.Backbone, page.Filter.Variant, page.Filter.State, page.Filter.Phase}
 	var err error
 	page.Matching, err = remember(s, fmt.Sprintf("matching %d %+v", page.ID, page.Filter), func() (int, error) {
 		var n int
-		err := s.config.Store.Pool().QueryRow(ctx, `select count(*)`+where, args...).Scan(&n)
+		err := s.config.Store.Pool().QueryRow(ctx, `select count(*) from run`+where, args...).Scan(&n)
 		return n, err
 	})
 	if err != nil {
@@ -456,7 +488,8 @@ func (s *Server) runList(ctx context.Context, page *sweepPage) error {
 	}
 	page.Pages = max(1, (page.Matching+pageSize-1)/pageSize)
 	page.Page = min(max(page.Page, 1), page.Pages)
-	const columns = `select run_id, d.name, backbone, variant, phase::text, trial, split_seed, state::text, error_code, planned, epoch, epochs`
+	const columns = `select run_id, d.name, backbone, variant, phase::text, trial, split_seed, state::text, error_code, planned, epoch, epochs
+		from run join dataset d using (dataset_id)`
 	rows, err := s.config.Store.Pool().Query(ctx, columns+where+` order by run_id limit $6 offset $7`, append(args, pageSize, (page.Page-1)*pageSize)...)
 	if err != nil {
 		return err

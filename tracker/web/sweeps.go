@@ -113,7 +113,7 @@ func (s *Server) expected(ctx context.Context, row *sweepRow) {
 	n := 0
 	if row.Open() && s.config.Expected != nil {
 		var err error
-		if n, err = s.config.Expected(ctx, row.Sweep); err != nil {
+		if n, err = remember(s, fmt.Sprintf("expected %d", row.ID), func() (int, error) { return s.config.Expected(ctx, row.Sweep) }); err != nil {
 			s.log.Warn("count the runs of a sweep", "sweep", row.Name, "error", err)
 		}
 	}
