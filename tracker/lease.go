@@ -91,13 +91,22 @@ func (l Lease) hold(ctx context.Context, tx pgx.Tx, sweep bool) error {
 			return err
 		}
 	}
+	batch := &pgx.Batch{}
+	l.queueHold(batch)
+	return tx.SendBatch(ctx, batch).Close()
+}
+
+// queueHold is hold, without the sweep, as a part of a batch.
+func (l Lease) queueHold(batch *pgx.Batch) {
 	const lock = `select run_id from run where run_id = $1 and fence = $2 and state = 'running' and worker_id = $3 for no key update`
-	var id int64
-	err := tx.QueryRow(ctx, lock, l.Run.ID, l.Fence, l.Worker).Scan(&id)
-	if errors.Is(err, pgx.ErrNoRows) {
-		return ErrFenced
-	}
-	return err
+	batch.Queue(lock, l.Run.ID, l.Fence, l.Worker).QueryRow(func(row pgx.Row) error {
+		var id int64
+		err := row.Scan(&id)
+		if errors.Is(err, pgx.ErrNoRows) {
+			return ErrFenced
+		}
+		return err
+	})
 }
 
 // SetProgress records how many epochs of the run are completed, for people that

@@ -2,6 +2,7 @@ package tracker_test
 
 import (
 	"context"
+	"errors"
 	"math"
 	"math/rand/v2"
 	"strconv"
@@ -83,6 +84,68 @@ func TestAppendPoints_Replay(t *testing.T) {
 	want = map[tracker.Metric]tracker.Summary{loss: {N: 1, LastStep: 5, Last: math.NaN(), Min: math.NaN(), Max: math.NaN()}}
 	if d := cmp.Diff(want, got, cmpopts.EquateNaNs()); d != "" || err != nil {
 		t.Errorf("only NaN: %v\n%s", err, d)
+	}
+}
+
+// Many points at once, of which the later ones have as many but other metrics, or
+// come again, are stored like few.
+func TestAppendPoints_Long(t *testing.T) {
+	b := setup(t)
+	l := b.lease(1)
+	const steps = 1500
+	value := func(step int) float64 { return math.Cos(float64(step)) }
+	points := make([]tracker.Point, steps)
+	want := map[tracker.Metric][]tracker.StepValue{}
+	for i := range points {
+		metrics := []tracker.Metric{loss, auroc}
+		if i >= 1000 && i%7 != 0 {
+			metrics[1] = aurocMen
+		}
+		points[i] = tracker.Point{Step: 3 * i, Values: map[tracker.Metric]float64{}}
+		for k, m := range metrics {
+			points[i].Values[m] = value(i) + float64(k)
+			want[m] = append(want[m], tracker.StepValue{Step: 3 * i, Value: value(i) + float64(k)})
+		}
+	}
+	for _, part := range [][]tracker.Point{points[:100], points, points[700:]} {
+		if err := b.store.AppendPoints(t.Context(), l, part); err != nil {
+			t.Fatal(err)
+		}
+	}
+	summary, err := b.store.Summary(t.Context(), l.Run.ID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for m, curve := range want {
+		history, err := b.store.MetricHistory(t.Context(), m, l.Run.ID)
+		if d := cmp.Diff(curve, history[l.Run.ID]); d != "" || err != nil {
+			t.Errorf("%s: %v (-want +got):\n%s", m, err, d)
+		}
+		sum := tracker.Summary{N: len(curve), LastStep: curve[len(curve)-1].Step, Last: curve[len(curve)-1].Value, Min: math.Inf(1), Max: math.Inf(-1)}
+		for _, at := range curve {
+			sum.Min, sum.Max = min(sum.Min, at.Value), max(sum.Max, at.Value)
+		}
+		if d := cmp.Diff(sum, summary[m]); d != "" {
+			t.Errorf("summary of %s (-want +got):\n%s", m, d)
+		}
+	}
+	// Nothing of a lease that is gone is stored, and the connections stay of use.
+	stale := l
+	stale.Fence++
+	more := make([]tracker.Point, 100)
+	for i := range more {
+		more[i] = tracker.Point{Step: 10_000 + i, Values: map[tracker.Metric]float64{loss: 1}}
+	}
+	for range 10 {
+		if err := b.store.AppendPoints(t.Context(), stale, more); !errors.Is(err, tracker.ErrFenced) {
+			t.Fatalf("a lease that is gone: got %v", err)
+		}
+	}
+	if got := b.rows(`select count(*) from point`); got != strconv.Itoa(steps)+"\n" {
+		t.Errorf("got %s rows", got)
+	}
+	if findings, err := b.store.Check(t.Context()); err != nil || len(findings) > 0 {
+		t.Errorf("check: %v, %v", findings, err)
 	}
 }
 

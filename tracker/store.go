@@ -122,8 +122,14 @@ func (s *Store) Close() {
 // PostgreSQL aborts it because of a deadlock or a serialization failure, f runs
 // again in a new transaction, at most three times in all.
 func (s *Store) InTx(ctx context.Context, f func(tx pgx.Tx) error) error {
+	return retried(func() error { return pgx.BeginFunc(ctx, s.pool, f) })
+}
+
+// retried calls f, which is a transaction, and does so again as long as PostgreSQL
+// aborts it for no fault of its own, at most three times in all.
+func retried(f func() error) error {
 	for attempt := 1; ; attempt++ {
-		err := pgx.BeginFunc(ctx, s.pool, f)
+		err := f()
 		if attempt < 3 && retryable(err) {
 			continue
 		}

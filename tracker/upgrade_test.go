@@ -86,6 +86,7 @@ var recorded = []struct {
 	{18, `
 		insert into retention (owner, what, sweep_id, days) select owner, 'logs', sweep_id, null from sweep;
 		insert into removal (sweep_id, what, bytes) select sweep_id, 'artifacts', 1 from sweep;`},
+	{19, `select count(*) from metric;`},
 	{20, `insert into dataset_audit (dataset_id, audit) select dataset_id, '{"rows": 12}' from dataset;`},
 }
 
