@@ -21,7 +21,7 @@ type tpe struct {
 	space             *space
 	source            Source
 	random            *random
-	groups            [][]*Dimension
+	groups            []*group
 	trials            int
 	startup, parallel int
 	epochs            int
@@ -35,7 +35,7 @@ func newTPE(s *space, c Config, draws *random) *tpe {
 		space: s, source: c.Source, random: draws, trials: c.Trials, startup: c.Startup, parallel: c.Parallel, epochs: c.Epochs,
 	}
 	conditions := []string{""}
-	t.groups = [][]*Dimension{nil}
+	t.groups = []*group{{}}
 	for i := range s.Dimensions {
 		d := &s.Dimensions[i]
 		if !d.Free() || d.With != "" {
@@ -44,11 +44,11 @@ func newTPE(s *space, c Config, draws *random) *tpe {
 		at := slices.Index(conditions, d.When)
 		if at < 0 {
 			at = len(conditions)
-			conditions, t.groups = append(conditions, d.When), append(t.groups, nil)
+			conditions, t.groups = append(conditions, d.When), append(t.groups, &group{})
 		}
-		t.groups[at] = append(t.groups[at], d)
+		t.groups[at].dimensions = append(t.groups[at].dimensions, d)
 	}
-	t.groups = slices.DeleteFunc(t.groups, func(g []*Dimension) bool { return len(g) == 0 })
+	t.groups = slices.DeleteFunc(t.groups, func(g *group) bool { return len(g.dimensions) == 0 })
 	return t
 }
 
@@ -71,39 +71,48 @@ func (t *tpe) ready(m *Machine, k int) bool {
 // seenTrial is a trial as a proposal sees it.
 type seenTrial struct {
 	*Trial
-	epoch int     // 0: it is still trained
+	epoch int
 	loss  float64 // at epoch
 }
 
 // split parts the trials that trial k may look at into the best ones and the
 // others, each in the order of their numbers.
-func (t *tpe) split(m *Machine, k int) (good, bad []seenTrial, observed int) {
-	var shown []seenTrial
-	for _, o := range m.trials[:k] {
+func (t *tpe) split(m *Machine, k int) (good, bad []*Trial, observed int) {
+	shown := make([]seenTrial, 0, k)
+	for _, o := range m.trials[:max(0, min(k, k-t.parallel+1))] {
 		if o.State == Repeat || o.State == Failed {
 			continue
 		}
-		s := seenTrial{Trial: o}
-		if o.Number <= k-t.parallel {
-			var value float64
-			s.epoch, value = o.last(t.epochs)
-			s.loss = m.loss(value)
-		}
-		if s.epoch == 0 {
-			bad = append(bad, s)
-		} else {
-			shown = append(shown, s)
+		if epoch, value := o.last(t.epochs); epoch > 0 {
+			shown = append(shown, seenTrial{Trial: o, epoch: epoch, loss: m.loss(value)})
 		}
 	}
 	observed = len(shown)
+	// The best of them, of equal ones the older; a trial seldom is among them.
 	n := min(int(math.Ceil(0.1*float64(observed))), 25)
-	slices.SortStableFunc(shown, func(a, b seenTrial) int {
-		return cmp.Or(cmp.Compare(b.epoch, a.epoch), cmp.Compare(a.loss, b.loss))
-	})
-	good, bad = shown[:n:n], append(bad, shown[n:]...)
-	byNumber := func(a, b seenTrial) int { return cmp.Compare(a.Number, b.Number) }
-	slices.SortFunc(good, byNumber)
-	slices.SortFunc(bad, byNumber)
+	best := make([]seenTrial, 0, n+1)
+	for _, s := range shown {
+		at, _ := slices.BinarySearchFunc(best, s, func(b, s seenTrial) int {
+			return cmp.Or(cmp.Compare(s.epoch, b.epoch), cmp.Compare(b.loss, s.loss), -1)
+		})
+		if at < n {
+			best = slices.Insert(best, at, s)[:min(n, len(best)+1)]
+		}
+	}
+	for _, s := range best {
+		good = append(good, s.Trial)
+	}
+	slices.SortFunc(good, func(a, b *Trial) int { return cmp.Compare(a.Number, b.Number) })
+	bad = make([]*Trial, 0, k)
+	rest := good
+	for _, o := range m.trials[:k] {
+		switch {
+		case len(rest) > 0 && rest[0] == o:
+			rest = rest[1:]
+		case o.State != Repeat && o.State != Failed:
+			bad = append(bad, o)
+		}
+	}
 	return good, bad, observed
 }
 
@@ -139,32 +148,120 @@ func (t *tpe) propose(m *Machine, k int) (Point, bool) {
 	return t.random.propose(m, k)
 }
 
+// group is parameters with the same condition, and what proposals need to know again.
+type group struct {
+	dimensions []*Dimension
+	seen       [][]float64 // coordinates of the trials by number; nil: not looked at, empty: without these parameters
+	bad        *parzen     // density of the trials in members, in the order of their numbers
+	members    []int
+}
+
+// coordinates are where a trial is; false if it has not all parameters of the group.
+func (g *group) coordinates(t *Trial) ([]float64, bool) {
+	if len(g.seen) <= t.Number {
+		g.seen = append(g.seen, make([][]float64, t.Number+1-len(g.seen))...)
+	}
+	if g.seen[t.Number] == nil {
+		x := make([]float64, 0, len(g.dimensions))
+		for _, d := range g.dimensions {
+			v, ok := t.Point[d.Name]
+			if !ok {
+				x = x[:0]
+				break
+			}
+			x = append(x, d.coordinate(v))
+		}
+		g.seen[t.Number] = x
+	}
+	return g.seen[t.Number], len(g.seen[t.Number]) > 0
+}
+
+// observations are the coordinates of the trials that have all dimensions of the
+// group.
+func (g *group) observations(trials []*Trial) [][]float64 {
+	var out [][]float64
+	for _, t := range trials {
+		if x, ok := g.coordinates(t); ok {
+			out = append(out, x)
+		}
+	}
+	return out
+}
+
+// rebuilt is the share of the members from which on changing the density of the bad
+// trials takes longer than making it anew.
+const rebuilt = 1.0 / 32
+
+// density is that of the bad trials: as it was at the last proposal, but for the few
+// that have come or gone since.
+func (g *group) density(bad []*Trial) *parzen {
+	members := make([]int, 0, len(bad))
+	for _, t := range bad {
+		if _, ok := g.coordinates(t); ok {
+			members = append(members, t.Number)
+		}
+	}
+	most := int(rebuilt * float64(len(members)))
+	if g.bad == nil || !g.follow(members, most) {
+		g.bad = newParzen(g.dimensions, g.observations(bad))
+	}
+	g.members = members
+	return g.bad
+}
+
+// follow changes the density to that of members; false if that takes more than so
+// many changes, and the density then is of no use.
+func (g *group) follow(members []int, most int) bool {
+	changes := 0
+	for i := 0; i < max(len(members), len(g.members)); i++ {
+		for i < len(g.members) && (i >= len(members) || g.members[i] < members[i]) {
+			if changes++; changes > most {
+				return false
+			}
+			g.bad.remove(i)
+			g.members = slices.Delete(g.members, i, i+1)
+		}
+		if i < len(members) && (i >= len(g.members) || g.members[i] > members[i]) {
+			if changes++; changes > most {
+				return false
+			}
+			g.bad.insert(i, g.seen[members[i]])
+			g.members = slices.Insert(g.members, i, members[i])
+		}
+	}
+	if changes > 0 {
+		g.bad.weigh(len(members))
+	}
+	return true
+}
+
 // rank draws points of a group of dimensions from the density of the good trials
 // and sorts them by how much likelier they are good than bad, the best first.
-func (t *tpe) rank(group []*Dimension, good, bad []seenTrial, k int) []Point {
-	l, g := newParzen(group, observations(group, good)), newParzen(group, observations(group, bad))
-	rng := t.source.stream(k, "tpe "+group[0].Name)
+func (t *tpe) rank(group *group, good, bad []*Trial, k int) []Point {
+	l, g := newParzen(group.dimensions, group.observations(good)), group.density(bad)
+	rng := t.source.stream(k, "tpe "+group.dimensions[0].Name)
 	type candidate struct {
 		point Point
 		score float64
 	}
 	drawn := make([]candidate, candidates)
-	at := make([][]float64, candidates)
+	ats := make([][]float64, candidates)
 	for i := range drawn {
 		values := l.sample(rng)
-		at[i] = make([]float64, len(group))
+		at := make([]float64, len(values))
 		drawn[i].point = Point{}
-		for j, d := range group {
-			drawn[i].point[d.Name], at[i][j] = values[j], d.coordinate(values[j])
+		for j, d := range group.dimensions {
+			drawn[i].point[d.Name], at[j] = values[j], d.coordinate(values[j])
 		}
+		ats[i] = at
 	}
-	// After ten thousand trials each score is ten thousand terms a parameter.
+	// After ten thousand trials each score looks at ten thousand kernels.
 	workers := min(runtime.GOMAXPROCS(0), candidates)
 	var scoring sync.WaitGroup
 	for w := range workers {
 		scoring.Go(func() {
 			for i := w; i < candidates; i += workers {
-				drawn[i].score = l.logDensity(at[i]) - g.logDensity(at[i])
+				drawn[i].score = l.logDensity(ats[i]) - g.logDensity(ats[i])
 			}
 		})
 	}
@@ -173,26 +270,6 @@ func (t *tpe) rank(group []*Dimension, good, bad []seenTrial, k int) []Point {
 	out := make([]Point, len(drawn))
 	for i := range drawn {
 		out[i] = drawn[i].point
-	}
-	return out
-}
-
-// observations are the coordinates of the trials that have all dimensions of a
-// group.
-func observations(group []*Dimension, trials []seenTrial) [][]float64 {
-	var out [][]float64
-	for _, t := range trials {
-		x := make([]float64, 0, len(group))
-		for _, d := range group {
-			v, ok := t.Point[d.Name]
-			if !ok {
-				break
-			}
-			x = append(x, d.coordinate(v))
-		}
-		if len(x) == len(group) {
-			out = append(out, x)
-		}
 	}
 	return out
 }
