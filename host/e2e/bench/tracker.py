@@ -85,11 +85,10 @@ insert into result select run_id, metric_id, random() from run, metric;
 analyze;
 """
 OUR_LIST = """
-select r.run_id, r.sweep, r.dataset, r.backbone, r.variant, r.phase, r.trial, r.seed, r.state, r.started_at, r.ended_at, r.spec, z.metrics, z.scores
+select r.run_id, r.sweep, r.dataset, r.backbone, r.variant, r.phase, r.trial, r.seed, r.state, r.started_at, r.ended_at, r.spec, {values}
   from deconfound.runs r join (
-    select run_id, array_agg(metric_id) as metrics, array_agg(value) as scores, max(value) filter (where metric_id = %s) as by
-      from deconfound.result group by run_id) z using (run_id)
- where r.sweep = 'bench' order by z.by desc"""
+    select run_id, {columns} from deconfound.result group by run_id) z using (run_id)
+ where r.sweep = 'bench' order by z.m{by} desc"""
 
 
 def list_ours(databases):
@@ -106,8 +105,12 @@ def list_ours(databases):
             start = time.perf_counter()
             names = {i: f"{split}/{name}" for i, split, name in db.execute("select metric_id, split, name from deconfound.metric")}
             by = next(i for i, name in names.items() if name == "test/auroc")
-            rows = db.execute(OUR_LIST, [by]).fetchall()
-            rows = [(*row[:-2], {names[i]: v for i, v in zip(row[-2], row[-1])}) for row in rows]
+            # A column for each metric: numbers are read faster than arrays.
+            query = OUR_LIST.format(by=by, values=", ".join(f"z.m{i}" for i in names),
+                                    columns=", ".join(f"max(value) filter (where metric_id = {i}) as m{i}" for i in names))
+            rows = db.execute(query, binary=True).fetchall()
+            metrics = list(names.values())
+            rows = [(*row[:-len(metrics)], dict(zip(metrics, row[-len(metrics):]))) for row in rows]
             times.append(time.perf_counter() - start)
             assert len(rows) == 30000 and len(rows[0][-1]) == 10 and rows[0][-1]["test/auroc"] >= rows[-1][-1]["test/auroc"]
     return min(times)
@@ -256,7 +259,7 @@ def main():
         f"30,000 runs sorted: {f['ours.list.s']:.2f} s, MLflow {f['mlflow.list.s']:.1f} s, ratio {f['mlflow.list.s'] / f['ours.list.s']:.0f}",
         f"next suggestion: {f['suggest.ms']:.0f} ms (best {f['suggest.min.ms']:.0f}), Optuna {f['optuna.suggest.ms']:.0f} ms, ratio {f['optuna.suggest.ms'] / f['suggest.ms']:.1f}",
         f"  processor time: {f['suggest.cpu.ms']:.0f} ms, Optuna {f['optuna.suggest.cpu.ms']:.0f} ms, ratio {f['optuna.suggest.cpu.ms'] / f['suggest.cpu.ms']:.1f}",
-        f"  first of a process: {f['suggest.takeover.s']:.2f} s, Optuna {f['optuna.first.s']:.2f} s",
+        f"  first of a process: {f['suggest.takeover.s']:.2f} s, Optuna {f['optuna.first.s']:.2f} s, ratio {f['optuna.first.s'] / f['suggest.takeover.s']:.1f}",
         f"overhead of a run: {f['overhead.small.ms']:.1f} ms in sweeps of 100, {f['overhead.large.ms']:.1f} ms in one of 10,000, ratio {f['overhead.large.ms'] / f['overhead.small.ms']:.2f}",
         f"  processor time: {f['overhead.small.cpu.ms']:.1f} and {f['overhead.large.cpu.ms']:.1f} ms, ratio {f['overhead.large.cpu.ms'] / f['overhead.small.cpu.ms']:.2f}",
         f"status {f['status.ms']:.0f} ms; leaderboard: one metric {f['leaderboard.metric.ms']:.0f} ms, a sweep {f['leaderboard.sweep.ms']:.0f} ms, all {f['leaderboard.all.ms']:.0f} ms",
