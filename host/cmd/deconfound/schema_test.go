@@ -66,7 +66,7 @@ var outputs = map[string]output{
 	"plugin show":           {of: []any{shownPlugin{}}},
 	"report":                {of: []any{written{}}},
 	"run":                   {of: []any{sweeps.Status{}, invalid{}}},
-	"runs diff":             {of: []any{runsDiff{}}},
+	"runs diff":             {of: []any{shown.RunsDiff{}}},
 	"runs logs":             {of: []any{runLog{}}},
 	"runs ls":               {of: []any{[]tracker.Run{}}},
 	"runs rerun":            {of: []any{reran{}}},
