@@ -247,6 +247,12 @@ func (c *course) look(touched map[int][]int) (wants, error) {
 		}
 	}
 	w.full = w.full || c.fresh
+	if w.full {
+		as, err := c.asPlanned()
+		if err != nil || as {
+			return wants{}, err
+		}
+	}
 	for i := range c.plan.Cells {
 		if _, ok := touched[i]; !ok && !w.full {
 			continue
@@ -260,6 +266,26 @@ func (c *course) look(touched map[int][]int) (wants, error) {
 		}
 	}
 	return w, nil
+}
+
+// asPlanned reports whether the tracker has all runs of the plan and no others.
+func (c *course) asPlanned() (bool, error) {
+	wanted := make(map[Hash]bool, len(c.runs))
+	for i := range c.plan.Cells {
+		if err := c.each(i, nil, true, func(hash Hash, _ func() RunSpec) { wanted[hash] = true }); err != nil {
+			return false, err
+		}
+	}
+	planned := 0
+	for hash, r := range c.runs {
+		if r.Planned {
+			if !wanted[hash] {
+				return false, nil
+			}
+			planned++
+		}
+	}
+	return planned == len(wanted), nil
 }
 
 // each calls f for the runs of a cell that are wanted: its replicates, and of the

@@ -128,6 +128,7 @@ type policy struct {
 	Requires Requires      `json:"requires"`
 	Contract int           `json:"contract"`
 	hours    bool          // the sweep has a budget of hours
+	revision int           // of the plan that said so
 	read     time.Time
 }
 
@@ -274,8 +275,8 @@ func (p *process) poke() {
 	}
 }
 
-// policy reads what a sweep's plan says about slices. It is cached for a short
-// time: the plan of a large sweep is large.
+// policy reads what a sweep's plan says about slices. It is believed for a short time;
+// then the plan, which is large if the sweep is, is read again only if it is another.
 func (p *process) policy(ctx context.Context, sweepID int64) (policy, error) {
 	p.mu.Lock()
 	known, ok := p.policies[sweepID]
@@ -298,18 +299,25 @@ func (p *process) policyFrom(ctx context.Context, read tracker.Reader, sweepID i
 	if ok && time.Since(known.read) < policyLifetime {
 		return known, nil
 	}
-	sweep, err := read.SweepByID(ctx, sweepID)
+	now := time.Now()
+	sweep, err := read.SweepHeadByID(ctx, sweepID)
 	if err != nil {
 		return policy{}, err
 	}
-	plan, err := StoredPlan(sweep)
-	if err != nil {
-		return policy{}, specError{err}
+	if !ok || known.revision != sweep.Revision {
+		if sweep, err = read.SweepByID(ctx, sweepID); err != nil {
+			return policy{}, err
+		}
+		plan, err := StoredPlan(sweep)
+		if err != nil {
+			return policy{}, specError{err}
+		}
+		known = policy{
+			Retry: plan.Retry, Slice: plan.Slice, Requires: plan.Requires, Contract: max(plan.Contract, 1),
+			hours: plan.Budget.Hours > 0, revision: sweep.Revision,
+		}
 	}
-	known = policy{
-		Retry: plan.Retry, Slice: plan.Slice, Requires: plan.Requires, Contract: max(plan.Contract, 1),
-		hours: plan.Budget.Hours > 0, read: time.Now(),
-	}
+	known.read = now
 	p.mu.Lock()
 	p.policies[sweepID] = known
 	p.mu.Unlock()
