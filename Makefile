@@ -128,7 +128,7 @@ bench-sweep: build ## a whole sweep against PyTorch, Optuna and MLflow on the Po
 	python3 host/e2e/bench/sweep.py --server $(SERVER) --python $(firstword $(PYTHON))
 
 .PHONY: bench-tracker
-bench-tracker: build ## the tracker against MLflow and Optuna on the PostgreSQL SERVER of this machine; three minutes
+bench-tracker: build ## the tracker against MLflow and Optuna on the PostgreSQL SERVER of this machine; four minutes
 	$(firstword $(PYTHON)) host/e2e/bench/tracker.py --server $(SERVER)
 
 .PHONY: generate

@@ -15,15 +15,21 @@ of ours are the tests TestMeasure of ./tracker and ./sweeps; beside them:
   trials of 6 parameters in its storage: of a process that has just begun, and of one
   that has them in its cache. Ours is asked the same way: the search is brought up to
   date, proposes, and the trial is stored.
+
+Of ours, also sweeps of a model that hardly computes, trained as users do: the mean
+backbone in its process, 240 rows, 3 epochs, two workers; 100 and 2,000 runs.
 """
 
 import argparse
 import json
+import math
 import os
 import pathlib
+import random
 import statistics
 import subprocess
 import sys
+import tempfile
 import time
 import uuid
 
@@ -153,8 +159,6 @@ def list_mlflow(databases):
 
 def ingest_mlflow(databases, runs=4, steps=200, metrics=50):
     """Points a second and bytes a point, of curves like those of tracker/measure_test.go."""
-    import math
-
     import psycopg
     from mlflow.entities import Metric
 
@@ -220,6 +224,85 @@ def suggest_optuna(databases):
     return times[0], statistics.median(times[1:]), used / 5
 
 
+TINY = """version = 1
+name = "tiny"
+[[table]]
+file = "patients.csv"
+[rows]
+id = "id"
+[[modality]]
+name = "base"
+always = true
+columns = ["age"]
+[[modality]]
+name = "labs"
+columns = ["crp", "ldh"]
+[label]
+column = "died"
+task = "binary"
+"""
+TRAINED = """version = 1
+name = "{name}"
+[axes]
+dataset = ["tiny"]
+backbone = ["mean"]
+variant = ["erm"]
+[variants.erm]
+[metric]
+name = "val/auroc"
+[search]
+method = "random"
+trials = {trials}
+[parameters]
+"optimizer.lr" = {{ distribution = "log_uniform", min = 1e-4, max = 1e-1 }}
+[run]
+epochs = 3
+batch_size = 128
+width = 8
+"""
+
+
+def tiny(directory):
+    """Writes a dataset of 240 rows and three columns."""
+    directory.mkdir()
+    rows, draw = ["id,age,crp,ldh,died"], random.Random(1)
+    for i in range(240):
+        risk = draw.gauss(0, 1)
+        labs = f"{risk + draw.gauss(0, 1):.3f},{draw.gauss(0, 1):.3f}" if draw.random() < 0.7 else ","
+        rows.append(f"p{i},{60 + 8 * risk + 6 * draw.gauss(0, 1):.1f},{labs},{int(draw.random() < 1 / (1 + math.exp(-1.5 * risk)))}")
+    (directory / "patients.csv").write_text("\n".join(rows) + "\n")
+    (directory / "dataset.toml").write_text(TINY)
+
+
+def trained(databases, sizes=(100, 100, 100, 2000, 100, 100)):
+    """Seconds a run takes, from the first one's making to the last one's end, in small
+    sweeps (the median, the first left out) and in the large one."""
+    with tempfile.TemporaryDirectory() as scratch:
+        scratch = pathlib.Path(scratch)
+        env = dict(os.environ, DECONFOUND_HOME=str(scratch / "home"), DECONFOUND_DSN=databases.new())
+
+        def program(*arguments):
+            done = subprocess.run([str(ROOT / "bin/deconfound"), *arguments], check=False, env=env, cwd=scratch, capture_output=True, text=True)
+            if done.returncode:
+                raise SystemExit(done.stdout + done.stderr)
+            return done.stdout
+
+        tiny(scratch / "tiny")
+        program("db", "migrate")
+        program("data", "add", "tiny")
+        times = {}
+        for i, size in enumerate(sizes):
+            file = scratch / f"sweep{i}.toml"
+            file.write_text(TRAINED.format(name=file.stem, trials=size))
+            program("run", str(file))
+            query = f"select count(*), extract(epoch from max(ended_at) - min(created_at)) from runs where sweep = '{file.stem}' and state = 'done'"
+            (done, seconds), = json.loads(program("sql", "--json", query))["rows"]
+            assert done > 0.99 * size, (done, size)  # of thousands of learning rates a few are drawn twice
+            times.setdefault(size, []).append(float(seconds) / done)
+        small, large = times.values()
+        return statistics.median(small[1:]), large[0]
+
+
 def peers(server):
     """The figures of the peers, in an interpreter that has them."""
     databases = Databases(server)
@@ -243,6 +326,11 @@ def main():
         peers(a.server)
         return
     f = ours(a.server, "./tracker", "TestMeasure")
+    databases = Databases(a.server)
+    try:
+        f["trained.small.s"], f["trained.large.s"] = trained(databases)
+    finally:
+        databases.drop()
     print(json.dumps(f), flush=True)
     environment = {k: v for k, v in os.environ.items() if not k.startswith("OPENBLAS_")}
     environment.update(GIT_PYTHON_REFRESH="quiet")
@@ -262,6 +350,7 @@ def main():
         f"  first of a process: {f['suggest.takeover.s']:.2f} s, Optuna {f['optuna.first.s']:.2f} s, ratio {f['optuna.first.s'] / f['suggest.takeover.s']:.1f}",
         f"overhead of a run: {f['overhead.small.ms']:.1f} ms in sweeps of 100, {f['overhead.large.ms']:.1f} ms in one of 10,000, ratio {f['overhead.large.ms'] / f['overhead.small.ms']:.2f}",
         f"  processor time: {f['overhead.small.cpu.ms']:.1f} and {f['overhead.large.cpu.ms']:.1f} ms, ratio {f['overhead.large.cpu.ms'] / f['overhead.small.cpu.ms']:.2f}",
+        f"trained with the mean backbone: {1 / f['trained.small.s']:.0f} runs/s in sweeps of 100, {1 / f['trained.large.s']:.0f} in one of 2,000, time of a run {f['trained.large.s'] / f['trained.small.s']:.2f}",
         f"status {f['status.ms']:.0f} ms; leaderboard: one metric {f['leaderboard.metric.ms']:.0f} ms, a sweep {f['leaderboard.sweep.ms']:.0f} ms, all {f['leaderboard.all.ms']:.0f} ms",
         f"one more seed: {f['extend.s']:.2f} s",
     ]:
