@@ -136,12 +136,19 @@ func (s *Store) requeue(ctx context.Context, tx pgx.Tx, doing, where string, arg
 // an advisory lock and not the row's, which only the sweep's owner may lock
 // under row-level security, while any worker may finish its runs.
 func lockSweep(ctx context.Context, tx pgx.Tx, sweepID int64) error {
-	const lock = `select pg_advisory_xact_lock(hashtextextended('deconfound.sweep', $1))`
-	if _, err := tx.Exec(ctx, lock, sweepID); err != nil {
-		return err
-	}
-	var id int64
-	return notFound(tx.QueryRow(ctx, `select sweep_id from sweep where sweep_id = $1`, sweepID).Scan(&id))
+	batch := &pgx.Batch{}
+	queueLockSweep(batch, sweepID)
+	return tx.SendBatch(ctx, batch).Close()
+}
+
+// queueLockSweep is lockSweep as the first part of a batch. What follows sees what
+// those that held the lock before have committed.
+func queueLockSweep(batch *pgx.Batch, sweepID int64) {
+	batch.Queue(`select pg_advisory_xact_lock(hashtextextended('deconfound.sweep', $1))`, sweepID)
+	batch.Queue(`select sweep_id from sweep where sweep_id = $1`, sweepID).QueryRow(func(row pgx.Row) error {
+		var id int64
+		return notFound(row.Scan(&id))
+	})
 }
 
 // updateSweep changes the row of a sweep that the transaction has locked.
@@ -160,12 +167,13 @@ func updateSweep(ctx context.Context, tx pgx.Tx, sweepID int64, set string, args
 // plans its runs or ends a lease on one of them meanwhile. A caller that decides
 // by what it reads takes it first. The methods of Store take it by themselves.
 func (s *Store) LockSweep(ctx context.Context, tx pgx.Tx, sweepID int64) error {
-	err := lockSweep(ctx, tx, sweepID)
+	var runs int // none before it was planned for the first time
+	batch := &pgx.Batch{}
+	queueLockSweep(batch, sweepID)
+	batch.Queue(`select coalesce(max(expected), 0) from progress where sweep_id = $1`, sweepID).QueryRow(func(row pgx.Row) error { return row.Scan(&runs) })
+	err := tx.SendBatch(ctx, batch).Close()
 	if err == nil {
-		var runs int // none before it was planned for the first time
-		if err = tx.QueryRow(ctx, `select coalesce(max(expected), 0) from progress where sweep_id = $1`, sweepID).Scan(&runs); err == nil {
-			err = plans(ctx, tx, runs)
-		}
+		err = plans(ctx, tx, runs)
 	}
 	if err != nil {
 		return fmt.Errorf("lock sweep %d: %w", sweepID, err)

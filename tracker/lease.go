@@ -83,17 +83,16 @@ func (s *Store) ClaimIf(ctx context.Context, runID, fence int64, worker *Worker,
 // ErrFenced. With sweep it locks the run's sweep first, as every transaction
 // must that may plan further runs.
 func (l Lease) hold(ctx context.Context, tx pgx.Tx, sweep bool) error {
-	if sweep {
-		if err := lockSweep(ctx, tx, l.Run.SweepID); err != nil {
-			if errors.Is(err, ErrNotFound) {
-				return ErrFenced
-			}
-			return err
-		}
-	}
 	batch := &pgx.Batch{}
+	if sweep {
+		queueLockSweep(batch, l.Run.SweepID)
+	}
 	l.queueHold(batch)
-	return tx.SendBatch(ctx, batch).Close()
+	err := tx.SendBatch(ctx, batch).Close()
+	if errors.Is(err, ErrNotFound) {
+		return ErrFenced
+	}
+	return err
 }
 
 // queueHold is hold, without the sweep, as a part of a batch.

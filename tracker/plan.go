@@ -45,13 +45,12 @@ type PlannedRun struct {
 // The same call again changes nothing and answers nothing.
 func (s *Store) PlanRuns(ctx context.Context, tx pgx.Tx, sweepID int64, plan []PlannedRun, full bool) ([]Run, error) {
 	fail := func(err error) ([]Run, error) { return nil, fmt.Errorf("plan runs of sweep %d: %w", sweepID, err) }
-	if err := lockSweep(ctx, tx, sweepID); err != nil {
-		return fail(err)
-	}
 	var paused, cancelled bool
-	err := tx.QueryRow(ctx, `select paused_at is not null, cancelled_at is not null from sweep where sweep_id = $1`, sweepID).
-		Scan(&paused, &cancelled)
-	if err != nil {
+	first := &pgx.Batch{}
+	queueLockSweep(first, sweepID)
+	first.Queue(`select paused_at is not null, cancelled_at is not null from sweep where sweep_id = $1`, sweepID).
+		QueryRow(func(row pgx.Row) error { return row.Scan(&paused, &cancelled) })
+	if err := tx.SendBatch(ctx, first).Close(); err != nil {
 		return fail(err)
 	}
 	if cancelled {
