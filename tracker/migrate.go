@@ -27,7 +27,8 @@ const versionTable = Schema + ".schema_version"
 // Migrate brings the schema, River's tables and the grants up to date. Any
 // number of processes may call it at once; one does the work. It needs the right
 // to create a schema in the database the first time. Roles that it may not
-// create are left out, see Roles.
+// create are left out, see Roles. A user who does not own the schema finds it up to date
+// or is told to ask its owner.
 func (s *Store) Migrate(ctx context.Context) error {
 	if err := s.migrate(ctx); err != nil {
 		return fmt.Errorf("migrate: %w", err)
@@ -36,6 +37,9 @@ func (s *Store) Migrate(ctx context.Context) error {
 }
 
 func (s *Store) migrate(ctx context.Context) error {
+	if done, err := s.migrated(ctx); done || err != nil {
+		return err
+	}
 	conn, err := s.pool.Acquire(ctx)
 	if err != nil {
 		return err
@@ -91,6 +95,21 @@ func (s *Store) migrate(ctx context.Context) error {
 		return fmt.Errorf("river: %w", err)
 	}
 	return grant(ctx, conn.Conn())
+}
+
+// migrated reports whether there is nothing to do for a user who does not own the
+// schema. It is an error if there is something.
+func (s *Store) migrated(ctx context.Context) (bool, error) {
+	var foreign bool
+	const query = `select coalesce((select not pg_has_role(current_user, nspowner, 'member') from pg_namespace where nspname = $1), false)`
+	if err := s.pool.QueryRow(ctx, query, Schema).Scan(&foreign); err != nil || !foreign {
+		return false, err
+	}
+	applied, newest, err := s.SchemaVersion(ctx)
+	if err == nil && applied < newest {
+		err = fmt.Errorf("the database has schema %d, this program needs %d: its owner has to run 'deconfound db migrate'", applied, newest)
+	}
+	return applied == newest, err
 }
 
 func lockMigration(ctx context.Context, conn *pgx.Conn) error {

@@ -51,22 +51,27 @@ type ReadOnly struct {
 // ReadOnly opens a connection for SQL of users. It tries to log in as the
 // analyst, with WithAnalystDSN or else by the store's own DSN with the user
 // replaced, which works on a private cluster and wherever no password is asked
-// for; then it falls back, see Isolation. The caller closes it.
+// for; then it falls back, see Isolation. A store whose user is a reader keeps the
+// user, who may read no more than that. The caller closes it.
 func (s *Store) ReadOnly(ctx context.Context) (*ReadOnly, error) {
 	analyst := s.pool.Config().ConnConfig.Copy()
+	reader, err := s.reader(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("open read-only connection: %w", err)
+	}
 	if s.analystDSN != "" {
 		var err error
 		if analyst, err = pgx.ParseConfig(s.analystDSN); err != nil {
 			return nil, fmt.Errorf("open read-only connection: %w", err)
 		}
-	} else {
+	} else if !reader {
 		analyst.User, analyst.Password = AnalystRole, ""
 	}
 	conn, err := openAnalyst(ctx, analyst)
 	if err == nil {
 		return &ReadOnly{Isolation: LoginIsolation, Timeout: QueryTimeout, conn: conn}, nil
 	}
-	if s.analystDSN != "" {
+	if s.analystDSN != "" || reader {
 		return nil, fmt.Errorf("open read-only connection: %w", err)
 	}
 	conn, err = openAnalyst(ctx, s.pool.Config().ConnConfig.Copy())
@@ -78,6 +83,14 @@ func (s *Store) ReadOnly(ctx context.Context) (*ReadOnly, error) {
 		isolation = TransactionIsolation
 	}
 	return &ReadOnly{Isolation: isolation, Timeout: QueryTimeout, conn: conn}, nil
+}
+
+// reader says whether the store's user may read views, of some sweeps, and nothing else.
+func (s *Store) reader(ctx context.Context) (bool, error) {
+	const query = `select coalesce(pg_has_role(current_user, to_regrole($1), 'member'), false) and not sees_all()`
+	var is bool
+	err := s.pool.QueryRow(ctx, query, ReaderRole).Scan(&is)
+	return is, err
 }
 
 func openAnalyst(ctx context.Context, config *pgx.ConnConfig) (*pgx.Conn, error) {

@@ -87,7 +87,7 @@ func grantViews(ctx context.Context, conn *pgx.Conn, role string) error {
 	if _, err := conn.Exec(ctx, `grant usage on schema deconfound to `+role); err != nil {
 		return err
 	}
-	for _, v := range analystViews {
+	for _, v := range append([]string{"schema_version"}, analystViews...) {
 		if _, err := conn.Exec(ctx, `grant select on deconfound.`+v+` to `+role); err != nil {
 			return err
 		}

@@ -38,6 +38,13 @@ func TestChaos_Steering(t *testing.T) {
 		t.Errorf("exit code %d\n%s", a.code, a.err)
 	}
 	t.Logf("drain: %v from Ctrl-C to the end of the process", time.Since(begin).Round(time.Millisecond))
+	alone := func(after string) {
+		t.Helper()
+		if left := h.pluginProcesses(); len(left) > 0 {
+			t.Errorf("left over after %s: %v", after, left)
+		}
+	}
+	alone("a drain")
 
 	worker := h.start("worker", "--workers", "1")
 	training(worker)
@@ -68,15 +75,37 @@ func TestChaos_Steering(t *testing.T) {
 	// Twice, without waiting: the run is back where its last slice ended.
 	h.must("sweep", "resume", "steered")
 	training(worker)
+	before := h.sqlRows(`select epoch, attempt from runs`)
 	worker.interrupt(t)
+	begin = time.Now()
 	worker.interrupt(t)
 	if a := worker.wait(t); a.code != 0 || !strings.Contains(a.err, "stopping") {
 		t.Errorf("exit code %d\n%s", a.code, a.err)
 	}
-	if got := h.sqlRows(`select state, attempt from runs`); len(got) != 1 || got[0][0] != "queued" {
-		t.Errorf("got %v", got)
+	t.Logf("twice: %v from the second Ctrl-C to the end of the process", time.Since(begin).Round(time.Millisecond))
+	if got := h.sqlRows(`select state, attempt from runs`); len(got) != 1 || got[0][0] != "queued" || got[0][1] != before[0][1] {
+		t.Errorf("got %v, want the run queued in attempt %v", got, before[0][1])
 	}
-	if left := h.pluginProcesses(); len(left) > 0 {
-		t.Errorf("left over: %v", left)
+	alone("two interrupts")
+
+	// The same while the process is about to begin: nothing is lost then either.
+	early := h.start("worker", "--workers", "2")
+	early.says(t, "waiting for runs")
+	early.interrupt(t)
+	early.interrupt(t)
+	if a := early.wait(t); a.code != 0 && a.code != 130 { // 130: before it was registered
+		t.Errorf("interrupted twice at once: exit code %d\n%s", a.code, a.err)
+	}
+	alone("two interrupts at once")
+	// And it goes on from there.
+	last := h.start("worker", "--workers", "1")
+	training(last)
+	last.interrupt(t)
+	if a := last.wait(t); a.code != 0 {
+		t.Errorf("exit code %d\n%s", a.code, a.err)
+	}
+	alone("the last drain")
+	if said := h.must("db", "check").out; !strings.Contains(said, "Nothing is wrong") {
+		t.Errorf("db check: %s", said)
 	}
 }
