@@ -186,18 +186,22 @@ func WeightedAUROC(scores, labels []float64) func(weights []float64) float64 {
 	check("labels", len(labels), len(scores))
 	order := sequence(len(scores))
 	slices.SortStableFunc(order, func(a, b int) int { return cmp.Compare(scores[a], scores[b]) })
+	y, last := make([]float64, len(order)), make([]bool, len(order)) // last of equal scores
+	for k, i := range order {
+		y[k] = labels[i]
+		last[k] = k == len(order)-1 || scores[order[k+1]] != scores[i]
+	}
 	return func(w []float64) float64 {
 		var below, events, area float64 // weight of non-events so far
-		for from := 0; from < len(order); {
-			to, e, ne := from, 0.0, 0.0
-			for ; to < len(order) && scores[order[to]] == scores[order[from]]; to++ {
-				i := order[to]
-				e += w[i] * labels[i]
-				ne += w[i] * (1 - labels[i])
+		var e, ne float64
+		for k, i := range order {
+			e += w[i] * y[k]
+			ne += w[i] * (1 - y[k])
+			if last[k] {
+				area += e * (below + ne/2)
+				below, events = below+ne, events+e
+				e, ne = 0, 0
 			}
-			area += e * (below + ne/2)
-			below, events = below+ne, events+e
-			from = to
 		}
 		return area / (events * below)
 	}

@@ -59,18 +59,17 @@ func FitLogit(x []float64, width int, y []float64, o LogitOptions) (Logit, error
 		steep     = 30   // logits beyond which a probability is 0 or 1 for any purpose
 	)
 	beta := make([]float64, p)
-	at := func(beta []float64, i int) float64 {
-		z := beta[0] + offset[i]
-		for j, v := range x[i*width : (i+1)*width] {
-			z += beta[j+1] * v
-		}
-		return z
-	}
+	// Of the coefficients that value was last asked about: the logit of a row, and
+	// exp(-|logit|), which likelihood and probability share.
+	z, decay := make([]float64, n), make([]float64, n)
 	value := func(beta []float64) (penalised, plain float64) {
 		for i := range y {
-			if w[i] != 0 {
-				plain += w[i] * logLikelihood(at(beta, i), y[i])
+			if w[i] == 0 {
+				continue
 			}
+			z[i] = logitOf(beta, x[i*width:(i+1)*width], offset[i])
+			decay[i] = math.Exp(-math.Abs(z[i]))
+			plain += w[i] * (y[i]*z[i] - math.Max(z[i], 0) - math.Log1p(decay[i]))
 		}
 		square := 0.0
 		for _, b := range beta[1:] {
@@ -79,24 +78,33 @@ func FitLogit(x []float64, width int, y []float64, o LogitOptions) (Logit, error
 		return plain - o.L2/2*square, plain
 	}
 	gradient, information := make([]float64, p), mat.NewSymDense(p, nil)
+	// derive is about the coefficients that value was last asked about.
 	derive := func(beta []float64) {
 		clear(gradient)
 		information.Zero()
 		raw := information.RawSymmetric()
-		row := make([]float64, p)
-		row[0] = 1
+		intercept := raw.Data[1:p]
 		for i := range y {
 			if w[i] == 0 {
 				continue
 			}
-			q := sigmoid(at(beta, i))
-			copy(row[1:], x[i*width:(i+1)*width])
+			q := 1 / (1 + decay[i])
+			if z[i] < 0 {
+				q = sigmoid(z[i])
+			}
+			row := x[i*width : (i+1)*width]
 			r, v := w[i]*(y[i]-q), w[i]*q*(1-q)
+			gradient[0] += r
+			raw.Data[0] += v
 			for j, a := range row {
-				gradient[j] += r * a
-				to := raw.Data[j*raw.Stride:][:p]
-				for k := j; k < p; k++ {
-					to[k] += v * a * row[k]
+				if a == 0 {
+					continue // it adds nothing, and columns are often indicators
+				}
+				intercept[j] += v * a
+				gradient[j+1] += r * a
+				va, to := v*a, raw.Data[(j+1)*raw.Stride+j+1:][:width-j]
+				for k, b := range row[j:] {
+					to[k] += va * b
 				}
 			}
 		}
@@ -110,7 +118,7 @@ func FitLogit(x []float64, width int, y []float64, o LogitOptions) (Logit, error
 	for range steps {
 		derive(beta)
 		if !factor.Factorize(information) || factor.Cond() > 1e14 {
-			if separates(beta, at, y, w, steep) {
+			if separates(z, y, w, steep) {
 				return Logit{}, ErrSeparated
 			}
 			return Logit{}, ErrDependent
@@ -146,29 +154,38 @@ func FitLogit(x []float64, width int, y []float64, o LogitOptions) (Logit, error
 			}
 			if o.Clusters != nil {
 				check("clusters", len(o.Clusters), n)
-				covariance = sandwich(covariance, beta, at, x, width, y, w, o.Clusters)
+				covariance = sandwich(covariance, beta, offset, x, width, y, w, o.Clusters)
 			}
 			return Logit{beta, covariance, plain}, nil
 		}
-		if o.L2 == 0 && separates(beta, at, y, w, steep) {
+		if o.L2 == 0 && separates(z, y, w, steep) {
 			return Logit{}, ErrSeparated
 		}
 	}
 	return Logit{}, ErrSeparated
 }
 
+// linear is the logit of a row.
+func logitOf(beta, row []float64, offset float64) float64 {
+	z := beta[0] + offset
+	for j, v := range row {
+		z += beta[j+1] * v
+	}
+	return z
+}
+
 // separates reports whether a row of either class has a logit so far on its own
 // side that only an endless climb can explain it.
-func separates(beta []float64, at func([]float64, int) float64, y, w []float64, steep float64) bool {
+func separates(z, y, w []float64, steep float64) bool {
 	for i := range y {
-		if w[i] > 0 && (2*y[i]-1)*at(beta, i) > steep {
+		if w[i] > 0 && (2*y[i]-1)*z[i] > steep {
 			return true
 		}
 	}
 	return false
 }
 
-func sandwich(bread *mat.SymDense, beta []float64, at func([]float64, int) float64, x []float64, width int, y, w []float64, clusters []int64) *mat.SymDense {
+func sandwich(bread *mat.SymDense, beta, offset, x []float64, width int, y, w []float64, clusters []int64) *mat.SymDense {
 	p := width + 1
 	index := map[int64]int{}
 	var scores [][]float64 // in the order of first appearance: sums keep their bits
@@ -179,7 +196,7 @@ func sandwich(bread *mat.SymDense, beta []float64, at func([]float64, int) float
 			index[clusters[i]] = k
 			scores = append(scores, make([]float64, p))
 		}
-		r := w[i] * (y[i] - sigmoid(at(beta, i)))
+		r := w[i] * (y[i] - sigmoid(logitOf(beta, x[i*width:(i+1)*width], offset[i])))
 		scores[k][0] += r
 		for j, v := range x[i*width : (i+1)*width] {
 			scores[k][j+1] += r * v

@@ -133,8 +133,14 @@ func (r Refuters) RandomCommonCause(s Study, estimate Estimator, original, se fl
 // DataSubset estimates on a share of the patients: the estimate on all must lie
 // within the central 95 % of the repeats, which scatter about it.
 func (r Refuters) DataSubset(s Study, estimate Estimator, original float64) Finding {
+	return r.dataSubset(s, func(rows []int) float64 { return estimate(s.rows(rows)) }, original)
+}
+
+// dataSubset is DataSubset with an estimate of rows of the study.
+func (r Refuters) dataSubset(s Study, estimate func(rows []int) float64, original float64) Finding {
 	const name = "data_subset"
-	values := r.draw(func() float64 { return estimate(s.rows(r.subset(s.Patients))) })
+	subset := r.subsets(s.Patients)
+	values := r.draw(func() float64 { return estimate(subset()) })
 	return stays(name, values, s, original, "on parts of the patients")
 }
 
@@ -142,18 +148,23 @@ func (r Refuters) DataSubset(s Study, estimate Estimator, original float64) Find
 // central 95 % of the repeats. It fails an estimator that answers otherwise when rows
 // come twice.
 func (r Refuters) Bootstrap(s Study, estimate Estimator, original float64) Finding {
+	return r.bootstrap(s, func(rows []int) float64 { return estimate(s.rows(rows)) }, original)
+}
+
+// bootstrap is Bootstrap with an estimate of rows of the study.
+func (r Refuters) bootstrap(s Study, estimate func(rows []int) float64, original float64) Finding {
 	const name = "bootstrap"
-	members := map[int64][]int{}
-	for i, p := range s.Patients {
-		members[p] = append(members[p], i)
+	ids, of := numbered(s.Patients)
+	members := make([][]int, len(ids))
+	for i, k := range of {
+		members[k] = append(members[k], i)
 	}
-	ids := sortedKeys(members)
 	values := r.draw(func() float64 {
 		var rows []int
-		for range ids {
-			rows = append(rows, members[ids[r.Rand.IntN(len(ids))]]...)
+		for range members {
+			rows = append(rows, members[r.Rand.IntN(len(members))]...)
 		}
-		return estimate(s.rows(rows))
+		return estimate(rows)
 	})
 	return stays(name, values, s, original, "on resampled patients")
 }
@@ -237,22 +248,35 @@ func (r Refuters) permuted(values []float64) []float64 {
 	return out
 }
 
-func (r Refuters) subset(patients []int64) []int {
-	ids := slices.Clone(patients)
+// subsets draws the rows of a share of the patients, again with each call.
+func (r Refuters) subsets(patients []int64) func() []int {
+	ids, of := numbered(patients)
+	chosen := make([]bool, len(ids))
+	return func() []int {
+		clear(chosen)
+		for _, k := range r.Rand.Perm(len(ids))[:int(math.Ceil(r.Subset*float64(len(ids))))] {
+			chosen[k] = true
+		}
+		var rows []int
+		for i, k := range of {
+			if chosen[k] {
+				rows = append(rows, i)
+			}
+		}
+		return rows
+	}
+}
+
+// numbered are the distinct patients in ascending order, and where in it each row's is.
+func numbered(patients []int64) (ids []int64, of []int) {
+	ids = slices.Clone(patients)
 	slices.Sort(ids)
 	ids = slices.Compact(ids)
-	order := r.Rand.Perm(len(ids))
-	chosen := make(map[int64]bool, len(ids))
-	for _, i := range order[:int(math.Ceil(r.Subset*float64(len(ids))))] {
-		chosen[ids[i]] = true
-	}
-	var rows []int
+	of = make([]int, len(patients))
 	for i, p := range patients {
-		if chosen[p] {
-			rows = append(rows, i)
-		}
+		of[i], _ = slices.BinarySearch(ids, p)
 	}
-	return rows
+	return ids, of
 }
 
 // rows takes rows of a study, perhaps more than once.

@@ -29,13 +29,24 @@ func PartialCorrelation(s Study) float64 {
 // AUROC; MaskOutcome asks whether the mask would do; RandomCommonCause is
 // about the correlation given the pattern.
 func (r Refuters) Score(s Study) []Finding {
-	original := Ranking(s)
-	placebo := r.PlaceboOutcome(s, Ranking, original)
+	// The score is the same throughout: it is sorted once.
+	order := stats.NewOrder(s.Exposure)
+	ranking := func(d Study) float64 { return order.AUROC(d.Outcome) - .5 }
+	count := make([]int32, len(s.Outcome))
+	ofRows := func(rows []int) float64 {
+		clear(count)
+		for _, i := range rows {
+			count[i]++
+		}
+		return order.CountedAUROC(s.Outcome, count) - .5
+	}
+	original := ranking(s)
+	placebo := r.PlaceboOutcome(s, ranking, original)
 	if placebo.Verdict == OK && (original <= 0 || placebo.P > .05) {
 		placebo = placebo.judge(Fail, "the true outcome is ranked with AUROC %.3f, no better than permuted ones", .5+original)
 	}
 	out := []Finding{
-		placebo, r.MaskOutcome(s), r.DataSubset(s, Ranking, original), r.Bootstrap(s, Ranking, original),
+		placebo, r.maskOutcome(s, ranking), r.dataSubset(s, ofRows, original), r.bootstrap(s, ofRows, original),
 	}
 	partial := PartialCorrelation(s)
 	n := float64(distinct(s.Patients, len(s.Outcome)))
@@ -49,9 +60,12 @@ func (r Refuters) Score(s Study) []Finding {
 // where it certainly does, beyond 0.02, and fails where that is at least half of
 // what it ranks of the true outcome. Values hide behind a pattern too: a score that
 // reads them rightly is told apart from one that reads the mask by PlaceboMask.
-func (r Refuters) MaskOutcome(s Study) Finding {
+func (r Refuters) MaskOutcome(s Study) Finding { return r.maskOutcome(s, Ranking) }
+
+// maskOutcome is MaskOutcome with Ranking of the study's score.
+func (r Refuters) maskOutcome(s Study, ranking Estimator) Finding {
 	const name = "dummy_outcome"
-	n, original := len(s.Outcome), Ranking(s)
+	n, original := len(s.Outcome), ranking(s)
 	columns := Independent(s.Covariates, s.Width)
 	if len(columns) == 0 {
 		return unknown(name, n, "all rows have the same pattern")
@@ -70,7 +84,7 @@ func (r Refuters) MaskOutcome(s Study) Finding {
 				d.Outcome[i] = 1
 			}
 		}
-		return Ranking(d)
+		return ranking(d)
 	})
 	f, ok := replicated(name, values, s)
 	if !ok || math.IsNaN(original) {

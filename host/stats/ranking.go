@@ -60,10 +60,30 @@ func (o Order) AUROC(labels []float64) float64 {
 	if !o.known || slices.ContainsFunc(labels, func(y float64) bool { return y != 0 && y != 1 }) {
 		return math.NaN()
 	}
+	return o.counted(labels, nil)
+}
+
+// CountedAUROC is AUROC of the rows as often as count says, 0 or more.
+func (o Order) CountedAUROC(labels []float64, count []int32) float64 {
+	if len(labels) != len(o.rows) || len(count) != len(o.rows) {
+		panic("stats: scores, labels and counts differ in length")
+	}
+	if !o.known || slices.ContainsFunc(labels, func(y float64) bool { return y != 0 && y != 1 }) {
+		return math.NaN()
+	}
+	return o.counted(labels, count)
+}
+
+// counted is CountedAUROC without its checks; without counts every row counts once.
+func (o Order) counted(labels []float64, count []int32) float64 {
 	var events, nonEvents, groupEvents, groupAll, twice int64
 	for k, i := range o.rows {
-		groupAll++
-		groupEvents += int64(labels[i])
+		times := int64(1)
+		if count != nil {
+			times = int64(count[i])
+		}
+		groupAll += times
+		groupEvents += times * int64(labels[i])
 		if o.last[k] {
 			groupNon := groupAll - groupEvents
 			twice += groupNon * (2*events + groupEvents)

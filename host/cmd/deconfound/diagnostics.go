@@ -26,7 +26,7 @@ const diagnosticResamples = 400
 // share it. It is safe for use by many workers.
 type overlaps struct {
 	mu    sync.Mutex
-	known map[string][]diagnostic
+	known map[string]func() []diagnostic
 }
 
 // diagnostic is a finding with what stands beside it in the column detail.
@@ -90,16 +90,16 @@ func (o *overlaps) of(spec sweeps.RunSpec, data train.Data, outcome train.Outcom
 func (o *overlaps) shared(spec sweeps.RunSpec, data train.Data, seed uint64) []diagnostic {
 	key := fmt.Sprintf("%s %+v %d", spec.Dataset.Hash, spec.Split, spec.SplitSeed)
 	o.mu.Lock()
-	defer o.mu.Unlock()
-	found, ok := o.known[key]
+	find, ok := o.known[key]
 	if !ok {
-		found = append(overlap(data, seed), sensitivity(data)...)
+		find = sync.OnceValue(func() []diagnostic { return append(overlap(data, seed), sensitivity(data)...) })
 		if o.known == nil {
-			o.known = map[string][]diagnostic{}
+			o.known = map[string]func() []diagnostic{}
 		}
-		o.known[key] = found
+		o.known[key] = find
 	}
-	return found
+	o.mu.Unlock()
+	return find() // runs of other splits do not wait for it
 }
 
 // overlap judges, for every block that some training rows have and others miss,
