@@ -65,14 +65,13 @@ func (h *home) shell(script string) string {
 	h.t.Helper()
 	ctx, cancel := context.WithTimeout(h.t.Context(), patience)
 	defer cancel()
-	cmd := h.command(ctx)
 	sh, err := exec.LookPath("sh")
 	if err != nil {
 		h.t.Skip("there is no sh")
 	}
-	env := cmd.Env
-	cmd = exec.CommandContext(ctx, sh, "-eu", "-c", script)
-	cmd.Dir, cmd.Env = h.cwd(), append(env, "PATH="+built+string(filepath.ListSeparator)+os.Getenv("PATH"))
+	cmd := exec.CommandContext(ctx, sh, "-eu", "-c", script)
+	cmd.Dir, cmd.Env = h.cwd(), h.command(ctx).Env
+	cmd.Env = append(cmd.Env, "PATH="+built+string(filepath.ListSeparator)+os.Getenv("PATH"))
 	var out, errs bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &errs
 	if err := cmd.Run(); err != nil {
