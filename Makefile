@@ -88,6 +88,11 @@ test-browser: build ## look at the pages of UI_HOME with Chromium; needs Node.js
 	for i in $$(seq 100); do [ -s address ] && break; sleep 0.2; done; \
 	node look.mjs "$$(sed -n 's/.*"url": "\(.*\)\/".*/\1/p' address)" ../screenshots
 
+.PHONY: test-browser-many
+test-browser-many: ## measure the pages of 10,000 runs with Chromium; needs Node.js
+	@mkdir -p bin/browser; cp tracker/web/testdata/browser/* bin/browser/; cd bin/browser; npm install --no-audit --no-fund --silent
+	BROWSER=$(CURDIR)/bin/browser $(GO) test -tags browser -run '^TestBrowser' -count=1 -v $(TEST_FLAGS) ./tracker/web
+
 .PHONY: test-chaos
 test-chaos: ## kill workers, plugins and the database, and expect the same bits
 	$(GO) test -tags chaos -run '^TestChaos' -count=1 -timeout 30m $(TEST_FLAGS) ./host/e2e

@@ -34,12 +34,15 @@ async function open(width, scheme, bypassCSP = false) {
 // The pages: each sweep with its comparison, and a run of each.
 const { page: guide, close } = await open(1600, "light");
 await guide.goto(base);
-const places = ["/", "/sql", "/plugins"];
+const places = ["/", "/sql", "/plugins", "/diff"];
 for (const sweep of await guide.$$eval("th a[href^='/sweep/']", (all) => all.map((a) => a.getAttribute("href")))) {
   places.push(sweep, `${sweep}/compare`);
   await guide.goto(base + sweep);
-  const run = await guide.$eval("a[href^='/run/']", (a) => a.getAttribute("href")).catch(() => null);
-  if (run) places.push(run);
+  places.push(...await guide.$$eval("a[href*='/data/']", (all) => all.map((a) => a.getAttribute("href"))));
+  await guide.goto(`${base}${sweep}?phase=replicate`);
+  const runs = await guide.$$eval("a[href^='/run/']", (all) => all.map((a) => a.getAttribute("href")));
+  if (runs.length > 0) places.push(runs[0]);
+  if (runs.length > 1) places.push(`/diff?a=${runs[0].slice(5)}&b=${runs.at(-1).slice(5)}`);
 }
 await close();
 
@@ -61,7 +64,7 @@ for (const [width, scheme] of [[1600, "light"], [1600, "dark"], [400, "light"], 
       if (["serious", "critical"].includes(v.impact)) fail(where(), text);
       else console.log(where(), text);
     }
-    if (shots) await page.screenshot({ path: `${shots}/${place.replaceAll("/", "-").replace(/^-$/, "-sweeps").slice(1)}-${width}-${scheme}.png`, fullPage: true });
+    if (shots) await page.screenshot({ path: `${shots}/${place.replaceAll(/[\/?&=]/g, "-").replace(/^-$/, "-sweeps").slice(1)}-${width}-${scheme}.png`, fullPage: true });
     await close();
   }
 }
