@@ -6,6 +6,8 @@ create table dataset_audit (
   audit      jsonb not null                -- as data audit --json prints it: counts and estimates, no row of a patient
 );
 comment on table dataset_audit is 'What data audit says of each dataset that was trained on: made once for its content by the first worker that opens it.';
+alter table dataset_audit enable row level security;
+create policy dataset_audit_of_run on dataset_audit using ((select sees_all()) or dataset_id in (select dataset_id from run));
 
 create view dataset_audits as
   select w.name as sweep, d.name as dataset, d.hash as dataset_hash, a.made_at, (a.audit ->> 'rows')::bigint as rows,
