@@ -416,14 +416,14 @@ func (p pages) looksAtFigures(body, run string) {
 	t := p.t
 	checked := 0
 	// sql asks for a name and numbers; printed as the pages do.
-	sql := func(query string, print ...func(float64) string) (out [][]string) {
+	sql := func(query string, how ...func(float64) string) (out [][]string) {
 		for _, row := range p.rows(fmt.Sprintf(query, run)) {
-			for i := range print {
+			for i := range how {
 				v, err := strconv.ParseFloat(row[i+2], 64)
 				if err != nil {
 					v = math.NaN()
 				}
-				row[i+2] = print[i](v)
+				row[i+2] = how[i](v)
 			}
 			out = append(out, row)
 		}

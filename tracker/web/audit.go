@@ -75,7 +75,7 @@ type auditPage struct {
 // auditPage is the page of a dataset of a sweep.
 func (s *Server) auditPage(w http.ResponseWriter, r *http.Request) error {
 	ctx := r.Context()
-	id, err := number(r, "id")
+	id, err := number(r)
 	if err != nil {
 		return err
 	}

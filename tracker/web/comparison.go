@@ -181,7 +181,7 @@ type patternRow struct {
 
 func (s *Server) comparisonPage(w http.ResponseWriter, r *http.Request) error {
 	ctx := r.Context()
-	id, err := number(r, "id")
+	id, err := number(r)
 	if err != nil {
 		return err
 	}

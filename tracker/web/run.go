@@ -69,7 +69,7 @@ type setting struct{ Name, Value string }
 
 func (s *Server) runPage(w http.ResponseWriter, r *http.Request) error {
 	ctx := r.Context()
-	id, err := number(r, "id")
+	id, err := number(r)
 	if err != nil {
 		return err
 	}

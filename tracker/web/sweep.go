@@ -123,8 +123,8 @@ const (
 )
 
 // number reads the number in an address.
-func number(r *http.Request, name string) (int64, error) {
-	n, err := strconv.ParseInt(r.PathValue(name), 10, 64)
+func number(r *http.Request) (int64, error) {
+	n, err := strconv.ParseInt(r.PathValue("id"), 10, 64)
 	if err != nil || n < 1 {
 		return 0, notFound("there is no such page")
 	}
@@ -134,7 +134,7 @@ func number(r *http.Request, name string) (int64, error) {
 // sweepPage sends the page as it was made since the last change: many look at it, and
 // it is over thousands of runs.
 func (s *Server) sweepPage(w http.ResponseWriter, r *http.Request) error {
-	id, err := number(r, "id")
+	id, err := number(r)
 	if err != nil {
 		return err
 	}

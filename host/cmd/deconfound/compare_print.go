@@ -300,7 +300,7 @@ func printCurves(w io.Writer, curves []decisionCurve) {
 	row := func(c decisionCurve, name string, value func(stats.Benefit) stats.Number) {
 		cells := []any{c.Dataset, c.Backbone, name}
 		for _, p := range c.Points {
-			cells = append(cells, decimals(float64(value(p)), 4))
+			cells = append(cells, fourDecimals(float64(value(p))))
 		}
 		t.AppendRow(cells)
 	}

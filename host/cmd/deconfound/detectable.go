@@ -313,7 +313,7 @@ func printDetectable(w io.Writer, plan *sweeps.Plan, effects []detectableEffect)
 		}
 		t.AppendRow([]any{
 			e.Dataset, e.Seeds, patients, events, e.Comparisons, decimal(float64(e.Alone.Difference)), decimal(float64(e.First.Difference)),
-			decimals(float64(e.Alone.Trainings), 4), decimals(float64(e.Alone.Patients), 4),
+			fourDecimals(float64(e.Alone.Trainings)), fourDecimals(float64(e.Alone.Patients)),
 		})
 	}
 	t.Render()

@@ -44,7 +44,7 @@ func newTable(w io.Writer, firstNumber int, header ...any) table.Writer {
 // decimal prints three decimals, and an undefined number as "n/a".
 func decimal(v float64) string { return shown.Decimal(v) }
 
-func decimals(v float64, digits int) string { return shown.Decimals(v, digits) }
+func fourDecimals(v float64) string { return shown.Decimals(v, 4) }
 
 // signed is decimal with a sign, for differences.
 func signed(v float64) string { return shown.Signed(v) }

@@ -133,9 +133,9 @@ func effectivePatients[K comparable](times map[K]float64, event map[K]bool) (eve
 func printReached(w io.Writer, e detectableEffect) {
 	fmt.Fprintf(w, "Power: with these %d seeds a true difference of %s is found in %.0f of 100 sweeps by one comparison alone, one of %s by the first of %d",
 		e.Seeds, decimal(float64(e.Alone.Difference)), 100*detectablePower, decimal(float64(e.First.Difference)), e.Comparisons)
-	fmt.Fprintf(w, " (SE of seeds %s", decimals(float64(e.Alone.Trainings), 4))
+	fmt.Fprintf(w, " (SE of seeds %s", fourDecimals(float64(e.Alone.Trainings)))
 	if e.Events > 0 && e.NonEvents > 0 {
-		fmt.Fprintf(w, ", of %d patients %s", e.Events+e.NonEvents, decimals(float64(e.Alone.Patients), 4))
+		fmt.Fprintf(w, ", of %d patients %s", e.Events+e.NonEvents, fourDecimals(float64(e.Alone.Patients)))
 	} else {
 		fmt.Fprint(w, "; patients are left out, so that the true figures are larger")
 	}
