@@ -9,11 +9,11 @@ comment on table dataset_audit is 'What data audit says of each dataset that was
 alter table dataset_audit enable row level security;
 create policy dataset_audit_of_run on dataset_audit using ((select sees_all()) or dataset_id in (select dataset_id from run));
 
-create view dataset_audits as
+create view dataset_audits with (security_barrier) as
   select w.name as sweep, d.name as dataset, d.hash as dataset_hash, a.made_at, (a.audit ->> 'rows')::bigint as rows,
          (a.audit ->> 'patients')::bigint as patients, a.audit, w.owner
-    from deconfound.sweep w join (select distinct sweep_id, dataset_id from deconfound.run) r using (sweep_id)
-    join deconfound.dataset_audit a using (dataset_id) join deconfound.dataset d using (dataset_id);
+    from visible_sweep w join (select distinct sweep_id, dataset_id from run) r using (sweep_id)
+    join dataset_audit a using (dataset_id) join dataset d using (dataset_id);
 comment on view dataset_audits is 'What is missing from the datasets of a sweep and how the label goes with it, as data audit prints it.';
 comment on column dataset_audits.sweep is 'name of the sweep, unique within its owner';
 comment on column dataset_audits.dataset is 'name of the dataset';
