@@ -28,7 +28,7 @@ GOLANGCI := .bin/golangci-lint-$(GOLANGCI_VERSION)
 
 .PHONY: help
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z][a-z-]*:.*## / { printf "  %-15s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+	@awk -F ':.*## ' '/^[a-z][a-z-]*:.*## / { printf "  %-18s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
 .PHONY: build
 build: plugins ## bin/deconfound and the shipped plugins
@@ -99,7 +99,11 @@ test-chaos: ## kill workers, plugins and the database, and expect the same bits
 
 .PHONY: measure
 measure: ## AUROC on every real cohort against plain models; needs their tables
-	$(GO) test -tags measure -run '^TestMeasure' -count=1 -timeout 30m -v $(TEST_FLAGS) ./host/reference
+	$(GO) test -tags measure -run '^TestMeasure$$' -count=1 -timeout 30m -v $(TEST_FLAGS) ./host/reference
+
+.PHONY: measure-backbones
+measure-backbones: ## AUROC of every shipped backbone on three real cohorts against plain models
+	$(GO) test -tags measure -run '^TestMeasureBackbones$$' -count=1 -timeout 1h -v $(TEST_FLAGS) ./host/reference
 
 .PHONY: measure-split
 measure-split: ## errors of the availability-guided split on simulated data

@@ -83,12 +83,8 @@ func (p *program) train(t *testing.T, name, file string) map[string]areas {
 	p.must(t, "run", path)
 	query := fmt.Sprintf(`select dataset, test_set, seed, auroc(score, label, weight) from all_predictions
 		where sweep = '%s' and phase = 'replicate' group by 1, 2, 3 order by 1, 2, 3`, name)
-	var table struct{ Rows [][]any }
-	if out := p.must(t, "sql", "--json", query); json.Unmarshal(out, &table) != nil {
-		t.Fatalf("not JSON: %s", out)
-	}
 	found := map[string]areas{}
-	for _, row := range table.Rows {
+	for _, row := range p.query(t, query) {
 		dataset, test, value := row[0].(string), row[1].(string), row[3].(float64)
 		if found[dataset] == nil {
 			found[dataset] = areas{}
@@ -96,4 +92,14 @@ func (p *program) train(t *testing.T, name, file string) map[string]areas {
 		found[dataset][test] = append(found[dataset][test], value)
 	}
 	return found
+}
+
+// query asks in SQL and returns the rows.
+func (p *program) query(t *testing.T, query string) [][]any {
+	t.Helper()
+	var table struct{ Rows [][]any }
+	if out := p.must(t, "sql", "--json", query); json.Unmarshal(out, &table) != nil {
+		t.Fatalf("not JSON: %s", out)
+	}
+	return table.Rows
 }

