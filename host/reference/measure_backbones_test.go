@@ -68,7 +68,7 @@ func TestMeasureBackbones(t *testing.T) {
 		found := map[string][]float64{}
 		for _, row := range p.query(t, fmt.Sprintf(`select backbone, seed, auroc(score, label, weight) from all_predictions
 				where sweep = '%s' and phase = 'replicate' and test_set = 'id' group by 1, 2 order by 1, 2`, name)) {
-			backbone, value := row[0].(string), row[2].(float64) //nolint:forcetypeassert // of the columns above
+			backbone, value := row[0].(string), row[2].(float64)
 			found[backbone] = append(found[backbone], value)
 		}
 		for _, backbone := range names {
