@@ -197,7 +197,7 @@ func (h *home) looksAtPages() {
 			checked++
 		}
 	}
-	for _, row := range p.rows(`select grp || ' ' || lvl, mean, lo, hi from paired where sweep = 'quick' and metric = 'auroc' and split = 'test' and grp not in ('', 'pattern') and variant = 'md'`) {
+	for _, row := range p.rows(`select grp || ' ' || lvl, mean, lo, hi from paired where sweep = 'quick' and metric = 'auroc' and split = 'test' and grp not in ('', 'pattern') and lvl <> '' and variant = 'md'`) {
 		table := p.table(body, "Differences by subgroup")
 		i := slices.IndexFunc(table, func(r []string) bool { return r[0] == row[0] })
 		if i < 0 {
