@@ -22,11 +22,11 @@ func TestDeadlines(t *testing.T) {
 		add("between", 10*time.Second)
 		d.remove(short)
 		d.remove(short) // of a session that has two reasons to end
-		time.Sleep(9 * time.Second)
+		<-time.After(9 * time.Second) // of the bubble
 		add("second", 30*time.Second)
 		d.remove(add("ended", 2*time.Second))
 		add("urgent", 500*time.Millisecond)
-		time.Sleep(time.Hour)
+		<-time.After(time.Hour) // of the bubble
 		synctest.Wait()
 		want := []string{"urgent after 9.5s", "between after 10s", "second after 39s", "long after 1m0s"}
 		if !slices.Equal(late, want) {
@@ -34,7 +34,7 @@ func TestDeadlines(t *testing.T) {
 		}
 		begin = time.Now()
 		add("again", 3*time.Second)
-		time.Sleep(4 * time.Second)
+		<-time.After(4 * time.Second) // of the bubble
 		synctest.Wait()
 		if got := late[len(late)-1]; got != "again after 3s" {
 			t.Errorf("got %q, want that it waits again", got)
