@@ -21,7 +21,7 @@ func TestDeadlines(t *testing.T) {
 		add("long", time.Minute)
 		add("between", 10*time.Second)
 		d.remove(short)
-		d.remove(short) // of a session that has two reasons to end
+		d.remove(short)               // of a session that has two reasons to end
 		<-time.After(9 * time.Second) // of the bubble
 		add("second", 30*time.Second)
 		d.remove(add("ended", 2*time.Second))
