@@ -95,7 +95,7 @@ func (h *home) saysJSON(quick string) {
 		"sweep ls", "sweep status quick", "sweep watch quick", "sweep priority quick 20", "sweep pause quick", "sweep resume quick", "sweep cancel quick", "sweep resume quick",
 		"sweep retry quick", "sweep extend " + longer + " --seeds 7", "runs ls quick", "runs show " + a, "runs logs " + a, "runs diff " + a + " " + b,
 		"compare quick --resamples 50", "report quick --resamples 50 -o r.html", "export quick --dir taken",
-		"sql --views", "db migrate", "db readers", "db size", "db check", "db gc", "db vacuum", "mlflow export quick mlruns", "mlflow import mlruns --experiment quick --name again",
+		"sql --views", "db migrate", "db readers", "db retention", "db size", "db check", "db gc", "db vacuum", "mlflow export quick mlruns", "mlflow import mlruns --experiment quick --name again",
 		"runs rerun " + b, "plugin check concat --only info", "sweep delete quick --confirm quick",
 	} {
 		h.must(append(strings.Fields(line), "--json")...)

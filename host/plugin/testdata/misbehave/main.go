@@ -11,6 +11,7 @@ import (
 	"math"
 	"os"
 	"os/exec"
+	"os/signal"
 	"runtime"
 	"strconv"
 	"strings"
@@ -22,6 +23,9 @@ import (
 	"github.com/deconfound/deconfound/sdk/serve"
 )
 
+// held is memory that stays in use.
+var held []byte
+
 // The main thread, which holds the death signal, runs main.
 func init() { runtime.LockOSThread() }
 
@@ -31,8 +35,11 @@ func main() {
 	hog := flag.Int("hog", 0, "bytes to use, and nothing else")
 	flag.Parse()
 	if *hog > 0 {
-		fill(*hog)
-		select {}
+		held = fill(*hog)
+		stop := make(chan os.Signal, 1)
+		signal.Notify(stop, os.Interrupt) // or the runtime ends a program that has nothing to do
+		<-stop
+		return
 	}
 	switch *start {
 	case "noise":
