@@ -3,6 +3,7 @@ package sdk
 import (
 	"fmt"
 	"regexp"
+	"slices"
 )
 
 // Kind is the kind of a plugin.
@@ -11,7 +12,11 @@ type Kind string
 const (
 	KindBackbone Kind = "backbone"
 	KindStrategy Kind = "strategy"
+	KindSampler  Kind = "sampler"
 )
+
+// Kinds are all kinds.
+var Kinds = []Kind{KindBackbone, KindStrategy, KindSampler}
 
 // InfoRequest asks a plugin to describe itself.
 type InfoRequest struct{}
@@ -75,7 +80,7 @@ func ValidName(name string) bool { return namePattern.MatchString(name) }
 
 // Validate reports what makes a description unusable, with code bad_request.
 func (i Info) Validate() error {
-	if i.Kind != KindBackbone && i.Kind != KindStrategy {
+	if !slices.Contains(Kinds, i.Kind) {
 		return Errorf(CodeBadRequest, "plugin %q has unknown kind %q", i.Name, i.Kind)
 	}
 	if !ValidName(i.Name) {

@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -110,8 +111,8 @@ func ReadManifest(dir string) (Entry, error) {
 		StartTimeout: time.Duration(m.Exec.StartTimeout),
 		Memory:       int64(m.Exec.Memory),
 	}
-	if e.Kind != sdk.KindBackbone && e.Kind != sdk.KindStrategy {
-		return Entry{}, bad("kind", "plugin.kind is %q, want %q or %q", e.Kind, sdk.KindBackbone, sdk.KindStrategy)
+	if !slices.Contains(sdk.Kinds, e.Kind) {
+		return Entry{}, bad("kind", "plugin.kind is %q, want one of %q", e.Kind, sdk.Kinds)
 	}
 	if !sdk.ValidName(e.Name) {
 		return Entry{}, bad("name", "plugin.name is %q; it must start with a lower case letter and hold at most 64 of a-z, 0-9, - and _", e.Name)

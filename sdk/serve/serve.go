@@ -29,6 +29,13 @@ func Strategy(s sdk.Strategy) {
 	})
 }
 
+// Sampler serves s until the host is done with it, as [Backbone] does.
+func Sampler(s sdk.Sampler) {
+	serve(func(r grpc.ServiceRegistrar, _ *transport.Arena, _ *transport.Door) {
+		transport.RegisterSampler(r, s)
+	})
+}
+
 // register registers the author's plugin with what the process inherited.
 type register func(grpc.ServiceRegistrar, *transport.Arena, *transport.Door)
 

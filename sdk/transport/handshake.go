@@ -8,7 +8,7 @@ const (
 	Version = 1
 	// Minor is the newest minor version of it: what plugins may be asked for and
 	// answer beyond version 1.0. See plugin.proto.
-	Minor = 1
+	Minor = 2
 	// ServiceName is the plugin's name within the handshake of go-plugin.
 	ServiceName = "deconfound"
 	// CookieKey and CookieValue tell a program that it was started as a plugin.

@@ -37,6 +37,7 @@ type server struct {
 	info         func(context.Context, sdk.InfoRequest, *sdk.InfoResponse) error
 	openBackbone func(context.Context, sdk.OpenRequest, *sdk.OpenResponse) error
 	openStrategy func(context.Context, sdk.StrategyOpenRequest, *sdk.StrategyOpenResponse) error
+	propose      func(context.Context, sdk.ProposeRequest, *sdk.ProposeResponse) error
 }
 
 // Info answers the author's description.

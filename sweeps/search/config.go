@@ -6,7 +6,7 @@ import (
 )
 
 // Methods are the samplers.
-var Methods = []string{"random", "grid", "sobol", "tpe"}
+var Methods = []string{"random", "grid", "sobol", "tpe", Outside}
 
 // Config is all that decides what a machine does. It is a value that can be
 // stored as JSON.
@@ -17,11 +17,13 @@ type Config struct {
 	Space  Space  `json:"space"`
 	Goal   string `json:"goal"`   // maximize or minimize
 	Epochs int    `json:"epochs"` // of a whole training
-	// Startup and Parallel are of tpe: trials that are drawn at random first, and
-	// trials that are trained at the same time.
+	// Startup is of tpe: trials that are drawn at random first. Parallel is of tpe and
+	// Outside: trials that are trained at the same time.
 	Startup  int   `json:"startup,omitempty"`
 	Parallel int   `json:"parallel,omitempty"`
 	Stop     *Stop `json:"stop,omitempty"` // nil: every trial is trained to its end
+	// Plugin is of Outside.
+	Plugin *Plugin `json:"plugin,omitempty"`
 }
 
 // Kinds of stopping rules.
@@ -66,7 +68,7 @@ func (s *Stop) Rungs(epochs int) []int {
 
 // Adaptive reports whether the machine must see results before it has made all
 // its decisions.
-func (c *Config) Adaptive() bool { return c.Method == "tpe" || c.Stop != nil }
+func (c *Config) Adaptive() bool { return c.Method == "tpe" || c.Method == Outside || c.Stop != nil }
 
 // identity is what must not change for a snapshot to be of use: all but how many
 // trials there are and how many are trained at once.
@@ -86,6 +88,8 @@ func (c *Config) validate() error {
 		return fmt.Errorf("%q is not a goal", c.Goal)
 	case c.Method == "tpe" && (c.Startup < 1 || c.Parallel < 1):
 		return fmt.Errorf("tpe needs startup and parallel of at least 1")
+	case c.Method == Outside && (c.Plugin == nil || c.Parallel < 1):
+		return fmt.Errorf("%s needs a plugin and parallel of at least 1", Outside)
 	case c.Stop == nil:
 	case c.Stop.Type == ASHA && (c.Stop.Min < 1 || c.Stop.Eta < 2):
 		return fmt.Errorf("asha needs min_epochs of at least 1 and eta of at least 2")

@@ -20,6 +20,8 @@ const (
 	End EventKind = "end"
 	// Fail says that a trial has no value and nobody will try it again by himself.
 	Fail EventKind = "fail"
+	// Offered is a point for the trial that Ask asked about, see Offer.
+	Offered EventKind = "offered"
 )
 
 // Event is something that has happened to a trial.
@@ -33,6 +35,7 @@ type Event struct {
 	Value Number `json:"value"`
 	Best  Number `json:"best"`
 	Mean  Number `json:"mean"`
+	Point Point  `json:"point,omitempty"` // of Offered
 }
 
 // ActionKind says what is to be done.

@@ -20,6 +20,9 @@ func (f function) config(method string, trials, seed int) search.Config {
 		Method: method, Trials: trials, Goal: "minimize", Epochs: 1, Startup: 10, Parallel: 1,
 		Source: search.Source{Seed: seed, Cell: []string{"d", "b", "v"}},
 	}
+	if method == search.Outside {
+		c.Plugin = &search.Plugin{Name: "outside", Hash: "h", Settings: map[string]any{"share": 0.5}}
+	}
 	for i := range f.n {
 		c.Space.Dimensions = append(c.Space.Dimensions, search.Dimension{
 			Name: fmt.Sprintf("x%d", i), Type: "float", Kind: search.Uniform, Min: f.low, Max: f.high,

@@ -113,6 +113,8 @@ func New(config Config) (*Machine, error) {
 		}
 	case "tpe":
 		m.sampler = newTPE(m.space, config, &draws)
+	case Outside:
+		m.sampler = &asked{trials: config.Trials, parallel: config.Parallel}
 	}
 	m.rungs = config.Stop.Rungs(config.Epochs)
 	switch {
@@ -147,7 +149,13 @@ func (m *Machine) Finished() bool {
 // Handle takes an event and answers what is to be done because of it, in order.
 // An event that says nothing new is answered with nothing.
 func (m *Machine) Handle(e Event) ([]Action, error) {
-	if e.Kind != Start {
+	switch e.Kind {
+	case Start:
+	case Offered:
+		if !m.offer(e) {
+			return nil, nil
+		}
+	default:
 		if e.Trial < 0 || e.Trial >= len(m.trials) {
 			return nil, fmt.Errorf("event %s of trial %d, which does not exist", e.Kind, e.Trial)
 		}

@@ -39,6 +39,9 @@ func config(method string, trials int, stop *search.Stop) search.Config {
 
 func simulate(t *testing.T, c search.Config, s search.Simulation) *search.Simulated {
 	t.Helper()
+	if c.Method == search.Outside {
+		s.Propose = proposer(search.Source{Seed: 5})
+	}
 	out, err := search.Simulate(c, training, s)
 	if err != nil {
 		t.Fatal(err)
@@ -63,6 +66,7 @@ var cases = map[string]search.Config{
 	"random+asha": config("random", 30, asha), "sobol+asha": config("sobol", 30, asha), "grid+asha": config("grid", 0, asha),
 	"random+median": config("random", 30, median), "sobol+median": config("sobol", 30, median),
 	"tpe+asha": config("tpe", 30, asha), "tpe+median": config("tpe", 30, median),
+	"plugin": config(search.Outside, 30, nil), "plugin+asha": config(search.Outside, 30, asha), "plugin+median": config(search.Outside, 30, median),
 }
 
 // A machine that is written and read back between any two events has the same
@@ -70,7 +74,7 @@ var cases = map[string]search.Config{
 func TestMachine_SnapshotAndReplay(t *testing.T) {
 	for name, c := range cases {
 		for _, workers := range []int{1, 4} {
-			if c.Method == "tpe" {
+			if c.Method == "tpe" || c.Method == search.Outside {
 				c.Parallel = workers
 			}
 			s := search.Simulation{Workers: workers, Seed: 3, Lost: 0.1, Crash: 0.05}
@@ -104,7 +108,7 @@ func TestMachine_SnapshotAndReplay(t *testing.T) {
 // TPE with a stopping rule sees the order.
 func TestMachine_OrderOfArrival(t *testing.T) {
 	for name, c := range cases {
-		if c.Method == "tpe" {
+		if c.Method == "tpe" || c.Method == search.Outside {
 			c.Parallel = 4
 			if c.Stop != nil {
 				continue
@@ -164,6 +168,9 @@ func TestRestore_Extended(t *testing.T) {
 			t.Fatalf("%s: %v", name, err)
 		}
 		actions, err := m.Handle(search.Event{Kind: search.Start})
+		if ask, wanted := m.Ask(); wanted && ask.Number == 30 {
+			actions, err = m.Handle(search.Offer(30, search.Point{"x0": 0.25, "x1": 0.5}))
+		}
 		if err != nil || len(actions) == 0 {
 			t.Fatalf("%s: got %v, %v", name, actions, err)
 		}

@@ -21,6 +21,9 @@ type Simulation struct {
 	Lost, Crash float64
 	// Restore writes the machine as JSON and reads it back between any two events.
 	Restore bool
+	// Propose answers what method Outside asks; one that the constraints refuse is
+	// asked again.
+	Propose func(Ask) map[string]any
 }
 
 // Simulated is how a simulation has ended.
@@ -74,7 +77,29 @@ func Simulate(config Config, f Objective, s Simulation) (*Simulated, error) {
 		}
 		return nil
 	}
+	propose := func() error {
+		for {
+			ask, wanted := out.Machine.Ask()
+			if !wanted {
+				return nil
+			}
+			p, allowed, err := out.Machine.Judge(s.Propose(ask))
+			for err == nil && !allowed {
+				ask.Refused = append(ask.Refused, p)
+				p, allowed, err = out.Machine.Judge(s.Propose(ask))
+			}
+			if err != nil {
+				return err
+			}
+			if err := handle(Offer(ask.Number, p)); err != nil {
+				return err
+			}
+		}
+	}
 	if err := handle(Event{Kind: Start}); err != nil {
+		return nil, err
+	}
+	if err := propose(); err != nil {
 		return nil, err
 	}
 	for len(queue)+len(flights) > 0 {
@@ -105,6 +130,9 @@ func Simulate(config Config, f Objective, s Simulation) (*Simulated, error) {
 			if err := handle(Event{Kind: Fail, Trial: j.trial, Value: nan, Best: nan, Mean: nan}); err != nil {
 				return nil, err
 			}
+			if err := propose(); err != nil {
+				return nil, err
+			}
 			continue
 		}
 		out.Epochs += trained
@@ -114,6 +142,9 @@ func Simulate(config Config, f Objective, s Simulation) (*Simulated, error) {
 		}
 		epoch[j.trial] = j.until
 		if err := handle(summarize(out.Machine, j.trial, j.until, curve[j.trial])); err != nil {
+			return nil, err
+		}
+		if err := propose(); err != nil {
 			return nil, err
 		}
 	}

@@ -86,6 +86,9 @@ func TestSpace_Respected(t *testing.T) {
 			Method: method, Trials: 60, Goal: "minimize", Epochs: 1, Startup: 10, Parallel: 2, Space: tree,
 			Source: search.Source{Seed: 1, Cell: []string{"nafld", "concat", "md"}},
 		}
+		if method == search.Outside {
+			c.Plugin = &search.Plugin{Name: "outside", Settings: map[string]any{"share": 0.5}}
+		}
 		if method == "grid" {
 			c.Space.Dimensions = nil
 			for _, d := range tree.Dimensions {
@@ -112,7 +115,7 @@ func TestSpace_Respected(t *testing.T) {
 			width, _ := p["backbone.width"].(int64)
 			momentum, _ := p["optimizer.momentum"].(float64)
 			return float64(width) + momentum
-		}, search.Simulation{Workers: 2, Seed: 1, Restore: true})
+		}, search.Simulation{Workers: 2, Seed: 1, Restore: true, Propose: proposer(search.Source{Seed: 3})})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -116,10 +116,26 @@ _FILE = descriptor_pool.DescriptorPool().AddSerializedFile(base64.b64decode(
     "dWVzdBI+CgtwcmVkaWN0aW9ucxgBIAEoCzIcLmRlY29uZm91bmQucGx1Z2luLnYxLlRlbnNvclILcHJlZGljdGlvbnMSKgoBaBgC"
     "IAEoCzIcLmRlY29uZm91bmQucGx1Z2luLnYxLlRlbnNvclIBaBIiCgxhdmFpbGFiaWxpdHkYAyABKAxSDGF2YWlsYWJpbGl0eSKC"
     "AQoOQWRqdXN0UmVzcG9uc2USPgoLcHJlZGljdGlvbnMYASABKAsyHC5kZWNvbmZvdW5kLnBsdWdpbi52MS5UZW5zb3JSC3ByZWRp"
-    "Y3Rpb25zEjAKBXRlcm1zGAIgAygLMhouZGVjb25mb3VuZC5wbHVnaW4udjEuVGVybVIFdGVybXMyrgEKBlBsdWdpbhJNCgRJbmZv"
-    "EiEuZGVjb25mb3VuZC5wbHVnaW4udjEuSW5mb1JlcXVlc3QaIi5kZWNvbmZvdW5kLnBsdWdpbi52MS5JbmZvUmVzcG9uc2USVQoH"
-    "U2Vzc2lvbhIhLmRlY29uZm91bmQucGx1Z2luLnYxLkhvc3RNZXNzYWdlGiMuZGVjb25mb3VuZC5wbHVnaW4udjEuUGx1Z2luTWVz"
-    "c2FnZSgBMAFiBnByb3RvMw=="
+    "Y3Rpb25zEjAKBXRlcm1zGAIgAygLMhouZGVjb25mb3VuZC5wbHVnaW4udjEuVGVybVIFdGVybXMi4wMKDlByb3Bvc2VSZXF1ZXN0"
+    "EmMKD2h5cGVycGFyYW1ldGVycxgBIAMoCzI5LmRlY29uZm91bmQucGx1Z2luLnYxLlByb3Bvc2VSZXF1ZXN0Lkh5cGVycGFyYW1l"
+    "dGVyc0VudHJ5Ug9oeXBlcnBhcmFtZXRlcnMSPwoKZGltZW5zaW9ucxgCIAMoCzIfLmRlY29uZm91bmQucGx1Z2luLnYxLkRpbWVu"
+    "c2lvblIKZGltZW5zaW9ucxIaCghtYXhpbWl6ZRgDIAEoCFIIbWF4aW1pemUSFgoGZXBvY2hzGAQgASgDUgZlcG9jaHMSMwoGdHJp"
+    "YWxzGAUgAygLMhsuZGVjb25mb3VuZC5wbHVnaW4udjEuVHJpYWxSBnRyaWFscxIWCgZudW1iZXIYBiABKANSBm51bWJlchISCgRz"
+    "ZWVkGAcgASgEUgRzZWVkEjUKB3JlZnVzZWQYCCADKAsyGy5kZWNvbmZvdW5kLnBsdWdpbi52MS5Qb2ludFIHcmVmdXNlZBpfChRI"
+    "eXBlcnBhcmFtZXRlcnNFbnRyeRIQCgNrZXkYASABKAlSA2tleRIxCgV2YWx1ZRgCIAEoCzIbLmRlY29uZm91bmQucGx1Z2luLnYx"
+    "LlZhbHVlUgV2YWx1ZToCOAEiwgEKCURpbWVuc2lvbhISCgRuYW1lGAEgASgJUgRuYW1lEhIKBGtpbmQYAiABKAlSBGtpbmQSMwoG"
+    "dmFsdWVzGAMgAygLMhsuZGVjb25mb3VuZC5wbHVnaW4udjEuVmFsdWVSBnZhbHVlcxIQCgNtaW4YBCABKAFSA21pbhIQCgNtYXgY"
+    "BSABKAFSA21heBISCgRzdGVwGAYgASgBUgRzdGVwEiAKC2NvbmRpdGlvbmFsGAcgASgIUgtjb25kaXRpb25hbCKgAQoFUG9pbnQS"
+    "PwoGdmFsdWVzGAEgAygLMicuZGVjb25mb3VuZC5wbHVnaW4udjEuUG9pbnQuVmFsdWVzRW50cnlSBnZhbHVlcxpWCgtWYWx1ZXNF"
+    "bnRyeRIQCgNrZXkYASABKAlSA2tleRIxCgV2YWx1ZRgCIAEoCzIbLmRlY29uZm91bmQucGx1Z2luLnYxLlZhbHVlUgV2YWx1ZToC"
+    "OAEilAEKBVRyaWFsEhYKBm51bWJlchgBIAEoA1IGbnVtYmVyEhQKBXN0YXRlGAIgASgJUgVzdGF0ZRIxCgVwb2ludBgDIAEoCzIb"
+    "LmRlY29uZm91bmQucGx1Z2luLnYxLlBvaW50UgVwb2ludBIUCgVlcG9jaBgEIAEoA1IFZXBvY2gSFAoFdmFsdWUYBSABKAFSBXZh"
+    "bHVlIncKD1Byb3Bvc2VSZXNwb25zZRIxCgVlcnJvchgBIAEoCzIbLmRlY29uZm91bmQucGx1Z2luLnYxLkVycm9yUgVlcnJvchIx"
+    "CgVwb2ludBgCIAEoCzIbLmRlY29uZm91bmQucGx1Z2luLnYxLlBvaW50UgVwb2ludDKGAgoGUGx1Z2luEk0KBEluZm8SIS5kZWNv"
+    "bmZvdW5kLnBsdWdpbi52MS5JbmZvUmVxdWVzdBoiLmRlY29uZm91bmQucGx1Z2luLnYxLkluZm9SZXNwb25zZRJVCgdTZXNzaW9u"
+    "EiEuZGVjb25mb3VuZC5wbHVnaW4udjEuSG9zdE1lc3NhZ2UaIy5kZWNvbmZvdW5kLnBsdWdpbi52MS5QbHVnaW5NZXNzYWdlKAEw"
+    "ARJWCgdQcm9wb3NlEiQuZGVjb25mb3VuZC5wbHVnaW4udjEuUHJvcG9zZVJlcXVlc3QaJS5kZWNvbmZvdW5kLnBsdWdpbi52MS5Q"
+    "cm9wb3NlUmVzcG9uc2ViBnByb3RvMw=="
 ))
 
 HostMessage = message_factory.GetMessageClass(_FILE.message_types_by_name["HostMessage"])
@@ -165,3 +181,8 @@ FitRequest = message_factory.GetMessageClass(_FILE.message_types_by_name["FitReq
 FitResponse = message_factory.GetMessageClass(_FILE.message_types_by_name["FitResponse"])
 AdjustRequest = message_factory.GetMessageClass(_FILE.message_types_by_name["AdjustRequest"])
 AdjustResponse = message_factory.GetMessageClass(_FILE.message_types_by_name["AdjustResponse"])
+ProposeRequest = message_factory.GetMessageClass(_FILE.message_types_by_name["ProposeRequest"])
+Dimension = message_factory.GetMessageClass(_FILE.message_types_by_name["Dimension"])
+Point = message_factory.GetMessageClass(_FILE.message_types_by_name["Point"])
+Trial = message_factory.GetMessageClass(_FILE.message_types_by_name["Trial"])
+ProposeResponse = message_factory.GetMessageClass(_FILE.message_types_by_name["ProposeResponse"])
