@@ -91,12 +91,12 @@ func planned(spec RunSpec, retry RetryPolicy) (tracker.PlannedRun, error) {
 // advance makes the runs that the plan asks for now and enqueues them. The
 // transaction must hold the sweep's lock, else two of them could overtake each
 // other.
-func (c *course) advance(ctx context.Context, tx pgx.Tx, store *tracker.Store, q *queue) (started []tracker.Run, err error) {
+func (c *course) advance(ctx context.Context, tx pgx.Tx, store *tracker.Store, q *queue, points offered) (started []tracker.Run, err error) {
 	touched, err := c.read(ctx, store.In(tx))
 	if err != nil {
 		return nil, err
 	}
-	decided, err := c.decide(ctx, tx, store, touched)
+	decided, err := c.decide(ctx, tx, store, touched, points)
 	if err != nil {
 		return nil, err
 	}
@@ -120,10 +120,39 @@ func (c *course) advance(ctx context.Context, tx pgx.Tx, store *tracker.Store, q
 	return started, c.plan.Budget.enforce(ctx, tx, store, c.sweep)
 }
 
-// advanceSweep is advance for a stored sweep, in a transaction of its own.
+// advanceSweep is advance for a stored sweep, in transactions of its own, between
+// which samplers are asked. It pauses the sweep if one is of no use; the error is
+// ErrLacksSampler, as an unproposed, if it is not here.
 func advanceSweep(ctx context.Context, store *tracker.Store, q *queue, sweepID int64) error {
+	for points := (offered{}); ; {
+		revision, asks, err := advanceOnce(ctx, store, q, sweepID, points)
+		if err != nil {
+			return fmt.Errorf("advance sweep %d: %w", sweepID, err)
+		}
+		if len(asks) == 0 {
+			return nil
+		}
+		points, err = q.propose(ctx, revision, asks)
+		var why *unproposed
+		if errors.As(err, &why) && !errors.Is(err, ErrLacksSampler) {
+			q.log.Warn("a sweep pauses", "sweep", sweepID, "error", why.cause)
+			err = pauseUnproposed(ctx, store, sweepID, why)
+			if err == nil {
+				return nil
+			}
+		}
+		if err != nil {
+			return err
+		}
+	}
+}
+
+// advanceOnce is advance in a transaction of its own. It answers what samplers are to
+// be asked because of it, under which revision of the plan.
+func advanceOnce(ctx context.Context, store *tracker.Store, q *queue, sweepID int64, points offered) (revision int, asks []asking, err error) {
 	var c *course
-	err := store.InTx(ctx, func(tx pgx.Tx) error {
+	paused := false
+	err = store.InTx(ctx, func(tx pgx.Tx) error {
 		c = q.courses.take(sweepID) // gone if this is tried again
 		if err := store.LockSweep(ctx, tx, sweepID); err != nil {
 			return err
@@ -133,6 +162,7 @@ func advanceSweep(ctx context.Context, store *tracker.Store, q *queue, sweepID i
 		if err != nil {
 			return err
 		}
+		paused = sweep.PausedAt != nil
 		if sweep.CancelledAt != nil {
 			c = nil
 			return nil // its runs are cancelled, which is no result
@@ -152,14 +182,16 @@ func advanceSweep(ctx context.Context, store *tracker.Store, q *queue, sweepID i
 				return err
 			}
 		}
-		_, err = c.advance(ctx, tx, store, q)
+		_, err = c.advance(ctx, tx, store, q, points)
 		return err
 	})
-	if err != nil {
-		return fmt.Errorf("advance sweep %d: %w", sweepID, err)
+	if err != nil || c == nil {
+		return 0, nil, err
 	}
-	if c != nil {
-		q.courses.give(c)
+	revision = c.revision
+	if !paused {
+		asks, err = c.asks()
 	}
-	return nil
+	q.courses.give(c)
+	return revision, asks, err
 }

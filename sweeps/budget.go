@@ -40,13 +40,16 @@ func readBudget(v value) Budget {
 	return b
 }
 
+// budgetReason begins every reason to pause for a budget.
+const budgetReason = "the budget"
+
 // reached says that the budget is used up, or "".
 func (b Budget) reached(ended int, busy time.Duration) string {
 	switch {
 	case b.Runs > 0 && ended >= b.Runs:
-		return fmt.Sprintf("the budget of %d runs is used up", b.Runs)
+		return fmt.Sprintf(budgetReason+" of %d runs is used up", b.Runs)
 	case b.Hours > 0 && busy.Hours() >= b.Hours:
-		return fmt.Sprintf("the budget of %s hours of training is used up", plain(b.Hours))
+		return fmt.Sprintf(budgetReason+" of %s hours of training is used up", plain(b.Hours))
 	}
 	return ""
 }

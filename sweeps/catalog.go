@@ -14,10 +14,16 @@ type Catalog interface {
 }
 
 // CatalogWithNames is an optional interface of a Catalog: what exists, for
-// suggestions when a name is unknown. Kind is "dataset", "backbone" or
-// "strategy".
+// suggestions when a name is unknown. Kind is "dataset", "backbone", "strategy" or
+// "sampler".
 type CatalogWithNames interface {
 	Names(kind string) []string
+}
+
+// CatalogWithSamplers is an optional interface of a Catalog: installed plugins that
+// choose configurations.
+type CatalogWithSamplers interface {
+	Sampler(name string) (PluginInfo, error)
 }
 
 // CatalogWithCodes is an optional interface of a Catalog: the error codes a run
@@ -67,7 +73,7 @@ type DatasetInfo struct {
 	Truth bool
 }
 
-// PluginInfo describes a backbone or strategy plugin. Hash identifies the
+// PluginInfo describes a plugin. Hash identifies the
 // plugin's whole file tree.
 type PluginInfo struct {
 	Name, Version, Hash string

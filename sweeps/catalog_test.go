@@ -10,6 +10,8 @@ func bound(f float64) *float64 { return &f }
 var (
 	_ CatalogWithNames = fakeCatalog{}
 	_ CatalogWithCodes = fakeCatalog{}
+
+	_ CatalogWithSamplers = fakeCatalog{}
 )
 
 func (fakeCatalog) Dataset(name string) (DatasetInfo, error) {
@@ -74,6 +76,16 @@ func (fakeCatalog) Strategy(name string) (PluginInfo, error) {
 	}}, nil
 }
 
+func (fakeCatalog) Sampler(name string) (PluginInfo, error) {
+	if name != "mine" {
+		return PluginInfo{}, fmt.Errorf("sampler %q is not installed", name)
+	}
+	return PluginInfo{Name: name, Version: "1.0.0", Hash: "p" + name, Parameters: []Parameter{
+		{Name: "share", Type: "float", Default: 0.5, Min: bound(0), Max: bound(1)},
+		{Name: "startup", Type: "int", Default: int64(4), Min: bound(1)},
+	}}, nil
+}
+
 func (fakeCatalog) Component(name string) []Parameter {
 	switch name {
 	case "missingness":
@@ -96,7 +108,7 @@ func (fakeCatalog) Component(name string) []Parameter {
 
 func (fakeCatalog) Names(kind string) []string {
 	return map[string][]string{
-		"dataset": {"nafld", "support2"}, "backbone": {"concat", "gated", "transformer"}, "strategy": {"groupdro", "ipw"},
+		"dataset": {"nafld", "support2"}, "backbone": {"concat", "gated", "transformer"}, "strategy": {"groupdro", "ipw"}, "sampler": {"mine"},
 	}[kind]
 }
 

@@ -7,6 +7,8 @@ import (
 	"maps"
 	"slices"
 	"strings"
+
+	"github.com/deconfound/deconfound/sweeps/search"
 )
 
 // Compile checks a file against what is installed and returns the plan. The
@@ -28,6 +30,7 @@ func Compile(f *File, catalog Catalog) (*Plan, error) {
 	c.checkEndToEnd()
 	c.checkParameters()
 	c.checkCodes()
+	c.checkSampler()
 	if err := c.doc.problems.err(); err != nil {
 		return nil, err
 	}
@@ -91,6 +94,7 @@ type compiler struct {
 	backbones  map[string]PluginInfo
 	strategies map[string]PluginInfo
 	variants   map[string]Variant
+	sampler    *search.Plugin // nil: the search needs none, or it was reported
 }
 
 func (c *compiler) names(kind string) []string {
@@ -281,6 +285,45 @@ func (c *compiler) checkSettings(path keyPath, settings Settings, parameters []P
 		}
 	}
 	return sound
+}
+
+// checkSampler looks up the plugin of the search and completes its settings.
+func (c *compiler) checkSampler() {
+	s := c.file.Search
+	if s == nil || s.Method != search.Outside || s.Plugin == "" {
+		return
+	}
+	path := keyPath{"search", "plugin"}
+	named := path
+	if c.doc.written(path.child("name")) {
+		named = path.child("name")
+	}
+	samplers, ok := c.catalog.(CatalogWithSamplers)
+	if !ok {
+		c.doc.report(named, "there are no samplers here")
+		return
+	}
+	info, err := samplers.Sampler(s.Plugin)
+	if err != nil {
+		c.doc.report(named, "%s", c.missing("sampler", s.Plugin, err))
+		return
+	}
+	if !c.checkSettings(path, s.PluginSettings, info.Parameters) {
+		return
+	}
+	c.sampler = &search.Plugin{Name: info.Name, Version: info.Version, Hash: info.Hash, Settings: map[string]any{}}
+	for _, p := range info.Parameters {
+		x, ok := s.PluginSettings[p.Name]
+		if !ok {
+			x = p.Default
+		}
+		v, err := p.Check(x)
+		if err != nil {
+			c.doc.report(path, "the declared default of %s: %s; the declaration of the plugin is wrong", p.Name, err)
+			continue
+		}
+		c.sampler.Settings[p.Name] = v
+	}
 }
 
 func (c *compiler) checkCodes() {

@@ -108,9 +108,10 @@ func condense(ctx context.Context, tx pgx.Tx, store *tracker.Store, sweepID int6
 
 // decide tells the adaptive searches of the sweep's plan what has happened to their
 // runs, in the order of trials, and stores what they have decided, with every
-// event. touched then names the trials that are new, too. The transaction must hold
-// the sweep's lock.
-func (c *course) decide(ctx context.Context, tx pgx.Tx, store *tracker.Store, touched map[int][]int) (decisions, error) {
+// event. touched then names the trials that are new, too. Points that were proposed
+// under another revision of the plan are left away. The transaction must hold the
+// sweep's lock.
+func (c *course) decide(ctx context.Context, tx pgx.Tx, store *tracker.Store, touched map[int][]int, points offered) (decisions, error) {
 	out := decisions{until: map[Hash]int{}, goOn: map[int64]int{}}
 	if !c.plan.adaptive() {
 		return out, nil
@@ -118,6 +119,14 @@ func (c *course) decide(ctx context.Context, tx pgx.Tx, store *tracker.Store, to
 	curves, err := c.rungCurves(ctx, store.In(tx), touched)
 	if err != nil {
 		return out, err
+	}
+	if points.revision != c.revision {
+		points = offered{}
+	}
+	for i := range points.events {
+		if _, ok := touched[i]; !ok {
+			touched[i] = nil
+		}
 	}
 	for _, i := range slices.Sorted(maps.Keys(touched)) {
 		cell := &c.plan.Cells[i]
@@ -132,7 +141,7 @@ func (c *course) decide(ctx context.Context, tx pgx.Tx, store *tracker.Store, to
 			}
 			trials = append(trials, others...)
 		}
-		log, trials, err := c.catchUp(i, trials, curves)
+		log, trials, err := c.catchUp(i, trials, curves, points)
 		if err != nil {
 			return out, fmt.Errorf("search cell %s: %w", cell.Cell, err)
 		}
@@ -226,9 +235,10 @@ func (c *course) rungCurves(ctx context.Context, r tracker.Reader, touched map[i
 }
 
 // catchUp hands the search of a cell what it has not seen of the given trials,
-// until it has nothing more to say about the runs that exist. It answers also every
-// trial that it may have something to say about.
-func (c *course) catchUp(i int, trials []int, curves map[int64][]tracker.StepValue) (log []search.Decision, seen []int, err error) {
+// until it has nothing more to say about the runs that exist, and then the point that
+// it wants, if it was proposed. It answers also every trial that it may have something
+// to say about.
+func (c *course) catchUp(i int, trials []int, curves map[int64][]tracker.StepValue, points offered) (log []search.Decision, seen []int, err error) {
 	cell := &c.plan.Cells[i]
 	handle := func(e search.Event) error {
 		before := len(cell.machine.Trials())
@@ -266,8 +276,14 @@ func (c *course) catchUp(i int, trials []int, curves map[int64][]tracker.StepVal
 				}
 			}
 		}
-		if len(log) == before {
+		if len(log) > before {
+			continue
+		}
+		ask, wanted := cell.machine.Ask()
+		if e, ok := points.events[i]; !ok || !wanted || ask.Number != e.Trial {
 			return log, trials, nil
+		} else if err := handle(e); err != nil {
+			return nil, nil, err
 		}
 	}
 }

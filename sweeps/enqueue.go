@@ -89,9 +89,16 @@ func Enqueue(ctx context.Context, store *tracker.Store, plan *Plan) (Report, err
 		if err != nil {
 			return err
 		}
-		started, err := c.advance(ctx, tx, store, q)
+		started, err := c.advance(ctx, tx, store, q, offered{})
 		if err != nil {
 			return err
+		}
+		if asks, err := c.asks(); err != nil {
+			return err
+		} else if len(asks) > 0 { // a worker has the plugins
+			if err := q.advance(ctx, tx, sweep.ID); err != nil {
+				return err
+			}
 		}
 		report.New = len(started)
 		report.Existing, report.Done = c.existing()

@@ -51,6 +51,9 @@ func (advanceArgs) Kind() string { return "advance" }
 type queue struct {
 	client  *river.Client[pgx.Tx]
 	courses courses // of the sweeps that this process has advanced
+	sampler ProposeFunc
+	stop    <-chan struct{} // ends what samplers are asked; nil: nothing does
+	log     *slog.Logger
 }
 
 // newQueue returns a queue that inserts and works nothing.
@@ -62,7 +65,7 @@ func newQueue(store *tracker.Store) (*queue, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open queue: %w", err)
 	}
-	return &queue{client: client}, nil
+	return &queue{client: client, log: slog.New(slog.DiscardHandler)}, nil
 }
 
 func (q *queue) slice(ctx context.Context, tx pgx.Tx, args sliceArgs, priority int) error {

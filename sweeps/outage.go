@@ -84,7 +84,7 @@ func within(ctx context.Context, limit time.Duration, f func(context.Context) er
 // starting or stopping, or has no room at the moment, and not that it refused the
 // statement.
 func absent(err error) bool {
-	if errors.Is(err, tracker.ErrStale) || errors.Is(err, tracker.ErrFenced) || errors.Is(err, tracker.ErrNotFound) {
+	if errors.Is(err, tracker.ErrStale) || errors.Is(err, tracker.ErrFenced) || errors.Is(err, tracker.ErrNotFound) || errors.Is(err, ErrLacksSampler) {
 		return false
 	}
 	var pg *pgconn.PgError

@@ -43,8 +43,8 @@ type CellPlan struct {
 	// Searched is false when the sweep has no search; Trials then has one entry,
 	// the fixed configuration.
 	Searched bool `json:"searched"`
-	// Adaptive is the search whose trials depend on results (tpe, or an early
-	// stop), with what a trial is made of; nil otherwise. Trials then holds only
+	// Adaptive is the search whose trials depend on results (tpe, a plugin, or an
+	// early stop), with what a trial is made of; nil otherwise. Trials then holds only
 	// those that can be named beforehand.
 	Adaptive *Adaptive `json:"adaptive,omitempty"`
 

@@ -52,6 +52,9 @@ type Options struct {
 	// Lacks answers what this process would need to train a run, and has not, one line
 	// each: plugins, data. Such a run is left to other workers. It may be nil.
 	Lacks func(RunSpec) []string
+	// Propose asks the plugins of searches for points; nil leaves that to other
+	// workers. It is called from several goroutines.
+	Propose ProposeFunc
 	// Reconnect is called when the database cannot be reached, before the next
 	// attempt, to bring a private cluster back. It may be nil.
 	Reconnect func(context.Context) error
@@ -210,7 +213,7 @@ func (p *process) start(ctx context.Context) (err error) {
 		p.worker.Close()
 		return fmt.Errorf("open queue: %w", err)
 	}
-	p.queue = &queue{client: client}
+	p.queue = &queue{client: client, sampler: p.opts.Propose, stop: p.stop, log: p.log}
 	if err := client.Start(context.WithoutCancel(ctx)); err != nil {
 		p.worker.Close()
 		return fmt.Errorf("start queue: %w", err)

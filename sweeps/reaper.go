@@ -162,6 +162,9 @@ func (p *process) advanceSettled(ctx context.Context) error {
 			}
 		}
 		now := settledSweep{s.Revision, ended, held}
+		if s.PausedAt != nil {
+			delete(p.settled, s.ID) // it may be resumed
+		}
 		if open > 0 || s.PausedAt != nil || s.CancelledAt != nil || p.settled[s.ID] == now {
 			continue
 		}
@@ -172,7 +175,13 @@ func (p *process) advanceSettled(ctx context.Context) error {
 		if policy.Contract != Contract {
 			continue // for a worker of that contract
 		}
-		if err := advanceSweep(ctx, p.store, p.queue, s.ID); err != nil {
+		err = advanceSweep(ctx, p.store, p.queue, s.ID)
+		if errors.Is(err, ErrLacksSampler) {
+			err = p.store.InTx(ctx, func(tx pgx.Tx) error { // another worker may have it
+				return errors.Join(p.store.LockSweep(ctx, tx, s.ID), p.queue.advance(ctx, tx, s.ID))
+			})
+		}
+		if err != nil {
 			return err
 		}
 		p.settled[s.ID] = now // only this loop uses the map

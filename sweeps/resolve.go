@@ -231,7 +231,14 @@ func (c *compiler) cell(cell Cell) CellPlan {
 		c.once(keyPath{"parameters"}, "%s", err)
 		return plan
 	}
-	if !machine.Feasible() || machine.Budget() == 0 {
+	feasible := machine.Feasible()
+	if config.Method == search.Outside { // which is not asked yet
+		if feasible, err = drawable(config); err != nil {
+			c.once(keyPath{"parameters"}, "%s", err)
+			return plan
+		}
+	}
+	if !feasible || machine.Budget() == 0 {
 		c.once(keyPath{"constraints"}, "leave no configuration, or hardly any, in cell %s; loosen them", cell)
 		return plan
 	}
@@ -243,6 +250,17 @@ func (c *compiler) cell(cell Cell) CellPlan {
 		plan.Adaptive = &Adaptive{Search: config, Template: template}
 	}
 	return plan
+}
+
+// drawable reports whether random draws find configurations of a search.
+func drawable(config search.Config) (bool, error) {
+	config.Method, config.Stop = "random", nil
+	m, err := search.New(config)
+	if err != nil {
+		return false, err
+	}
+	_, err = m.Handle(search.Event{Kind: search.Start})
+	return m.Feasible(), err
 }
 
 // once reports what is wrong in many cells for the first of them.
@@ -267,6 +285,9 @@ func (c *compiler) search(cell Cell, epochs int) search.Config {
 		}
 		if s.Method == "tpe" {
 			config.Startup, config.Parallel = min(s.Startup, s.Trials), s.Parallel
+		}
+		if s.Method == search.Outside {
+			config.Plugin, config.Parallel = c.sampler, s.Parallel
 		}
 	}
 	config.Source.Cell = []string{cell.Dataset, cell.Backbone, cell.Variant}

@@ -10,13 +10,16 @@ import (
 
 // Search is how configurations are chosen, with the same budget in every cell.
 type Search struct {
-	Method string // random, grid, sobol, tpe
+	Method string // random, grid, sobol, tpe, plugin
 	Trials int    // a grid has as many as its product
 	Seed   int
-	// Startup and Parallel are of tpe: trials drawn at random first, and trials of
-	// a cell that are trained at the same time.
+	// Startup is of tpe: trials drawn at random first. Parallel is of tpe and plugin:
+	// trials of a cell that are trained at the same time.
 	Startup, Parallel int
 	Stop              *search.Stop // nil: every trial is trained to its end
+	// Plugin is the sampler of method plugin, with its settings as written.
+	Plugin         string
+	PluginSettings Settings
 	// Zip maps a parameter to the one whose choice it follows, value by value.
 	Zip map[string]string
 	// Constraints are expressions over the parameters that every trial satisfies.
@@ -34,12 +37,12 @@ func readSearch(v value) *Search {
 		return nil
 	}
 	s := &Search{Method: "random"}
-	if !v.table("method", "trials", "seed", "startup", "parallel", "early_stop", "zip") {
+	if !v.table("method", "trials", "seed", "startup", "parallel", "early_stop", "zip", "plugin") {
 		return s
 	}
 	method := v.get("method")
 	if !method.present() {
-		method.report(`is missing; write method = "random", "grid", "sobol" or "tpe"`)
+		method.report(`is missing; write method = "random", "grid", "sobol", "tpe" or "plugin"`)
 	}
 	if name, ok := method.str(); ok {
 		s.Method = name
@@ -69,14 +72,31 @@ func readSearch(v value) *Search {
 	s.Startup, s.Parallel = tpeStartup, tpeParallel
 	for key, to := range map[string]*int{"startup": &s.Startup, "parallel": &s.Parallel} {
 		field := v.get(key)
-		if field.present() && s.Method != "tpe" && s.Method != "" {
-			field.report(`goes with method = "tpe" only; remove it`)
+		if field.present() && s.Method != "tpe" && s.Method != "" && (s.Method != search.Outside || key == "startup") {
+			field.report(`goes with method = "tpe"%s only; remove it`, map[string]string{"parallel": ` or "plugin"`}[key])
 		} else if n, ok := field.integer(1); ok {
 			*to = int(n)
 		}
 	}
 	s.readEarlyStop(v.get("early_stop"))
+	s.readPlugin(v.get("plugin"))
 	return s
+}
+
+func (s *Search) readPlugin(v value) {
+	const example = `write plugin = "optuna", or plugin = { name = "optuna", startup = 10 } with settings of its own`
+	switch {
+	case s.Method == "":
+	case s.Method != search.Outside && v.present():
+		v.report(`goes with method = "plugin" only; remove it, or write method = "plugin"`)
+	case s.Method != search.Outside:
+	case !v.present():
+		v.report(`is missing; %s`, example)
+	default:
+		if s.Plugin, s.PluginSettings = readPlugin(v); s.Plugin == "" && !v.doc.wrong(v.path) {
+			v.report(`has no name; %s`, example)
+		}
+	}
 }
 
 // near is suggest without the list of what is known.

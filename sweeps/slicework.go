@@ -344,8 +344,35 @@ func (w *advanceWorker) Work(ctx context.Context, job *river.Job[advanceArgs]) e
 	err := p.outage.surviveWithin(ctx, 0, func(ctx context.Context) error {
 		return advanceSweep(ctx, p.store, p.queue, job.Args.Sweep)
 	})
-	if errors.Is(err, tracker.ErrNotFound) {
+	var why *unproposed
+	switch {
+	case errors.Is(err, tracker.ErrNotFound):
 		return nil // deleted in the meantime
+	case errors.Is(err, tracker.ErrNotOwner):
+		return river.JobSnooze(foreignPause) // for a worker of the owner
+	case errors.Is(err, context.Canceled) && ctx.Err() == nil:
+		return &river.JobSnoozeError{} // this process stops
+	case errors.As(err, &why):
+		return w.lacksSampler(ctx, job, why)
 	}
 	return err
+}
+
+// lacksSampler leaves a search to workers that have its plugin, and pauses the sweep
+// if there are none.
+func (w *advanceWorker) lacksSampler(ctx context.Context, job *river.Job[advanceArgs], why *unproposed) error {
+	p := w.process
+	others, err := p.others(ctx)
+	if err != nil {
+		return err
+	}
+	if others && p.clock.Now().Sub(job.CreatedAt) < lackPatience {
+		return river.JobSnooze(foreignPause)
+	}
+	if err := pauseUnproposed(ctx, p.store, job.Args.Sweep, why); errors.Is(err, tracker.ErrNotOwner) {
+		return river.JobSnooze(foreignPause)
+	} else if err != nil {
+		return err
+	}
+	return nil
 }

@@ -88,6 +88,8 @@ func (s Status) Hint() string {
 	switch {
 	case s.Cancelled:
 		return "cancelled; `deconfound sweep resume " + s.Name + "` goes on"
+	case s.Paused && s.PauseReason != "" && !s.SpentBudget():
+		return "paused: " + s.PauseReason + "; mend that and run the sweep file again"
 	case s.Paused && s.PauseReason != "":
 		return "paused: " + s.PauseReason + "; raise [budget] in the sweep file and run it again"
 	case s.Paused:
@@ -99,6 +101,9 @@ func (s Status) Hint() string {
 	}
 	return "not finished; run the same sweep file again to go on from the last checkpoints"
 }
+
+// SpentBudget reports whether the sweep has paused because its budget is used up.
+func (s Status) SpentBudget() bool { return s.Paused && strings.HasPrefix(s.PauseReason, budgetReason) }
 
 // StatusOf reads the status of a sweep. It changes nothing.
 func StatusOf(ctx context.Context, store *tracker.Store, name string) (Status, error) {

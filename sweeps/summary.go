@@ -67,6 +67,7 @@ func (p *Plan) Summarize(measured map[Cell]time.Duration, workers int) Summary {
 			row.Budget, row.Distinct, row.WorstEpochs, row.ExpectedEpochs = 0, 0, 0, 0
 		}
 		if cell.Adaptive != nil {
+			epochs = max(epochs, cell.Adaptive.Search.Epochs)
 			cost := costs.of(cell)
 			row.Distinct, row.WorstEpochs, row.ExpectedEpochs = cost.Trials, cost.Worst, cost.Expected
 		}
@@ -105,7 +106,7 @@ func (c costs) of(cell CellPlan) search.Cost {
 	if config.Stop != nil {
 		key.stop = *config.Stop
 	}
-	if config.Method != "tpe" {
+	if config.Method != "tpe" && config.Method != search.Outside {
 		key.trials = len(cell.Trials) // without repetitions
 	}
 	if known, ok := c[key]; ok {

@@ -60,19 +60,24 @@ func readVariant(name string, v value) Variant {
 	out.Missingness = readComponent(v.get("missingness"))
 	out.DualBranch = readComponent(v.get("dual_branch"))
 	strategy := v.get("strategy")
-	if _, ok := strategy.v.(map[string]any); !ok {
-		out.Strategy, _ = strategy.name()
-		return out
-	}
-	settings := readComponent(strategy)
-	delete(settings, "name")
-	out.StrategySettings = settings
-	if named := strategy.get("name"); named.present() {
-		out.Strategy, _ = named.name()
-	} else {
+	if out.Strategy, out.StrategySettings = readPlugin(strategy); out.Strategy == "" && strategy.present() && !strategy.doc.wrong(strategy.path) && !strategy.get("name").present() {
 		strategy.report(`has no name; write strategy = { name = "ipw", ... }`)
 	}
 	return out
+}
+
+// readPlugin reads a name, or a table with a name and settings.
+func readPlugin(v value) (name string, settings Settings) {
+	if _, ok := v.v.(map[string]any); !ok {
+		name, _ = v.name()
+		return name, nil
+	}
+	settings = readComponent(v)
+	delete(settings, "name")
+	if named := v.get("name"); named.present() {
+		name, _ = named.name()
+	}
+	return name, settings
 }
 
 // readComponent reads a table of scalars; nil if it is absent.
