@@ -29,6 +29,24 @@ type Dimension struct {
 	Conditional bool
 }
 
+// Validate reports what makes a dimension unusable, with code bad_request.
+func (d Dimension) Validate() error {
+	switch d.Kind {
+	case Choice:
+		if len(d.Values) == 0 {
+			return Errorf(CodeBadRequest, "dimension %s has no values", d.Name)
+		}
+	case Uniform, LogUniform, IntUniform:
+		// Written so that NaN is refused.
+		if !(d.Min <= d.Max && d.Max-d.Min <= math.MaxFloat64 && d.Step >= 0) || d.Kind == LogUniform && d.Min <= 0 {
+			return Errorf(CodeBadRequest, "dimension %s goes from %v to %v in steps of %v", d.Name, d.Min, d.Max, d.Step)
+		}
+	default:
+		return Errorf(CodeBadRequest, "dimension %s has unknown kind %q", d.Name, d.Kind)
+	}
+	return nil
+}
+
 // gridTolerance is how far from a step a number may be, in steps.
 const gridTolerance = 1e-6
 

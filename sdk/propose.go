@@ -34,6 +34,24 @@ type ProposeResponse struct {
 	Point Values
 }
 
+// Validate reports what makes a request unusable, with code bad_request.
+func (r ProposeRequest) Validate() error {
+	if r.Number < 0 {
+		return Errorf(CodeBadRequest, "propose trial %d", r.Number)
+	}
+	seen := map[string]bool{}
+	for _, d := range r.Dimensions {
+		if seen[d.Name] {
+			return Errorf(CodeBadRequest, "dimension %s occurs twice", d.Name)
+		}
+		seen[d.Name] = true
+		if err := d.Validate(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // CheckPoint answers a point in canonical types, or an error with the code bad_shape,
 // or not_finite, that names the dimension.
 func (r ProposeRequest) CheckPoint(point Values) (Values, error) {

@@ -1,12 +1,18 @@
 package sweeps
 
-import "slices"
+import (
+	"slices"
+
+	"github.com/deconfound/deconfound/sweeps/search"
+)
 
 // Need is what the runs of a cell have in common: a dataset with the seeds that it
 // is split or made with, and plugins.
 type Need struct {
 	Spec  RunSpec // of some trial; its parameters and seeds say nothing
 	Seeds []int   // ascending
+	// Sampler is the plugin that proposes the trials; nil if none does.
+	Sampler *search.Plugin
 }
 
 // Needs lists what a plan's cells need, also of trials that a search has yet to
@@ -25,9 +31,9 @@ func (p *Plan) Needs() []Need {
 	for _, c := range p.Cells {
 		switch {
 		case c.Adaptive != nil:
-			out = append(out, Need{c.Adaptive.Template, seeds})
+			out = append(out, Need{c.Adaptive.Template, seeds, c.Adaptive.Search.Plugin})
 		case len(c.Trials) > 0:
-			out = append(out, Need{c.Trials[0].Base, seeds})
+			out = append(out, Need{c.Trials[0].Base, seeds, nil})
 		}
 	}
 	return out

@@ -23,7 +23,9 @@ func Page(info sdk.Info, equations, cost string) string {
 	section("Equations", equations)
 	section("What the mask does", Mask(info))
 	section("Batches", batches(info))
-	section("Takes", takes(info.Capabilities))
+	if info.Kind != sdk.KindSampler {
+		section("Takes", takes(info.Capabilities))
+	}
 	section("Hyperparameters", table(info.Hyperparameters))
 	if info.Kind == sdk.KindBackbone {
 		cost = strings.TrimSpace(cost + "\n\n`make bench-backbones` measures a training step of every shipped backbone in turn with the same model in PyTorch; " +

@@ -57,6 +57,16 @@
 //     in the snapshot, copes with one class, one group or one row, and every adjusted
 //     prediction is a probability that owes nothing to other rows
 //
-// Start at [CheckBackbone] and [CheckStrategy], which answer one [Result] a
+// # The checks of a sampler
+//
+//   - info, hyperparameters, refusals, cancel, restart, resources and host are as above
+//   - proposals: points are in the space, whatever its dimensions
+//   - determinism: one request gives the same point twice, another seed or trial others
+//   - history: none, one and many trials, pending, pruned, failed, without a value, with
+//     NaN or with parameters that conditions take away
+//   - refused: after a point that constraints refuse comes another
+//   - searches: proposals for other searches in between change nothing
+//
+// Start at [CheckBackbone], [CheckStrategy] and [CheckSampler], which answer one [Result] a
 // check. The package imports packages of the SDK only.
 package plugintest

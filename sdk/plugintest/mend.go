@@ -27,5 +27,9 @@ var mend = map[string]string{
 	"stages":          "Begin every declared stage when it is asked for, in order, and put all that tells stages apart into Snapshot; else do not declare stages.",
 	"mixing":          "Pair rows with others of the same batch, drawn from the seed and the step alone, and return a share from 0 to 1 for each.",
 	"post-hoc":        "Fit anew from the given rows alone, keep the fit in Snapshot, and adjust each row by itself to a probability, also after a fit to one class, one group or one row.",
+	"proposals":       "Answer a value for every dimension of the request, also a conditional one, within its bounds and on its steps, in its type; expect any trials.",
+	"history":         "Expect no trial, one, many; trials of every state, that lack parameters, have equal values, NaN or no value.",
+	"refused":         "Answer another point when the request says that this one was refused.",
+	"searches":        "Learn nothing but what is in the request: keep no study, no generator and no counter between calls.",
 	"objective":       "Return finite weights of at least 0, one a row, and gradients in the shapes of h and logits.",
 }

@@ -20,6 +20,8 @@ type Process interface {
 	Backbone(ctx context.Context) (plugin sdk.Backbone, end func(), err error)
 	// Strategy is Backbone for a strategy.
 	Strategy(ctx context.Context) (plugin sdk.Strategy, end func(), err error)
+	// Sampler is Backbone for a sampler.
+	Sampler(ctx context.Context) (plugin sdk.Sampler, end func(), err error)
 	// Orphans has another host start the plugin, kills that host as the kernel would,
 	// and names the processes that are left after a while.
 	Orphans(ctx context.Context) ([]string, error)

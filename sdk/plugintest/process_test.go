@@ -15,6 +15,7 @@ type process struct {
 	usage   func() plugintest.Usage
 	other   sdk.Backbone
 	rule    sdk.Strategy
+	sampler sdk.Sampler
 	orphans []string
 }
 
@@ -37,6 +38,13 @@ func (p process) Strategy(context.Context) (sdk.Strategy, func(), error) {
 		return honestRule(), func() {}, nil
 	}
 	return p.rule, func() {}, nil
+}
+
+func (p process) Sampler(context.Context) (sdk.Sampler, func(), error) {
+	if p.sampler == nil {
+		return drawing(samplerFlaws{}), func() {}, nil
+	}
+	return p.sampler, func() {}, nil
 }
 
 func (p process) Orphans(context.Context) ([]string, error) { return p.orphans, nil }

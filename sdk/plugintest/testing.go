@@ -19,6 +19,12 @@ func Strategy(t *testing.T, plugin sdk.Strategy) {
 	report(t, func(o Options) { CheckStrategy(context.Background(), plugin, o) })
 }
 
+// Sampler runs the suite on a sampler in this process, one subtest a check.
+func Sampler(t *testing.T, plugin sdk.Sampler) {
+	t.Helper()
+	report(t, func(o Options) { CheckSampler(context.Background(), plugin, o) })
+}
+
 func report(t *testing.T, suite func(Options)) {
 	t.Helper()
 	suite(Options{Report: func(r Result) {

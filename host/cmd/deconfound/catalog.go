@@ -31,6 +31,7 @@ var (
 	_ sweeps.CatalogWithComponents = (*catalog)(nil)
 	_ sweeps.CatalogWithDefaults   = (*catalog)(nil)
 	_ sweeps.CatalogWithGenerators = (*catalog)(nil)
+	_ sweeps.CatalogWithSamplers   = (*catalog)(nil)
 )
 
 func (a *app) catalog(ctx context.Context) (*catalog, error) {
@@ -73,6 +74,11 @@ func (c *catalog) Backbone(name string) (sweeps.PluginInfo, error) {
 // Strategy describes an installed strategy.
 func (c *catalog) Strategy(name string) (sweeps.PluginInfo, error) {
 	return c.plugin(sdk.KindStrategy, name)
+}
+
+// Sampler describes an installed sampler.
+func (c *catalog) Sampler(name string) (sweeps.PluginInfo, error) {
+	return c.plugin(sdk.KindSampler, name)
 }
 
 func (c *catalog) plugin(kind sdk.Kind, name string) (sweeps.PluginInfo, error) {

@@ -41,7 +41,7 @@ func (a *app) completions(root *cobra.Command) {
 	} {
 		mustFind(root, command).ValidArgsFunction = complete
 	}
-	kinds := cobra.FixedCompletions([]cobra.Completion{string(sdk.KindBackbone), string(sdk.KindStrategy)}, cobra.ShellCompDirectiveNoFileComp)
+	kinds := cobra.FixedCompletions([]cobra.Completion{string(sdk.KindBackbone), string(sdk.KindStrategy), string(sdk.KindSampler)}, cobra.ShellCompDirectiveNoFileComp)
 	states := cobra.FixedCompletions([]cobra.Completion{
 		string(tracker.Queued), string(tracker.Running), string(tracker.Paused), string(tracker.Done), string(tracker.Pruned),
 		string(tracker.Failed), string(tracker.Lost), string(tracker.Cancelled),

@@ -34,7 +34,7 @@ func (a *app) offer(ctx context.Context, plan *sweeps.Plan, distribute bool) err
 		if !distribute {
 			continue
 		}
-		if err := o.plugins(ctx, need.Spec); err != nil {
+		if err := o.plugins(ctx, need); err != nil {
 			return err
 		}
 		if err := o.datasets(ctx, need); err != nil {
@@ -77,9 +77,12 @@ func (o *offers) hold(ctx context.Context, ref sweeps.DatasetRef) error {
 	return err
 }
 
-func (o *offers) plugins(ctx context.Context, spec sweeps.RunSpec) error {
-	refs := map[sdk.Kind]*sweeps.PluginRef{sdk.KindBackbone: &spec.Backbone, sdk.KindStrategy: spec.Strategy}
-	for _, kind := range []sdk.Kind{sdk.KindBackbone, sdk.KindStrategy} {
+func (o *offers) plugins(ctx context.Context, need sweeps.Need) error {
+	refs := map[sdk.Kind]*sweeps.PluginRef{sdk.KindBackbone: &need.Spec.Backbone, sdk.KindStrategy: need.Spec.Strategy}
+	if p := need.Sampler; p != nil {
+		refs[sdk.KindSampler] = &sweeps.PluginRef{Name: p.Name, Version: p.Version, Hash: p.Hash}
+	}
+	for _, kind := range sdk.Kinds {
 		ref := refs[kind]
 		if ref == nil || !o.once(string(kind)+" "+ref.Hash) {
 			continue

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -27,14 +28,14 @@ program; the first of a kind and name counts.`,
 // pluginKind reads the --kind flag; "" is any kind where that is allowed.
 func pluginKind(kind string, optional bool) (sdk.Kind, error) {
 	switch k := sdk.Kind(kind); {
-	case k == sdk.KindBackbone, k == sdk.KindStrategy, optional && kind == "":
+	case slices.Contains(sdk.Kinds, k), optional && kind == "":
 		return k, nil
 	}
-	return "", withExit(exitUsage, fmt.Errorf("--kind is %q, it takes %s or %s", kind, sdk.KindBackbone, sdk.KindStrategy))
+	return "", withExit(exitUsage, fmt.Errorf("--kind is %q, it takes %s, %s or %s", kind, sdk.KindBackbone, sdk.KindStrategy, sdk.KindSampler))
 }
 
-// resolve finds a plugin by its directory or its name. A name that a backbone and
-// a strategy share needs a kind.
+// resolve finds a plugin by its directory or its name. A name that
+// plugins of several kinds share needs a kind.
 func (a *app) resolve(arg string, kind sdk.Kind) (plugin.Entry, error) {
 	if arg == "." || arg == ".." || strings.ContainsRune(arg, filepath.Separator) || !sdk.ValidName(arg) {
 		return plugin.ReadManifest(arg)
@@ -43,25 +44,33 @@ func (a *app) resolve(arg string, kind sdk.Kind) (plugin.Entry, error) {
 	if kind != "" {
 		return registry.Find(kind, arg)
 	}
-	backbone, noBackbone := registry.Find(sdk.KindBackbone, arg)
-	strategy, noStrategy := registry.Find(sdk.KindStrategy, arg)
-	switch {
-	case noBackbone == nil && noStrategy == nil:
-		return plugin.Entry{}, withExit(exitUsage, fmt.Errorf("there is a backbone and a strategy %s; say which with --kind", arg))
-	case noBackbone == nil:
-		return backbone, nil
-	case noStrategy == nil:
-		return strategy, nil
+	var found []plugin.Entry
+	var kinds []string
+	var missing []error
+	for _, kind := range sdk.Kinds {
+		entry, err := registry.Find(kind, arg)
+		if err != nil {
+			missing = append(missing, err)
+			continue
+		}
+		found, kinds = append(found, entry), append(kinds, "a "+string(kind))
+	}
+	switch len(found) {
+	case 0:
+	case 1:
+		return found[0], nil
+	default:
+		return plugin.Entry{}, withExit(exitUsage, fmt.Errorf("there is %s %s; say which with --kind", strings.Join(kinds, " and "), arg))
 	}
 	// A directory of that name, though its path was not written as one.
 	entry, noDirectory := plugin.ReadManifest(arg)
 	if noDirectory == nil {
 		return entry, nil
 	}
-	if sdk.CodeOf(noBackbone) != sdk.CodePluginUnknown {
-		return plugin.Entry{}, noBackbone
+	if sdk.CodeOf(missing[0]) != sdk.CodePluginUnknown {
+		return plugin.Entry{}, missing[0]
 	}
-	return plugin.Entry{}, errors.Join(
+	return plugin.Entry{}, errors.Join(append([]error{
 		fmt.Errorf("no plugin %q is installed, and there is no directory of that name with a %s", arg, plugin.ManifestName),
-		noBackbone, noStrategy)
+	}, missing...)...)
 }

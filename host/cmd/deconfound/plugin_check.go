@@ -91,7 +91,7 @@ and no database.`,
 			return nil
 		},
 	}
-	cmd.Flags().StringVar(&kind, "kind", "", "backbone or strategy, for a name that both have")
+	cmd.Flags().StringVar(&kind, "kind", "", "backbone, strategy or sampler, for a name that several have")
 	cmd.Flags().StringSliceVar(&only, "only", nil, "run these checks only")
 	cmd.Flags().StringArrayVar(&set, "set", nil, "hyperparameter to use instead of its default, as name=value")
 	cmd.Flags().DurationVar(&timeout, "timeout", time.Minute, "longest time of one call of the plugin")
@@ -126,10 +126,13 @@ func check(ctx context.Context, entry plugin.Entry, options plugintest.Options) 
 	defer process.Kill()
 	options.Process = checkedProcess{entry, process}
 	result := checked{Kind: entry.Kind, Name: entry.Name, Version: process.Info().Version, Directory: entry.Dir}
-	if entry.Kind == sdk.KindBackbone {
+	switch entry.Kind {
+	case sdk.KindBackbone:
 		result.Checks = plugintest.CheckBackbone(ctx, process.UncheckedBackbone(), options)
-	} else {
+	case sdk.KindStrategy:
 		result.Checks = plugintest.CheckStrategy(ctx, process.UncheckedStrategy(), options)
+	case sdk.KindSampler:
+		result.Checks = plugintest.CheckSampler(ctx, process.UncheckedSampler(), options)
 	}
 	if err := ctx.Err(); err != nil {
 		return checked{}, err

@@ -85,6 +85,15 @@ func (c checkedProcess) Strategy(ctx context.Context) (sdk.Strategy, func(), err
 	return other.UncheckedStrategy(), other.Kill, nil
 }
 
+// Sampler implements plugintest.Process.
+func (c checkedProcess) Sampler(ctx context.Context) (sdk.Sampler, func(), error) {
+	other, err := plugin.Start(ctx, c.entry, plugin.Config{})
+	if err != nil {
+		return nil, nil, err
+	}
+	return other.UncheckedSampler(), other.Kill, nil
+}
+
 // Orphans implements plugintest.Process: this program, as another process, is the
 // host. Everything below it is known by its directory of temporary files.
 func (c checkedProcess) Orphans(ctx context.Context) ([]string, error) {

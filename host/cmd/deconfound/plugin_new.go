@@ -41,6 +41,9 @@ sdk/python: a backbone is a torch.nn.Module, a strategy works on numpy arrays.`,
 		Args:    cobra.ExactArgs(1),
 		RunE: func(_ *cobra.Command, args []string) error {
 			k, err := pluginKind(kind, false)
+			if k == sdk.KindSampler {
+				err = withExit(exitUsage, errors.New("there is no source to begin a sampler with; sdk/sampler shows one in Go, sdk/python/examples/optuna one in Python"))
+			}
 			if err != nil {
 				return err
 			}

@@ -75,6 +75,7 @@ func (a *app) runPlan(ctx context.Context, plan *sweeps.Plan, workers int, memor
 	options.Progress = progress.update
 	options.Room = r.room(memory)
 	options.Memory, options.Cores, options.Lacks = int64(memory), runtime.NumCPU(), r.lacks
+	options.Propose = r.propose
 	announced := a.announceStop(ctx)
 	status, err := sweeps.Run(ctx, store, plan, r.runSlice, options)
 	announced()
@@ -113,8 +114,11 @@ func (a *app) ended(status sweeps.Status) error {
 
 // ending is the exit code of a sweep that has ended.
 func ending(status sweeps.Status) error {
-	if status.Paused && status.PauseReason != "" {
+	switch {
+	case status.SpentBudget():
 		return withExit(exitBudget, errors.New(""))
+	case status.Paused && status.PauseReason != "":
+		return errors.New("") // the hint says why
 	}
 	if status.Failed > 0 {
 		return withExit(exitRunsFailed, errors.New(""))

@@ -60,7 +60,7 @@ the plugins in it run, wherever they are from.`,
 			options.Room = r.room(memory)
 			options.Name, options.Lease, options.Labels = name, lease, labels
 			options.Memory, options.Cores = int64(memory), cores
-			options.Lacks = r.lacks
+			options.Lacks, options.Propose = r.lacks, r.propose
 			options.Logger = slog.New(slog.NewTextHandler(a.errs, nil))
 			defer a.announceStop(cmd.Context())()
 			fmt.Fprintf(a.errs, "worker with %d slots is waiting for runs; Ctrl-C stops it\n", workers)

@@ -63,6 +63,10 @@ func main() {
 		serve.Strategy(strategy{name: *name})
 		return
 	}
+	if strings.HasPrefix(*name, "sampler") {
+		serve.Sampler(sampler{name: *name})
+		return
+	}
 	serve.Backbone(backbone{name: *name})
 }
 
