@@ -79,10 +79,13 @@ func conforms(t *testing.T, dir, python string, transport plugin.Config) {
 	process := started(t, dir, python, transport)
 	defer process.Kill()
 	var results []plugintest.Result
-	if process.Info().Kind == sdk.KindBackbone {
+	switch process.Info().Kind {
+	case sdk.KindBackbone:
 		results = plugintest.CheckBackbone(t.Context(), process.UncheckedBackbone(), plugintest.Options{})
-	} else {
+	case sdk.KindStrategy:
 		results = plugintest.CheckStrategy(t.Context(), process.UncheckedStrategy(), plugintest.Options{})
+	case sdk.KindSampler:
+		results = plugintest.CheckSampler(t.Context(), process.UncheckedSampler(), plugintest.Options{})
 	}
 	for _, r := range results {
 		if r.Status == plugintest.Fail {
@@ -139,6 +142,23 @@ func TestPython_Transports(t *testing.T) {
 			t.Run(written+"/"+name, func(t *testing.T) { conforms(t, dir, python, config) })
 		}
 	}
+}
+
+// Samplers need no arrays. The one of Optuna is tested where that is installed.
+func TestPython_Sampler(t *testing.T) {
+	if testing.Short() {
+		t.Skip("starts interpreters")
+	}
+	python := interpreter(t, "numpy", "grpc", "cryptography", "google.protobuf")
+	t.Run("draw", func(t *testing.T) {
+		conforms(t, filepath.Join(checkout, "sdk", "python", "tests", "plugins", "draw"), python, plugin.Config{})
+	})
+	t.Run("optuna", func(t *testing.T) {
+		if err := exec.Command(python, "-c", "import optuna").Run(); err != nil {
+			t.Skip("no Python with optuna")
+		}
+		conforms(t, filepath.Join(checkout, "sdk", "python", "examples", "optuna"), python, plugin.Config{})
+	})
 }
 
 // BenchmarkPython_Step is one training step across the border to Python, without any

@@ -10,7 +10,8 @@ from concurrent.futures import ThreadPoolExecutor
 from deconfound import plugin_pb2 as pb
 from deconfound import process, wire
 from deconfound.backbone import Backbone
-from deconfound.session import Handler
+from deconfound.sampler import Sampler
+from deconfound.session import Handler, propose
 from deconfound.strategy import Strategy
 
 VERSION = 1  # of the contract
@@ -25,13 +26,13 @@ KEPT = [
 
 
 def serve(plugin: type) -> None:
-    """Serves a subclass of Backbone or Strategy until the host is done with it, and
+    """Serves a subclass of Backbone, Strategy or Sampler until the host is done with it, and
     then ends the process. A process that no host started ends with status 1."""
     if not process.started():
         print("This program is a deconfound plugin; it is started by the host. Try: deconfound plugin check DIRECTORY", file=sys.stderr)
         sys.exit(1)
-    if not (isinstance(plugin, type) and issubclass(plugin, (Backbone, Strategy))):
-        raise TypeError(f"serve takes a subclass of Backbone or Strategy, not {plugin!r}")
+    if not (isinstance(plugin, type) and issubclass(plugin, (Backbone, Strategy, Sampler))):
+        raise TypeError(f"serve takes a subclass of Backbone, Strategy or Sampler, not {plugin!r}")
     process.prepare()
     arena = process.inherited(process.ARENA)
     server = Server(plugin, wire.Arena(arena) if arena is not None else None)
@@ -142,6 +143,8 @@ class Server:
             service("deconfound.plugin.v1.Plugin", {
                 "Info": unary(lambda _request, _context: wire.info(self.kind, self.plugin.info),
                               pb.InfoRequest.FromString, pb.InfoResponse.SerializeToString),
+                "Propose": unary(lambda request, _context: propose(self.plugin, request),
+                                 pb.ProposeRequest.FromString, pb.ProposeResponse.SerializeToString),
                 "Session": grpc.stream_stream_rpc_method_handler(
                     self.serve_stream, pb.HostMessage.FromString, pb.PluginMessage.SerializeToString),
             }),

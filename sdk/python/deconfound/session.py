@@ -8,7 +8,8 @@ from deconfound import plugin_pb2 as pb
 from deconfound import wire
 from deconfound.backbone import Backbone, BackboneSession
 from deconfound.errors import Error, bad_request
-from deconfound.strategy import Observation, StrategySession
+from deconfound.sampler import Sampler, answer
+from deconfound.strategy import Observation, Strategy, StrategySession
 
 PACKAGE = os.path.dirname(os.path.abspath(__file__))
 
@@ -18,7 +19,7 @@ class Handler:
 
     def __init__(self, plugin: type, arena: wire.Arena | None):
         self.plugin, self.arena = plugin, arena
-        self.kind = "backbone" if issubclass(plugin, Backbone) else "strategy"
+        self.kind = kind_of(plugin)
         self.session: BackboneSession | StrategySession | None = None
         self.slab, self.limit = wire.Slab(), wire.MAX_MESSAGE
 
@@ -128,8 +129,25 @@ class Handler:
         return pb.PluginMessage(close=pb.CloseResponse())
 
 
+def kind_of(plugin: type) -> str:
+    """The kind of a plugin by its class."""
+    return next(kind for kind, base in (("backbone", Backbone), ("strategy", Strategy), ("sampler", Sampler)) if issubclass(plugin, base))
+
+
+def propose(plugin: type, m: pb.ProposeRequest) -> pb.ProposeResponse:
+    """The answer of a sampler."""
+    try:
+        if kind_of(plugin) != "sampler":
+            raise Error("unsupported", "this plugin is no sampler")
+        point = answer(plugin, wire.proposal(m))
+        return pb.ProposeResponse(point=wire.point(point))
+    except Exception as e:  # whatever the author's code raises
+        code, text = describe(e)
+        return pb.ProposeResponse(error=pb.Error(code=code, message=text))
+
+
 COMMON = ("snapshot", "restore", "close")
-OWN = {"backbone": ("forward", "backward"), "strategy": ("augment", "objective", "stage", "mix", "fit", "adjust")}
+OWN = {"backbone": ("forward", "backward"), "strategy": ("augment", "objective", "stage", "mix", "fit", "adjust"), "sampler": ()}
 
 
 def describe(e: Exception) -> tuple[str, str]:

@@ -13,10 +13,11 @@ from deconfound.backbone import Config, Modality, Optimizer, Task
 from deconfound.errors import Error, bad_shape
 from deconfound.features import Erasure, Scaling
 from deconfound.info import Info
+from deconfound.sampler import Dimension, Proposal, Trial
 from deconfound.strategy import Held, Training
 
 MAX_MESSAGE = 1 << 30
-CONTRACT = 1  # minor version of the contract
+CONTRACT = 2  # minor version of the contract
 MAX_ERROR_TEXT = 16 << 10
 ALIGNMENT = 64
 FROM_HOST, FROM_PLUGIN = 0, 2
@@ -178,12 +179,29 @@ def held(r: "Reader", m) -> Held:
                 groups(m) if "groups" in m.DESCRIPTOR.fields_by_name else None)
 
 
+def proposal(m) -> Proposal:
+    """What a ProposeRequest asks for."""
+    dimensions = tuple(Dimension(d.name, d.kind, tuple(plain(v) for v in d.values), d.min, d.max, d.step, d.conditional) for d in m.dimensions)
+    trials = tuple(Trial(t.number, t.state, mapping(t.point.values), t.epoch, t.value) for t in m.trials)
+    return Proposal(values(m), dimensions, m.maximize, m.epochs, trials, m.number, m.seed, tuple(mapping(p.values) for p in m.refused))
+
+
+def point(values: dict) -> pb.Point:
+    return pb.Point(values={name: value(v) for name, v in values.items()})
+
+
+def plain(v):
+    """The Python value of a Value."""
+    kind = v.WhichOneof("kind")
+    return getattr(v, kind) if kind else None
+
+
+def mapping(m) -> dict:
+    return {name: plain(v) for name, v in m.items()}
+
+
 def values(m) -> dict:
-    out = {}
-    for name, v in m.hyperparameters.items():
-        kind = v.WhichOneof("kind")
-        out[name] = getattr(v, kind) if kind else None
-    return out
+    return mapping(m.hyperparameters)
 
 
 def optimizer(m) -> Optimizer:
