@@ -55,6 +55,21 @@ func (p *Plan) Next(results map[Hash]Result) ([]RunSpec, error) {
 	return out, nil
 }
 
+// Known are the runs that exist before anything was trained, and for each cell that
+// has none then, because a plugin proposes them, one without the trial's parameters.
+func (p *Plan) Known() ([]RunSpec, error) {
+	specs, err := p.Next(nil)
+	if err != nil {
+		return nil, err
+	}
+	for _, cell := range p.Cells {
+		if len(cell.Trials) == 0 {
+			specs = append(specs, Trial{Base: cell.Base()}.run(PhaseSearch, p.SearchSeed))
+		}
+	}
+	return specs, nil
+}
+
 // Winners returns the chosen trial of each cell whose search has ended. A cell
 // without one had no trial with a defined selection metric.
 func (p *Plan) Winners(results map[Hash]Result) ([]Winner, error) {

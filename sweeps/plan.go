@@ -75,6 +75,15 @@ func (t Trial) run(phase string, seed int) RunSpec {
 	return spec
 }
 
+// Base is a run of the cell whose parameters and seeds say nothing: that of its first
+// trial, or of none where a plugin is yet to propose them.
+func (c CellPlan) Base() RunSpec {
+	if len(c.Trials) == 0 && c.Adaptive != nil {
+		return c.Adaptive.Template
+	}
+	return c.Trials[0].Base
+}
+
 // trials are those that exist by now: all, unless the search is adaptive.
 func (c CellPlan) trials() []Trial {
 	if c.machine == nil {

@@ -185,7 +185,7 @@ func (c *catalog) Codes() []string {
 // checkVariants asks the components themselves whether they accept every
 // configuration of a plan: some settings exclude each other, or the task.
 func (c *catalog) checkVariants(file *sweeps.File, plan *sweeps.Plan) error {
-	specs, err := plan.Next(nil)
+	specs, err := plan.Known()
 	if err != nil {
 		return err
 	}

@@ -144,7 +144,7 @@ func makeComparison(ctx context.Context, store *tracker.Store, sweep tracker.Swe
 		result.PreRegistered = false
 		result.Notes = append(result.Notes, fmt.Sprintf(format, args...))
 	}
-	if slices.ContainsFunc(plan.Cells, func(c sweeps.CellPlan) bool { return len(c.Trials) > 1 && c.Trials[0].Base.Split.TestsAnew() }) {
+	if slices.ContainsFunc(plan.Cells, func(c sweeps.CellPlan) bool { return (c.Adaptive != nil || len(c.Trials) > 1) && c.Base().Split.TestsAnew() }) {
 		result.Caveats = append(result.Caveats, `patients tested with one seed were validation patients of the search: absolute scores may be a little too good, in every cell alike; split = { test = "fixed" } in [data] avoids it`)
 	}
 	if sweep.AnalysisAmended {
@@ -264,8 +264,8 @@ func lostTrials(ctx context.Context, store *tracker.Store, sweep int64) (map[swe
 // where the seeds do not draw both anew.
 func testRatio(plan *sweeps.Plan, dataset string) float64 {
 	for _, c := range plan.Cells {
-		if c.Cell.Dataset == dataset && len(c.Trials) > 0 {
-			return c.Trials[0].Base.Split.TestRatio()
+		if c.Cell.Dataset == dataset {
+			return c.Base().Split.TestRatio()
 		}
 	}
 	return 0

@@ -93,7 +93,7 @@ func (a *app) detectable(ctx context.Context, plan *sweeps.Plan, assumed assumpt
 				e.Comparisons++
 			}
 			if c.Cell.Dataset == name {
-				split, ref = c.Trials[0].Base.Split, c.Trials[0].Base.Dataset
+				split, ref = c.Base().Split, c.Base().Dataset
 			}
 		}
 		if e.Comparisons == 0 {
@@ -243,7 +243,7 @@ func recordedPairs(plan *sweeps.Plan, name string, runs []tracker.Run) []recorde
 	hash := ""
 	for _, c := range plan.Cells {
 		if c.Cell.Dataset == name {
-			hash = c.Trials[0].Base.Dataset.Hash
+			hash = c.Base().Dataset.Hash
 		}
 	}
 	key := func(r tracker.Run) string { return fmt.Sprint(r.SweepID, " ", r.Backbone, " ", r.SplitSeed) }

@@ -238,8 +238,8 @@ func (r reported) methods() report.Section {
 	} else {
 		fmt.Fprintf(&text, " Nothing was tuned; every cell was trained on the seeds %s.", seedsText(r.plan.Seeds))
 	}
-	if c := r.plan.Cells[0]; len(c.Trials) > 0 {
-		spec := c.Trials[0].Base
+	if len(r.plan.Cells) > 0 {
+		spec := r.plan.Cells[0].Base()
 		fmt.Fprintf(&text, " Replicate s has the same split and initialisation in every cell. Training took at most %s in batches of %d; the epoch was chosen by %s on validation rows.", counted(spec.Epochs, "epoch"), spec.BatchSize, cmp.Or(r.plan.Metric.Select, r.plan.Metric.Name))
 		if len(spec.Split.Fractions) == 3 {
 			f := spec.Split.Fractions
@@ -255,8 +255,8 @@ func (r reported) methods() report.Section {
 	variantTable := report.Table{Caption: "Variants", Columns: []report.Column{{Name: "variant"}, {Name: "missingness"}, {Name: "dual branch"}, {Name: "strategy"}}}
 	for _, v := range variants {
 		for _, c := range r.plan.Cells {
-			if c.Cell.Variant == v && len(c.Trials) > 0 {
-				spec, strategy := c.Trials[0].Base, "none"
+			if c.Cell.Variant == v {
+				spec, strategy := c.Base(), "none"
 				if spec.Strategy != nil {
 					strategy = spec.Strategy.Name
 				}

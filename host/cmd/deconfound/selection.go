@@ -98,7 +98,7 @@ func auditSelection(ctx context.Context, store *tracker.Store, request compariso
 	if !slices.ContainsFunc(plan.Cells, func(c sweeps.CellPlan) bool { return c.Searched }) {
 		return selectionAudit{}, fmt.Errorf("sweep %s has no search: %w", sweep.Name, errNothingSelected)
 	}
-	audit.TestSets = append([]string{"test"}, plan.Cells[0].Trials[0].Base.Shifts...)
+	audit.TestSets = append([]string{"test"}, plan.Cells[0].Base().Shifts...)
 	if audit.Rules, err = selectionRules(plan.Metric.Select, audit.Metric, audit.TestSets); err != nil {
 		return selectionAudit{}, err
 	}

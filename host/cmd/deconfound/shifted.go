@@ -93,7 +93,7 @@ func meanOf(values map[int64]float64, less func(seed int64) (float64, bool)) sta
 // addShifted fills TestSets and Shifted where the comparison is about the test rows
 // as they are, and says so where a sweep has no other.
 func (c *compared) addShifted(ctx context.Context, store *tracker.Store, sweep int64, plan *sweeps.Plan, metric stats.Metric, baseline string) error {
-	shifts := plan.Cells[0].Trials[0].Base.Shifts
+	shifts := plan.Cells[0].Base().Shifts
 	switch {
 	case len(shifts) == 0:
 		c.Caveats = append(c.Caveats, `the sweep has no shifted test: on the test rows as they are a model that leans on what is missing looks best; add shifts = ["do", "flip"] to [data]`)

@@ -128,7 +128,7 @@ func readStudy(ctx context.Context, store *tracker.Store, plan *sweeps.Plan, res
 	s := study{Sweep: plan.Name, Resamples: resamples, Caveats: slices.Concat(result.Caveats, result.Notes)}
 	scenarios := map[string]string{}
 	for _, c := range plan.Cells {
-		scenarios[c.Cell.Dataset] = scenarioName(c.Trials[0].Base.Dataset)
+		scenarios[c.Cell.Dataset] = scenarioName(c.Base().Dataset)
 	}
 	sweep, err := store.Sweep(ctx, "", plan.Name)
 	if err != nil {

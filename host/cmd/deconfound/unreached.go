@@ -13,7 +13,7 @@ import (
 // its runs have, such as an anneal that never lets its penalty in: one line for each
 // setting and variant.
 func (c *catalog) unreached(plan *sweeps.Plan) ([]string, error) {
-	specs, err := plan.Next(nil)
+	specs, err := plan.Known()
 	if err != nil {
 		return nil, err
 	}
