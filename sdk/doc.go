@@ -1,5 +1,6 @@
 // Package sdk is the contract between the host and its plugins: what a backbone
-// fusion model and a debiasing strategy must be able to do, in plain Go types.
+// fusion model, a debiasing strategy and a sampler of searches must be able to do, in
+// plain Go types.
 //
 // It imports the standard library only, and never the host, the tracker, the
 // sweeps, a database driver or a configuration language; wire types stop at
@@ -25,6 +26,10 @@
 // A strategy changes how the model is trained: it may take modalities away
 // ([StrategySession] Augment) and it turns per-row losses into sample weights
 // and a penalty with gradients (Objective).
+//
+// A sampler chooses the configurations of a search. It opens no session: it is asked
+// for one trial at a time ([Sampler] Propose), and told all that the answer may depend
+// on.
 //
 // # From nothing to a sweep
 //
@@ -148,12 +153,27 @@
 // than the host loads as before. A hyperparameter that counts steps or epochs says
 // so in its Unit, and the host warns of one that a run does not reach.
 //
+// # Writing a sampler
+//
+// The short way is package sdk/sampler, a function from a [ProposeRequest] to a point.
+// A sweep names it, and varies nothing of it:
+//
+//	[search]
+//	method = "plugin"
+//	plugin = { name = "mysampler", startup = 10 }   # startup is a hyperparameter of it
+//	trials = 40
+//
+// The same request must have the same answer, in any process: draw from Seed, Number
+// and the number of refused points, and keep nothing between calls. Parameters with a
+// condition (Conditional) get a value whether or not it holds; the host knows. Samplers
+// came with version 1.2 of the contract.
+//
 // # The directory of a plugin
 //
 // It holds the program and plugin.toml:
 //
 //	[plugin]
-//	kind = "backbone"                  # or "strategy"
+//	kind = "backbone"                  # or "strategy", "sampler"
 //	name = "mymodel"                   # as in Info
 //	protocol = 1
 //	[exec]

@@ -11,5 +11,5 @@
 // from then on file descriptor 1 leads to standard error.
 //
 // It imports sdk, sdk/transport and go-plugin, never the host. Start at
-// [Backbone] and [Strategy].
+// [Backbone], [Strategy] and [Sampler].
 package serve

@@ -3,7 +3,7 @@
 // nothing but a value that can be written as JSON and read back.
 //
 // A Machine searches one cell. It joins a sampler, which proposes the values of
-// a trial (grid, random, Sobol, TPE), with a stopping rule, which decides at the
+// a trial (grid, random, Sobol, TPE, or whoever answers Machine.Ask), with a stopping rule, which decides at the
 // rungs of a training whether a trial goes on (none, ASHA, median). It starts no
 // process, reads no clock and draws every random number from a hash of the
 // search seed, the cell, the trial and the parameter's name.
@@ -17,8 +17,8 @@
 // bad (constant liar). Any number of workers, in any order, then makes the same
 // decisions as one worker.
 //
-// TPE together with a stopping rule sees how far each trial has come when it
-// proposes, and a trial that failed and was tried again is seen twice. There the
+// TPE and plugins together with a stopping rule see how far each trial has come when
+// they propose, and a trial that failed and was tried again is seen twice. There the
 // decisions depend on the order of events; the caller keeps every event with its
 // actions, and Replay makes the same decisions from them again.
 //

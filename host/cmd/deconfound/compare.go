@@ -144,7 +144,9 @@ func makeComparison(ctx context.Context, store *tracker.Store, sweep tracker.Swe
 		result.PreRegistered = false
 		result.Notes = append(result.Notes, fmt.Sprintf(format, args...))
 	}
-	if slices.ContainsFunc(plan.Cells, func(c sweeps.CellPlan) bool { return (c.Adaptive != nil || len(c.Trials) > 1) && c.Base().Split.TestsAnew() }) {
+	if slices.ContainsFunc(plan.Cells, func(c sweeps.CellPlan) bool {
+		return (c.Adaptive != nil || len(c.Trials) > 1) && c.Base().Split.TestsAnew()
+	}) {
 		result.Caveats = append(result.Caveats, `patients tested with one seed were validation patients of the search: absolute scores may be a little too good, in every cell alike; split = { test = "fixed" } in [data] avoids it`)
 	}
 	if sweep.AnalysisAmended {
