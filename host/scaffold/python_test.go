@@ -116,6 +116,7 @@ func TestPython_Passes(t *testing.T) {
 	for kind, packages := range map[sdk.Kind][]string{
 		sdk.KindBackbone: {"numpy", "grpc", "cryptography", "google.protobuf", "torch"},
 		sdk.KindStrategy: {"numpy", "grpc", "cryptography", "google.protobuf"},
+		sdk.KindSampler:  {"numpy", "grpc", "cryptography", "google.protobuf"},
 	} {
 		t.Run(string(kind), func(t *testing.T) {
 			python := interpreter(t, packages...)
@@ -208,7 +209,7 @@ func BenchmarkPython_Step(b *testing.B) {
 }
 
 func TestPython_Files(t *testing.T) {
-	for _, kind := range []sdk.Kind{sdk.KindBackbone, sdk.KindStrategy} {
+	for _, kind := range sdk.Kinds {
 		dir := filepath.Join(t.TempDir(), "new")
 		files, err := Python(dir, kind, "mine", PythonOptions{})
 		if err != nil {

@@ -44,6 +44,11 @@ func Strategy(dir, name string, o Options) ([]string, error) {
 	return write(dir, sdk.KindStrategy, name, o)
 }
 
+// Sampler writes a new sampler plugin as Backbone does a backbone.
+func Sampler(dir, name string, o Options) ([]string, error) {
+	return write(dir, sdk.KindSampler, name, o)
+}
+
 // values are what templates are filled with.
 type values struct {
 	Kind     sdk.Kind

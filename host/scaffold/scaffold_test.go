@@ -40,7 +40,7 @@ func TestWrite_BuildsAndPasses(t *testing.T) {
 		t.Skip("compiles two programs")
 	}
 	for kind, write := range map[sdk.Kind]func(string, string, Options) ([]string, error){
-		sdk.KindBackbone: Backbone, sdk.KindStrategy: Strategy,
+		sdk.KindBackbone: Backbone, sdk.KindStrategy: Strategy, sdk.KindSampler: Sampler,
 	} {
 		t.Run(string(kind), func(t *testing.T) {
 			dir := filepath.Join(t.TempDir(), "not", "yet", "there")

@@ -41,9 +41,6 @@ sdk/python: a backbone is a torch.nn.Module, a strategy works on numpy arrays.`,
 		Args:    cobra.ExactArgs(1),
 		RunE: func(_ *cobra.Command, args []string) error {
 			k, err := pluginKind(kind, false)
-			if k == sdk.KindSampler {
-				err = withExit(exitUsage, errors.New("there is no source to begin a sampler with; sdk/sampler shows one in Go, sdk/python/examples/optuna one in Python"))
-			}
 			if err != nil {
 				return err
 			}
@@ -73,6 +70,8 @@ sdk/python: a backbone is a torch.nn.Module, a strategy works on numpy arrays.`,
 				return withExit(exitUsage, errors.New("--python is for --lang python"))
 			case k == sdk.KindStrategy:
 				files, err = scaffold.Strategy(dir, name, options)
+			case k == sdk.KindSampler:
+				files, err = scaffold.Sampler(dir, name, options)
 			default:
 				files, err = scaffold.Backbone(dir, name, options)
 			}
@@ -88,7 +87,7 @@ sdk/python: a backbone is a torch.nn.Module, a strategy works on numpy arrays.`,
 			})
 		},
 	}
-	cmd.Flags().StringVar(&kind, "kind", string(sdk.KindBackbone), "backbone or strategy")
+	cmd.Flags().StringVar(&kind, "kind", string(sdk.KindBackbone), "backbone, strategy or sampler")
 	cmd.Flags().StringVar(&dir, "dir", "", "directory to make (default: NAME)")
 	cmd.Flags().StringVar(&lang, "lang", "go", "go or python")
 	cmd.Flags().StringVar(&python, "python", "", "interpreter of a Python plugin (default: python3 in PATH)")
