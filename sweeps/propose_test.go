@@ -9,6 +9,7 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -206,4 +207,71 @@ func TestRun_PluginASHA(t *testing.T) {
 		t.Errorf("got %+v", status)
 	}
 	replayed(t, store, status, p)
+}
+
+// A worker asks again once a sweep that paused for its sampler is resumed, though nothing
+// of it waits or runs.
+func TestWork_PluginResumed(t *testing.T) {
+	t.Parallel()
+	store := trackertest.New(t)
+	report, err := Enqueue(t.Context(), store, compile(t, outside(t)))
+	if err != nil || report.New != 0 {
+		t.Fatalf("got %+v, %v", report, err)
+	}
+	var mended atomic.Bool
+	options := proposing(1, func(ctx context.Context, a search.Ask) (map[string]any, error) {
+		if !mended.Load() {
+			return nil, errors.New("out of ideas")
+		}
+		return mine(ctx, a)
+	})
+	options.Lease = 2 * time.Second
+	tr := &trainer{curve: near0001}
+	ctx, stop := context.WithCancel(deadline(t))
+	worked := make(chan error, 1)
+	go func() { worked <- Work(ctx, store, tr.run, options) }()
+	reaches := func(what string, f func(Status) bool) {
+		if err := until(t, func() bool {
+			status, err := StatusOf(t.Context(), store, "small")
+			return err == nil && f(status)
+		}); err != nil {
+			t.Errorf("it is never %s: %v", what, err)
+		}
+	}
+	reaches("paused", func(s Status) bool { return strings.Contains(s.PauseReason, "out of ideas") })
+	mended.Store(true)
+	if err := Resume(t.Context(), store, "small"); err != nil {
+		t.Error(err)
+	}
+	reaches("finished", func(s Status) bool { return s.Finished })
+	stop()
+	if err := <-worked; err != nil {
+		t.Error(err)
+	}
+}
+
+// A worker without the plugin leaves the search to one that has it, and trains.
+func TestWork_PluginElsewhere(t *testing.T) {
+	t.Parallel()
+	store := trackertest.New(t)
+	tr := &trainer{curve: near0001}
+	ctx, stop := context.WithCancel(deadline(t))
+	has := proposing(1, mine)
+	has.Name = "has"
+	worked := make(chan error, 1)
+	go func() { worked <- Work(ctx, store, tr.run, has) }()
+	if err := until(t, func() bool {
+		workers, err := store.Workers(t.Context())
+		return err == nil && len(workers) == 1
+	}); err != nil {
+		t.Fatal(err)
+	}
+	p := compile(t, edit(t, outside(t), "trials = 9", "trials = 2", `["erm", "md"]`, `["md"]`))
+	if status := mustRun(t, store, p, tr.run, proposing(1, nil)); status.Done != 2+2 {
+		t.Errorf("got %+v", status)
+	}
+	stop()
+	if err := <-worked; err != nil {
+		t.Error(err)
+	}
 }

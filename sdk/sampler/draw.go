@@ -16,11 +16,12 @@ func Rand(req sdk.ProposeRequest, purpose string) *rand.Rand {
 
 // At is the value of a dimension at quantile u in [0, 1).
 func At(d sdk.Dimension, u float64) any {
-	switch {
-	case d.Kind == sdk.Choice:
+	switch d.Kind {
+	case sdk.Choice:
 		return d.Values[int(u*float64(len(d.Values)))]
-	case d.Kind == sdk.LogUniform:
+	case sdk.LogUniform:
 		return min(max(math.Exp(math.Log(d.Min)+u*(math.Log(d.Max)-math.Log(d.Min))), d.Min), d.Max)
+	case sdk.Uniform, sdk.IntUniform:
 	}
 	x := d.Min + u*(d.Max-d.Min)
 	if d.Step > 0 {
