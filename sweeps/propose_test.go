@@ -275,3 +275,33 @@ func TestWork_PluginElsewhere(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// Before anything is proposed a plan says what it takes, and has a run of each cell to
+// look at.
+func TestPlan_Outside(t *testing.T) {
+	p := compile(t, outside(t))
+	specs, err := p.Known()
+	if err != nil || len(specs) != 2 || specs[0].Cell() != p.Cells[0].Cell || specs[0].Phase != PhaseSearch || len(specs[0].Parameters) != 0 {
+		t.Errorf("got %d runs, %v", len(specs), err)
+	}
+	if base := p.Cells[1].Base(); base.Variant != "md" || base.Epochs != 3 {
+		t.Errorf("got base %+v", base)
+	}
+	s := p.Summarize(nil, 1)
+	if s.Search != 2*9 || s.Runs != 22 || s.WorstEpochs != 22*3 || !s.Equal {
+		t.Errorf("got %+v", s)
+	}
+	if needs := p.Needs(); len(needs) != 2 || needs[0].Sampler == nil || needs[0].Sampler.Hash != "pmine" {
+		t.Errorf("got needs %+v", needs)
+	}
+	plugin := p.Cells[0].Adaptive.Search.Plugin
+	if diff := cmp.Diff(&search.Plugin{Name: "mine", Version: "1.0.0", Hash: "pmine", Settings: map[string]any{"share": 0.25, "startup": int64(4)}}, plugin); diff != "" {
+		t.Errorf("the plugin (-want +got):\n%s", diff)
+	}
+	if other := compile(t, edit(t, outside(t), "share = 0.25", "share = 0.5")); other.Hash == p.Hash {
+		t.Error("another setting of the plugin gives the same plan")
+	}
+	if bare := compile(t, edit(t, outside(t), `plugin = { name = "mine", share = 0.25 }`, `plugin = "mine"`)); bare.Cells[0].Adaptive.Search.Plugin.Settings["share"] != 0.5 {
+		t.Errorf("a name alone: got %+v", bare.Cells[0].Adaptive.Search.Plugin)
+	}
+}
