@@ -53,10 +53,12 @@ func (p *process) follows(ctx context.Context, sweepID int64) (Status, error) {
 	defer ticker.Stop()
 	var status Status
 	for first := true; ; first = false {
-		begin := time.Now()
 		var now Status
+		var took time.Duration // without the attempts that failed while the database was away
 		err := p.outage.survive(ctx, func(ctx context.Context) (err error) {
+			begin := time.Now()
 			now, err = p.status(ctx, sweepID)
+			took = time.Since(begin)
 			return err
 		})
 		if err != nil {
@@ -70,7 +72,7 @@ func (p *process) follows(ctx context.Context, sweepID int64) (Status, error) {
 			return status, nil
 		}
 		// The status of a large sweep is work: spend a sixth of the time on it.
-		if err := sleep(ctx, 5*time.Since(begin)); err != nil {
+		if err := sleep(ctx, 5*took); err != nil {
 			return status, err
 		}
 		select {
