@@ -105,7 +105,7 @@ func TestTable(t *testing.T) {
 func TestMend(t *testing.T) {
 	b := &backbones{suite: newSuite(context.Background(), Options{})}
 	names := map[string]bool{}
-	for _, c := range append(b.checks(), (&strategies{suite: b.suite}).checks()...) {
+	for _, c := range slices.Concat(b.checks(), (&strategies{suite: b.suite}).checks(), (&samplers{suite: b.suite}).checks()) {
 		names[c.name] = true
 		if mend[c.name] == "" {
 			t.Errorf("check %s does not", c.name)
