@@ -39,11 +39,19 @@ func (p *process) reap(ctx context.Context) {
 	}
 }
 
+// errUnheard says that the server has not heard of this worker since it began to look
+// for dead ones.
+var errUnheard = errors.New("this worker was cut off itself")
+
 func (p *process) reapLost(ctx context.Context) error {
 	return p.store.InTx(ctx, func(tx pgx.Tx) error {
 		runs, err := p.store.Reap(ctx, tx)
 		if err != nil {
 			return err
+		}
+		// All this may have waited for a link that was cut: look again before it counts.
+		if len(runs) > 0 && !p.worker.MayReap() {
+			return errUnheard
 		}
 		ended := map[int64]bool{}
 		for _, r := range runs {
