@@ -396,7 +396,7 @@ func (s *storm) settle() {
 	for _, m := range s.machines {
 		m.program.interrupt(s.t)
 		// The last death may have been its own, with nothing left to come back for.
-		if a := m.program.wait(s.t); a.code != 0 && !s.killed[m.program.cmd.ProcessState.Pid()] {
+		if a := m.program.wait(s.t); a.code != 0 && !s.mayEnd(m.program) {
 			s.t.Errorf("%s: exit code %d\n%s", m.name, a.code, a.err)
 		}
 		s.count(m)
@@ -447,7 +447,7 @@ func (s *storm) revive() {
 			continue
 		}
 		if p := m.program; p != nil {
-			if !s.killed[p.pid()] && !strings.Contains(p.errors(), "open tracker") && !strings.Contains(p.errors(), "bring the database schema up to date") {
+			if !s.mayEnd(p) {
 				s.t.Errorf("%s ended by itself: %v\n%s", m.name, p.cmd.ProcessState, p.errors())
 			}
 			s.count(m)
@@ -461,6 +461,12 @@ func (s *storm) revive() {
 		}
 		m.program = m.home.start(args...)
 	}
+}
+
+// mayEnd says whether a worker ended by our hand, or because it found no server when
+// it started.
+func (s *storm) mayEnd(p *program) bool {
+	return s.killed[p.pid()] || strings.Contains(p.errors(), "open tracker") || strings.Contains(p.errors(), "bring the database schema up to date")
 }
 
 // count adds up what a worker's process said it had to drop.
